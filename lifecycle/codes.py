@@ -1,0 +1,465 @@
+"""The official vocabulary: statuses, reasons, roles, payment data. A leaf: every app may import it.
+
+French labels are the official ones, letter for letter. Sources: XP Z12-012 as published by FNFE-MPE (CDAR Schematron
+1.4.0.03, 31 July 2026; guides of 30 June 2026) and DGFiP external specifications 3.2 (30 April 2026). MDT-nn are the
+field numbers of the CDAR message.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from django.db import models
+from django.utils.functional import Promise
+from django.utils.translation import get_language, gettext
+from django.utils.translation import gettext_lazy as _
+
+Obligation = Literal["mandatory", "conditional", "optional", "between platforms", "unknown"]
+Rule = Literal["required", "allowed", "none"]
+Tone = Literal["neutral", "info", "good", "warn", "bad"]
+
+
+class Side(models.TextChoices):
+    """The seat of our customer on an invoice."""
+
+    BUYER = "buyer", _("buyer")
+    SELLER = "seller", _("seller")
+
+
+class Role(models.TextChoices):
+    """Issuer and recipient roles of a CDAR message (subset of UNCL 3035)."""
+
+    BUYER = "BY", _("buyer")
+    BUYER_AGENT = "AB", _("buyer's agent")
+    SELLER = "SE", _("seller")
+    SELLER_AGENT = "SR", _("seller's agent")
+    FACTOR = "DL", _("factor")
+    PAYEE = "PE", _("payee")
+    PAYER = "PR", _("payer")
+    INVOICER = "II", _("invoicer")
+    INVOICEE = "IV", _("invoicee")
+    PLATFORM = "WK", _("platform")
+    PPF = "DFH", _("tax administration (PPF)")
+
+
+class Phase(models.TextChoices):
+    TRANSMISSION = "transmission", _("transmission")
+    PROCESSING = "processing", _("processing")
+    FLOW = "flow", _("flow")
+
+
+class StatusObject(models.TextChoices):
+    """What a status speaks about; MDT-105 is one code list for all of them."""
+
+    INVOICE = "invoice", _("invoice")
+    REGULATORY_DATA = "regulatory data", _("invoice data for the administration (flow 1)")
+    E_REPORTING = "e-reporting", _("e-reporting transmission (flow 10)")
+    DIRECTORY_LINE = "directory line", _("directory line")
+    FILE = "file", _("file")
+    STATUS_MESSAGE = "status message", _("status message (flow 6)")
+
+
+class Reported(models.TextChoices):
+    """Whether a platform forwards the status to the tax administration (PPF)."""
+
+    YES = "yes", _("yes")
+    NO = "no", _("no")
+    IF_VAT_ON_RECEIPT = "if VAT on receipt", _("only when the VAT falls due on receipt of the payment")
+
+
+class DataType(models.TextChoices):
+    """Kinds of data a status may carry (MDT-207, list BR-FR-CDV-CL-11)."""
+
+    MEN = "MEN", _("amount received")
+    MPA = "MPA", _("amount paid")
+    RAP = "RAP", _("amount left to pay")
+    ESC = "ESC", _("cash discount granted")
+    RAB = "RAB", _("rebate granted")
+    REM = "REM", _("reduction granted")
+    MAP = "MAP", _("amount approved, without VAT")
+    MAPTTC = "MAPTTC", _("amount approved, with VAT")
+    MNA = "MNA", _("amount not approved, without VAT")
+    MNATTC = "MNATTC", _("amount not approved, with VAT")
+    CBB = "CBB", _("bank details to use")
+    DIV = "DIV", _("wrong value")
+    DVA = "DVA", _("expected value")
+    MAJ = "MAJ", _("replacement value")
+
+
+class Action(models.TextChoices):
+    """What the other party is asked to do (MDT-121, list BR-FR-CDV-CL-10)."""
+
+    NOTHING = "NOA", _("nothing to do")
+    INFORM = "PIN", _("send more information")
+    REISSUE = "NIN", _("issue a corrective invoice")
+    CREDIT_IN_FULL = "CNF", _("issue a credit note for the whole invoice")
+    CREDIT_IN_PART = "CNP", _("issue a credit note for a part")
+    PAY_BACK = "CNA", _("credit or pay back the amount")
+    OTHER = "OTH", _("other")
+
+
+class Status(models.TextChoices):
+    """MDT-105 with its official label. The buyer refuses (210), a platform rejects (213)."""
+
+    SUBMITTED = "200", "Déposée"
+    ISSUED = "201", "Émise par la plateforme"
+    RECEIVED = "202", "Reçue par la plateforme"
+    MADE_AVAILABLE = "203", "Mise à disposition"
+    IN_HAND = "204", "Prise en charge"
+    APPROVED = "205", "Approuvée"
+    PARTIALLY_APPROVED = "206", "Approuvée partiellement"
+    DISPUTED = "207", "En litige"
+    SUSPENDED = "208", "Suspendue"
+    COMPLETED = "209", "Complétée"
+    REFUSED = "210", "Refusée"
+    PAYMENT_SENT = "211", "Paiement transmis"
+    PAYMENT_RECEIVED = "212", "Encaissée"
+    REJECTED = "213", "Rejetée"
+    ENDORSED = "214", "Visée"
+    CANCELLED = "220", "Annulée"
+    ROUTING_ERROR = "221", "Erreur de routage"
+    DIRECT_PAYMENT_REQUESTED = "224", "Demande de paiement direct"
+    FACTORED = "225", "Affacturée"
+    FACTORED_CONFIDENTIALLY = "226", "Affacturée confidentiel"
+    ACCOUNT_CHANGED = "227", "Changement de compte à payer"
+    NOT_FACTORED = "228", "Non affacturée"
+    F1_ACCEPTED = "250", "Déposée"
+    F1_REJECTED = "251", "Rejetée"
+    EREPORTING_ACCEPTED = "300", "Déposée"
+    EREPORTING_REJECTED = "301", "Rejetée"
+    DIRECTORY_LINE_ACCEPTED = "400", "Acceptée"
+    DIRECTORY_LINE_REJECTED = "401", "Rejetée"
+    FILE_ADMISSIBLE = "500", "Recevable"
+    FILE_INADMISSIBLE = "501", "Irrecevable"
+    STATUS_REJECTED = "601", "Rejeté"
+
+
+@dataclass(frozen=True)
+class StatusInfo:
+    """One row of the law. `issuers`: who may set it; `final`: nothing that counts may follow."""
+
+    status: Status
+    label_en: str
+    definition: str | Promise
+    phase: Phase
+    issuers: frozenset[Role]
+    mdt88: str  # UN code sent beside MDT-105; "5" may also be left out, "" always is
+    mdt77: str = ""
+    object: StatusObject = StatusObject.INVOICE
+    obligation: Obligation = "optional"
+    reported_to_ppf: Reported = Reported.NO
+    reason: Rule = "none"
+    payment: Rule = "none"
+    payment_types: tuple[DataType, ...] = ()
+    final: bool = False
+    deadline_hours: int | None = None
+    tone: Tone = "neutral"
+
+    @property
+    def code(self) -> str:
+        return self.status.value
+
+    @property
+    def name(self) -> str:
+        return self.status.name
+
+    @property
+    def label_fr(self) -> str:
+        return str(self.status.label)
+
+
+# Only 200 has a published delay (24 h, CGI annex II art. 242 nonies L); for 210, 212 and 213 it is our assumption.
+PPF_DEADLINE_HOURS = 24
+
+PLATFORM = frozenset({Role.PLATFORM})
+BUYER = frozenset({Role.BUYER})
+SELLER = frozenset({Role.SELLER})
+ADMINISTRATION = frozenset({Role.PPF})
+
+
+def _transmission(status: Status, label_en: str, definition, mdt88: str, **rest) -> StatusInfo:
+    return StatusInfo(status, label_en, definition, Phase.TRANSMISSION, PLATFORM, mdt88, "305", **rest)
+
+
+def _processing(status: Status, label_en: str, definition, issuers, mdt88: str = "5", **rest) -> StatusInfo:
+    return StatusInfo(status, label_en, definition, Phase.PROCESSING, issuers, mdt88, "23", **rest)
+
+
+def _answer(status: Status, label_en: str, definition, about: StatusObject, **rest) -> StatusInfo:
+    """An answer of the administration; these carry neither MDT-77 nor MDT-88."""
+    rest = {"obligation": "mandatory", "final": True, **rest}
+    return StatusInfo(status, label_en, definition, Phase.FLOW, ADMINISTRATION, "", object=about, **rest)
+
+
+_TO_PPF = {"obligation": "mandatory", "reported_to_ppf": Reported.YES, "deadline_hours": PPF_DEADLINE_HOURS}
+_PARTLY_APPROVED = (DataType.MAP, DataType.MAPTTC, DataType.MNA, DataType.MNATTC)
+_RECEIVED = (DataType.MEN, DataType.RAP, DataType.ESC, DataType.RAB, DataType.REM)
+_BANK = (DataType.CBB,)
+
+# fmt: off
+_STATUS_ROWS = (
+    _transmission(Status.SUBMITTED, "Submitted", _("The seller's platform has accepted the invoice after checking it."),
+        "10", reason="allowed", tone="info", **_TO_PPF),
+    _transmission(Status.ISSUED, "Issued by the platform", _("The seller's platform has sent the invoice on its way."),
+        "51", tone="info"),
+    _transmission(Status.RECEIVED, "Received by the platform",
+        _("The buyer's platform holds the invoice; its checks passed."), "43", tone="info"),
+    _transmission(Status.MADE_AVAILABLE, "Made available",
+        _("The buyer can now open the invoice. Transmission is over."), "48", tone="info"),
+    # A buyer's platform may take the invoice in hand in the buyer's name.
+    _processing(Status.IN_HAND, "In hand", _("The buyer has seen the invoice and is working on it."), BUYER | PLATFORM,
+        "45", tone="info"),
+    _processing(Status.APPROVED, "Approved", _("The buyer agrees with the invoice as it stands."), BUYER, "1",
+        tone="good"),
+    _processing(Status.PARTIALLY_APPROVED, "Partially approved",
+        _("The buyer agrees with a part of the invoice and says why."), BUYER, "49", reason="required",
+        payment="allowed", payment_types=_PARTLY_APPROVED, tone="warn"),
+    # One FNFE timetable sends 207 to the PPF; every list of mandatory statuses says no, and so do we.
+    _processing(Status.DISPUTED, "Disputed",
+        _("The buyer contests the invoice or a part of it; the invoice stays alive."), BUYER, "46", reason="required",
+        tone="warn"),
+    _processing(Status.SUSPENDED, "Suspended", _("The buyer needs missing documents before going on."), BUYER, "39",
+        reason="required", tone="warn"),
+    _processing(Status.COMPLETED, "Completed", _("The seller has answered a suspension with the missing documents."),
+        SELLER, "37", tone="info"),
+    # Final for the administration: no mandatory status may follow, hence no 212.
+    _processing(Status.REFUSED, "Refused", _("The buyer turns the whole invoice down. There is no way back."), BUYER,
+        "50", reason="required", final=True, tone="bad", **_TO_PPF),
+    # By the seller for a refund only.
+    _processing(Status.PAYMENT_SENT, "Payment sent", _("The payer has sent the money, wholly or in part."),
+        BUYER | SELLER, "47", payment="allowed", payment_types=(DataType.MPA,), tone="good"),
+    # A negative amount takes a receipt back; DGFiP rule P1.17 then wants to know why.
+    _processing(Status.PAYMENT_RECEIVED, "Payment received",
+        _("The seller has the money, wholly or in part, by VAT rate."), SELLER, "47", obligation="conditional",
+        reported_to_ppf=Reported.IF_VAT_ON_RECEIPT, reason="allowed", payment="required", payment_types=_RECEIVED,
+        deadline_hours=PPF_DEADLINE_HOURS, tone="good"),
+    _transmission(Status.REJECTED, "Rejected",
+        _("A platform found the invoice faulty and stopped it. A new one is needed."), "8", reason="required",
+        final=True, tone="bad", **_TO_PPF),
+    # Not an approval: a third party puts its mark on the invoice.
+    _processing(Status.ENDORSED, "Reviewed / endorsed",
+        _("An agent or the lead contractor has put its mark on the invoice."),
+        frozenset({Role.BUYER_AGENT, Role.SELLER_AGENT}), tone="info"),
+    # Some implementers let the buyer cancel too: accepted when a platform reports it, never offered.
+    _processing(Status.CANCELLED, "Cancelled", _("A corrective invoice has taken the place of this one."), SELLER,
+        final=True, tone="bad"),
+    _transmission(Status.ROUTING_ERROR, "Routing error",
+        _("The invoice reached a platform that does not serve this address."), "", obligation="between platforms",
+        reason="allowed", tone="bad"),
+    _processing(Status.DIRECT_PAYMENT_REQUESTED, "Direct payment request",
+        _("The seller, a subcontractor, asks the final customer for payment."), SELLER, tone="info"),
+    _processing(Status.FACTORED, "Factored", _("The claim now belongs to a factor, who is to be paid."), SELLER,
+        payment_types=_BANK, tone="info"),
+    _processing(Status.FACTORED_CONFIDENTIALLY, "Factored, confidential",
+        _("The claim now belongs to a factor; the buyer is not told."), SELLER, tone="info"),
+    _processing(Status.ACCOUNT_CHANGED, "Payment account change",
+        _("The invoice is to be paid to another bank account."), SELLER, payment_types=_BANK, tone="warn"),
+    _processing(Status.NOT_FACTORED, "Not factored", _("The claim is the seller's again, who is to be paid."), SELLER,
+        payment_types=_BANK, tone="info"),
+    _answer(Status.F1_ACCEPTED, "F1 accepted", _("The administration holds the invoice data."),
+        StatusObject.REGULATORY_DATA, tone="good"),
+    _answer(Status.F1_REJECTED, "F1 rejected", _("The administration turned the invoice data down."),
+        StatusObject.REGULATORY_DATA, reason="required", tone="bad"),
+    _answer(Status.EREPORTING_ACCEPTED, "E-reporting accepted", _("The administration holds the e-reporting data."),
+        StatusObject.E_REPORTING, tone="good"),
+    _answer(Status.EREPORTING_REJECTED, "E-reporting rejected",
+        _("The administration turned the e-reporting data down."), StatusObject.E_REPORTING, reason="required",
+        tone="bad"),
+    _answer(Status.DIRECTORY_LINE_ACCEPTED, "Directory line accepted", _("The address is now in the directory."),
+        StatusObject.DIRECTORY_LINE, tone="good"),
+    _answer(Status.DIRECTORY_LINE_REJECTED, "Directory line rejected", _("The directory turned the address down."),
+        StatusObject.DIRECTORY_LINE, reason="required", tone="bad"),
+    StatusInfo(Status.FILE_ADMISSIBLE, "Admissible", _("The file could be opened and read."), Phase.FLOW,
+        PLATFORM | ADMINISTRATION, "", "305", StatusObject.FILE, "unknown", tone="good"),
+    StatusInfo(Status.FILE_INADMISSIBLE, "Inadmissible",
+        _("The file could not be used: virus, wrong type, broken or empty."), Phase.FLOW, PLATFORM | ADMINISTRATION, "",
+        "305", StatusObject.FILE, "unknown", reason="required", final=True, tone="bad"),
+    _answer(Status.STATUS_REJECTED, "Status rejected",
+        _("The administration did not take a status. Correct and resend it."), StatusObject.STATUS_MESSAGE,
+        reason="required", tone="bad"),
+)
+# fmt: on
+
+STATUSES: Mapping[str, StatusInfo] = {row.code: row for row in _STATUS_ROWS}
+INVOICE_STATUSES: tuple[str, ...] = tuple(row.code for row in _STATUS_ROWS if row.object == StatusObject.INVOICE)
+FINAL_STATUSES = frozenset(code for code in INVOICE_STATUSES if STATUSES[code].final)
+REASON_REQUIRED = frozenset(row.code for row in _STATUS_ROWS if row.reason == "required")
+
+# Rates a French invoice may carry, in percent (FNFE-MPE rules BR-FR-15 and 16).
+VAT_RATES = tuple(Decimal(rate) for rate in "0 0.9 1.05 1.75 2.1 5.5 7 8.5 9.2 9.6 10 13 19.6 20 20.6".split())
+
+# UNTDID 1001 codes of credit notes: money flows back, so the seller may say 211.
+CREDIT_NOTE_TYPES = frozenset({"261", "262", "381", "396", "502", "503"})
+CORRECTIVE_TYPES = frozenset({"384", "471", "472", "473"})
+
+
+@dataclass(frozen=True)
+class ReasonInfo:
+    """MDT-113. `closed_list` False: seen on the administration's side, fatal in a message of ours, kept when read."""
+
+    code: str
+    label_fr: str
+    label_en: str
+    help: str | Promise
+    statuses: frozenset[str]
+    b2g_210: bool = False
+    closed_list: bool = True
+
+
+def _reason(code: str, label_fr: str, label_en: str, statuses: str, help_text="", **rest) -> ReasonInfo:
+    return ReasonInfo(code, label_fr, label_en, help_text, frozenset(statuses.split()), **rest)
+
+
+_B2G = {"b2g_210": True}
+_FOREIGN = {"closed_list": False}
+_CHORUS = {"b2g_210": True, "closed_list": False}
+
+# Closed lists per status: rule BR-FR-CDV-CL-09, which is fatal. `b2g_210`: a refusal by the public platform may use it.
+# For 251, 301, 401 and 601 the lists are DGFiP's (external specifications 3.2, annex 7).
+# fmt: off
+_REASON_ROWS = (
+    _reason("NON_CONFORME", "Mention légale manquante", "Legal information missing", "207 210",
+            _("A statement the law asks for is not on the invoice."), **_B2G),
+    _reason("DEST_ERR", "Erreur de destinataire", "Wrong recipient", "207 210",
+            _("The invoice names the wrong company, for example another one of the group."), **_B2G),
+    _reason("ADR_ERR", "Adresse de facturation électronique erronée", "E-invoicing address wrong", "207 210 213",
+            _("The electronic address of the invoiced party is absent or not the right one."), **_B2G),
+    _reason("TRANSAC_INC", "Transaction inconnue", "Unknown transaction", "207 210",
+            _("We find no purchase that this invoice belongs to."), **_B2G),
+    _reason("CMD_ERR", "N° de commande incorrect ou manquant", "Order number wrong or missing", "206 207 208 210",
+            _("Grounds for a refusal only where the seller had the order number beforehand."), **_B2G),
+    _reason("REF_CT_ABSENT", "Référence contractuelle manquante", "Contractual reference missing", "206 207 208 210",
+            _("The contract asks for a reference that the invoice does not give."), **_B2G),
+    _reason("TX_TVA_ERR", "Taux de TVA erroné", "VAT rate wrong", "207 210",
+            _("The VAT of a line or of the summary is not at the right rate."), **_B2G),
+    _reason("MONTANTTOTAL_ERR", "Montant total erroné", "Total wrong", "207 210 213",
+            _("A total of the invoice is not right."), **_B2G),
+    _reason("CALCUL_ERR", "Erreur de calcul", "Calculation error", "207 210 213",
+            _("The figures do not add up, beyond what rounding explains."), **_B2G),
+    _reason("DOUBLON", "Facture en doublon", "Duplicate invoice", "207 210 213",
+            _("We already have an invoice of this seller with this number and year."), **_B2G),
+    # DGFiP's annex 7 uses this code for doubled flow 1 data; between companies it means what the label says.
+    _reason("DOUBLE_FACT", "Déjà facturé sur une autre facture", "Double invoicing", "207 210",
+            _("The same supply is on another invoice."), **_B2G),
+    _reason("CONTRAT_TERM", "Contrat terminé", "Contract ended", "207 210",
+            _("The contract is over and allows no further invoice."), **_B2G),
+    _reason("EMMET_INC", "Émetteur inconnu", "Unknown issuer", "207 210",
+            _("We do not know this seller."), **_B2G),
+    _reason("SIRET_ERR", "SIRET erroné ou absent", "SIRET wrong or missing", "206 207 208",
+            _("We need our establishment's SIRET and it is absent or wrong.")),
+    _reason("CODE_ROUTAGE_ERR", "Code routage absent ou erroné", "Routing code wrong or missing", "206 207 208",
+            _("We need our routing code and it is absent or wrong.")),
+    _reason("REF_ERR", "Référence incorrecte", "Reference wrong", "206 207 208",
+            _("A reference is wrong; say which one in the text.")),
+    _reason("QTE_ERR", "Quantité facturée incorrecte", "Quantity wrong", "206 207",
+            _("The quantity invoiced is not the quantity delivered.")),
+    _reason("ART_ERR", "Article facturé incorrect", "Item wrong", "206 207",
+            _("The item invoiced is not the item ordered or delivered.")),
+    _reason("QUALITE_ERR", "Qualité d'article livré incorrecte", "Item quality insufficient", "206 207",
+            _("Something that was delivered has a fault.")),
+    _reason("LIVR_INCOMP", "Problème de livraison", "Delivery issue", "206 207",
+            _("The delivery lacks something or is not as agreed."), **_B2G),
+    _reason("MODPAI_ERR", "Modalités de paiement incorrectes", "Payment terms wrong", "206 207",
+            _("The terms of payment, such as the due date, are not as agreed.")),
+    _reason("AUTRE", "Autre", "Other", "206 207",
+            _("None of the others; explain it in the text."), **_B2G),
+    _reason("PU_ERR", "Prix unitaires incorrects", "Unit price wrong", "206 207",
+            _("A unit price is not as agreed.")),
+    _reason("REM_ERR", "Remise erronée", "Discount wrong", "206 207",
+            _("A discount is absent, unexpected or not as agreed.")),
+    _reason("COORD_BANC_ERR", "Erreur de coordonnées bancaires", "Bank details wrong", "207 208",
+            _("The bank account to pay is absent or wrong."), **_B2G),
+    _reason("JUSTIF_ABS", "Justificatif absent ou insuffisant", "Supporting document missing", "208",
+            _("We need a document to go on; the seller answers with status 209.")),
+    _reason("DEST_INC", "Destinataire inconnu", "Unknown recipient", "207 213",
+            _("The directory knows no such recipient.")),
+    _reason("NON_TRANSMISE", "Destinataire non connecté", "Not transmitted", "200",
+            _("The buyer has no platform yet that could receive the invoice.")),
+    _reason("ROUTAGE_ERR", "Erreur de routage", "Routing error", "221",
+            _("The address was out of date; the same invoice can be sent again.")),
+    _reason("RETRAIT_MAN_SERV", "Retrait manuel par le service", "Withdrawn by the service", "", **_B2G),
+    _reason("ST_CT_NON_DECLAR", "Sous-traitant ou cotraitant non déclaré", "Undeclared subcontractor", "", **_B2G),
+    _reason("SUPPR_COMP_AVOIR", "Suppression pour compensation d'avoirs", "Removed by credit note offset", "", **_B2G),
+    _reason("TRANSF_PMNT_REGIE", "Transfert pour paiement en régie", "Moved to petty-cash payment", "", **_B2G),
+    # In the closed list, but the Schematron 1.4.0.03 refuses it even on the public platform's 210.
+    _reason("CONTACT_ACHTR", "Contacter votre acheteur", "Contact your buyer", ""),
+    _reason("REJ_SEMAN", "Rejet sémantique", "Semantic rejection", "213 251 301",
+            _("The content breaks a business rule.")),
+    _reason("REJ_UNI", "Rejet sur contrôle d'unicité", "Uniqueness rejection", "213 251 301",
+            _("The same thing was transmitted before.")),
+    _reason("REJ_COH", "Rejet sur cohérence des données", "Consistency rejection", "213 251 301 401",
+            _("Two parts of the content contradict each other.")),
+    _reason("REJ_ADR", "Rejet sur contrôle d'adressage", "Addressing rejection", "213"),
+    _reason("REJ_CONT_B2G", "Rejet sur contrôles métier B2G", "B2G check rejection", "213"),
+    _reason("REJ_REF_PJ", "Rejet sur référence de pièce jointe", "Attachment reference rejection", "213"),
+    _reason("REJ_ASS_PJ", "Rejet sur association de pièce jointe", "Attachment association rejection", "213"),
+    _reason("IRR_VIDE_F", "Fichier vide", "Empty file", "501"),
+    _reason("IRR_TYPE_F", "Type ou extension de fichier", "File type or extension", "501"),
+    _reason("IRR_SYNTAX", "Erreur de syntaxe", "Syntax error", "501"),
+    _reason("IRR_TAILLE_PJ", "Taille de pièce jointe", "Attachment size", "501"),
+    _reason("IRR_NOM_PJ", "Nom de pièce jointe", "Attachment name", "501"),
+    _reason("IRR_VID_PJ", "Pièce jointe vide", "Empty attachment", "501"),
+    _reason("IRR_EXT_DOC", "Extension de pièce jointe", "Attachment extension", "501"),
+    _reason("IRR_TAILLE_F", "Taille de fichier", "File size", "501"),
+    _reason("IRR_ANTIVIRUS", "Contrôle antivirus", "Antivirus", "501"),
+    _reason("IRR_NOM_F", "Nom de fichier", "File name", "501"),
+    _reason("REJ_PER", "Contrôle de période", "Period check", "301", **_FOREIGN),
+    _reason("REJ_VAL_INC", "Valeurs incorrectes", "Wrong values", "401", **_FOREIGN),
+    _reason("REJ_RG", "Règles de gestion", "Business rules", "401 601", **_FOREIGN),
+    _reason("REJ_HAB", "Droits et habilitations", "Rights and authorisations", "401 601", **_FOREIGN),
+    _reason("REJ_INC", "Cohérence des statuts", "Consistency of statuses", "601", **_FOREIGN),
+    _reason("REJ_INEX", "Statut non autorisé", "Status not allowed", "601", **_FOREIGN),
+    _reason("REJ_ENCAISSEMENT", "Encaissement non réparti par taux de TVA", "Receipt not split by VAT rate", "601",
+            **_FOREIGN),
+    _reason("ANNUL_ENC", "Annulation d'encaissement", "Receipt taken back", "212", **_FOREIGN),
+    _reason("CMD_EJ_ERR", "N° de commande/engagement incorrect", "Order or commitment number wrong", "", **_CHORUS),
+    _reason("FACT_NON_CONFORME", "Facture non conforme à la commande", "Invoice differs from the order", "", **_CHORUS),
+    _reason("MONTANT_ERR", "Montant erroné", "Amount wrong", "", **_CHORUS),
+    _reason("MARCHE_TERM", "Marché terminé", "Public contract ended", "", **_CHORUS),
+    _reason("CREANCIER_ERR", "Créancier inconnu", "Unknown creditor", "", **_CHORUS),
+    _reason("SE_ERR", "Service destinataire incorrect", "Wrong receiving department", "", **_CHORUS),
+    _reason("ERR_VALIDEUR", "Mauvais valideur", "Wrong validator", "", **_CHORUS),
+    _reason("AUT_MOTIF_ERR_VALIDEUR", "Autre motif que mauvais valideur", "Reason other than a wrong validator", "",
+            **_CHORUS),
+)
+# fmt: on
+
+REASONS: Mapping[str, ReasonInfo] = {row.code: row for row in _REASON_ROWS}
+CLOSED_LIST: tuple[str, ...] = tuple(row.code for row in _REASON_ROWS if row.closed_list)
+
+
+def _listed(row: ReasonInfo, status: str, b2g: bool) -> bool:
+    if status in INVOICE_STATUSES and not row.closed_list:
+        return False
+    return status in row.statuses or (b2g and status == Status.REFUSED and row.b2g_210)
+
+
+def reasons_for(status: str, *, b2g: bool = False) -> tuple[str, ...]:
+    """The reasons a message with this status may carry; `b2g` for a refusal that comes from the public platform."""
+    if status == Status.PAYMENT_RECEIVED:
+        return CLOSED_LIST
+    return tuple(row.code for row in _REASON_ROWS if _listed(row, status, b2g))
+
+
+def _in_reader_language(french: str, english: str) -> str:
+    return french if (get_language() or "").startswith("fr") else english
+
+
+def status_label(code: str | None) -> str:
+    """The official label in the reader's language; a code nobody published is shown as unknown."""
+    row = STATUSES.get(code or "")
+    if row is None:
+        return gettext("unknown (%(code)s)") % {"code": code or "?"}
+    return _in_reader_language(row.label_fr, row.label_en)
+
+
+def status_tone(code: str | None) -> Tone:
+    row = STATUSES.get(code or "")
+    return row.tone if row else "neutral"
+
+
+def reason_label(code: str) -> str:
+    """As `status_label`; a code outside the lists is its own label, because platforms do send some."""
+    row = REASONS.get(code)
+    return _in_reader_language(row.label_fr, row.label_en) if row else code
