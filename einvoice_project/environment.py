@@ -1,0 +1,177 @@
+"""Every environment variable Navette reads. `python -m einvoice_project.environment` prints docs/environment.md."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+Kind = Literal["text", "yes/no", "number", "list", "address"]
+
+
+@dataclass(frozen=True)
+class Variable:
+    name: str
+    kind: Kind
+    help: str
+    default: Any = None
+    required: bool = False
+    shown_default: str = ""
+
+
+CASTS: dict[Kind, Callable[[str], Any]] = {"text": str, "yes/no": bool, "number": int, "list": list, "address": str}
+
+VARIABLES = (
+    Variable(
+        "SECRET_KEY",
+        "text",
+        "Signs sessions and forms: at least 50 random characters. Changing it logs everybody out.",
+        required=True,
+    ),
+    Variable(
+        "SECRETS_KEYS",
+        "list",
+        "Fernet keys that seal the platforms' credentials in the database, newest first: the first one seals, all of "
+        "them open. Losing them loses those credentials.",
+        required=True,
+    ),
+    Variable(
+        "PUBLIC_URL",
+        "address",
+        "The address under which people and platforms reach Navette, for example `https://navette.example.com`. "
+        "Webhook addresses and the check of their signatures use it, never the host a request names.",
+        required=True,
+    ),
+    Variable(
+        "ALLOWED_HOSTS",
+        "list",
+        "Host names a request may name.",
+        shown_default="the host of `PUBLIC_URL`",
+    ),
+    Variable(
+        "DATABASE_URL",
+        "address",
+        "`postgres://user:password@host:5432/name`. Unset: an embedded PostgreSQL in `DATA_DIR`, for demo and "
+        "development.",
+        default="",
+        shown_default="embedded PostgreSQL",
+    ),
+    Variable(
+        "DATA_DIR",
+        "text",
+        "Folder of the documents, and of the embedded PostgreSQL where one is used.",
+        default="",
+        shown_default="`var` beside `manage.py`",
+    ),
+    Variable(
+        "STORAGE_URL",
+        "address",
+        "Where documents are kept instead of `DATA_DIR`: `s3://bucket/prefix?endpoint_url=https://…&region_name=…`. "
+        "Needs the packages of `requirements/s3.txt`; credentials are found the usual ways of the S3 client.",
+        default="",
+        shown_default="`DATA_DIR/documents`",
+    ),
+    Variable(
+        "REDIS_URL",
+        "address",
+        "`redis://host:6379/0`. Set: nudges to the workers and the cache of login limits go through Redis, which "
+        "several machines can share. Needs the packages of `requirements/redis.txt`.",
+        default="",
+        shown_default="the database",
+    ),
+    Variable(
+        "EMAIL_URL",
+        "address",
+        "`smtp+tls://user:password@host:587`. Unset: mail is printed on the console.",
+        default="consolemail://",
+        shown_default="console",
+    ),
+    Variable("DEFAULT_FROM_EMAIL", "text", "Sender of our mail.", default="navette@localhost"),
+    Variable("DEBUG", "yes/no", "Show errors with their source code to everybody. Never in production.", default=False),
+    Variable(
+        "NAVETTE_DEMO",
+        "yes/no",
+        "Make missing keys by itself and keep them in `DATA_DIR`, accept plain HTTP on this machine. Set by `make "
+        "run`. Never in production.",
+        default=False,
+    ),
+    Variable("LOG_LEVEL", "text", "DEBUG, INFO, WARNING or ERROR.", default="INFO"),
+    Variable("WORKERS", "number", "Processes of one `manage.py qcluster`.", default=2),
+    Variable(
+        "PROXY_COUNT",
+        "number",
+        "How many trusted proxies stand before Navette and add to `X-Forwarded-For`. With at least one, "
+        "`X-Forwarded-Proto` is trusted too. 0 where Navette is reached directly.",
+        default=1,
+    ),
+    Variable(
+        "HSTS_SECONDS", "number", "How long browsers must insist on HTTPS; 0 tells them nothing.", default=31536000
+    ),
+    Variable(
+        "METRICS_TOKEN",
+        "text",
+        "Bearer token that opens `/metrics`. Unset: `/metrics` answers this machine only.",
+        default="",
+        shown_default="none",
+    ),
+    Variable(
+        "OIDC_SERVER_URL",
+        "address",
+        "Single sign-on: the OpenID Connect provider's address. Set it with `OIDC_CLIENT_ID` and `OIDC_CLIENT_SECRET`.",
+        default="",
+        shown_default="no single sign-on",
+    ),
+    Variable("OIDC_CLIENT_ID", "text", "Navette's name at the OpenID Connect provider.", default=""),
+    Variable("OIDC_CLIENT_SECRET", "text", "Navette's secret at the OpenID Connect provider.", default=""),
+    Variable("OIDC_NAME", "text", "What the single sign-on button says.", default="Single sign-on"),
+)
+
+HEADER = """\
+# Environment
+
+Generated from `einvoice_project/environment.py` by `python -m einvoice_project.environment`; do not edit.
+
+Every variable may also be given as a file: `NAME_FILE=/run/secrets/name` reads the value from that file. A list is
+separated by commas.
+
+| Variable | Kind | Default | Meaning |
+|---|---|---|---|
+"""
+
+
+class Environment(environ.FileAwareEnv):
+    """`environment("NAME")` gives the value as its row of the table says, and refuses names without a row."""
+
+    def __init__(self) -> None:
+        super().__init__(**{row.name: (CASTS[row.kind], row.default) for row in VARIABLES})
+
+    def __call__(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        if name not in self.scheme:
+            raise KeyError(f"{name} has no row in einvoice_project/environment.py.")
+        return super().__call__(name, *args, **kwargs)
+
+    def required(self, name: str) -> Any:
+        value = self(name)
+        if not value:
+            raise ImproperlyConfigured(f"{name} is not set: give it, or {name}_FILE. See docs/environment.md.")
+        return value
+
+
+def reference() -> str:
+    return HEADER + "".join(_line(row) for row in VARIABLES)
+
+
+def _line(row: Variable) -> str:
+    default = "**required**" if row.required else row.shown_default or _shown(row.default)
+    return f"| `{row.name}` | {row.kind} | {default} | {row.help} |\n"
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    return f"`{default}`" if default != "" else "none"
+
+
+if __name__ == "__main__":
+    print(reference(), end="")
