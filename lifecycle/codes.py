@@ -8,7 +8,7 @@ field numbers of the CDAR message.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 from django.db import models
 from django.utils.functional import Promise
@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 Obligation = Literal["mandatory", "conditional", "optional", "between platforms", "unknown"]
 Rule = Literal["required", "allowed", "none"]
 Tone = Literal["neutral", "info", "good", "warn", "bad"]
+Words = str | Promise
 
 
 class Side(models.TextChoices):
@@ -141,7 +142,7 @@ class StatusInfo:
 
     status: Status
     label_en: str
-    definition: str | Promise
+    definition: Words
     phase: Phase
     issuers: frozenset[Role]
     mdt88: str  # UN code sent beside MDT-105; "5" may also be left out, "" always is
@@ -178,21 +179,27 @@ SELLER = frozenset({Role.SELLER})
 ADMINISTRATION = frozenset({Role.PPF})
 
 
-def _transmission(status: Status, label_en: str, definition, mdt88: str, **rest) -> StatusInfo:
+def _transmission(status: Status, label_en: str, definition: Words, mdt88: str, **rest: Any) -> StatusInfo:
     return StatusInfo(status, label_en, definition, Phase.TRANSMISSION, PLATFORM, mdt88, "305", **rest)
 
 
-def _processing(status: Status, label_en: str, definition, issuers, mdt88: str = "5", **rest) -> StatusInfo:
+def _processing(
+    status: Status, label_en: str, definition: Words, issuers: frozenset[Role], mdt88: str = "5", **rest: Any
+) -> StatusInfo:
     return StatusInfo(status, label_en, definition, Phase.PROCESSING, issuers, mdt88, "23", **rest)
 
 
-def _answer(status: Status, label_en: str, definition, about: StatusObject, **rest) -> StatusInfo:
+def _answer(status: Status, label_en: str, definition: Words, about: StatusObject, **rest: Any) -> StatusInfo:
     """An answer of the administration; these carry neither MDT-77 nor MDT-88."""
     rest = {"obligation": "mandatory", "final": True, **rest}
     return StatusInfo(status, label_en, definition, Phase.FLOW, ADMINISTRATION, "", object=about, **rest)
 
 
-_TO_PPF = {"obligation": "mandatory", "reported_to_ppf": Reported.YES, "deadline_hours": PPF_DEADLINE_HOURS}
+_TO_PPF: dict[str, Any] = {
+    "obligation": "mandatory",
+    "reported_to_ppf": Reported.YES,
+    "deadline_hours": PPF_DEADLINE_HOURS,
+}
 _PARTLY_APPROVED = (DataType.MAP, DataType.MAPTTC, DataType.MNA, DataType.MNATTC)
 _RECEIVED = (DataType.MEN, DataType.RAP, DataType.ESC, DataType.RAB, DataType.REM)
 _BANK = (DataType.CBB,)
@@ -301,19 +308,19 @@ class ReasonInfo:
     code: str
     label_fr: str
     label_en: str
-    help: str | Promise
+    help: Words
     statuses: frozenset[str]
     b2g_210: bool = False
     closed_list: bool = True
 
 
-def _reason(code: str, label_fr: str, label_en: str, statuses: str, help_text="", **rest) -> ReasonInfo:
+def _reason(code: str, label_fr: str, label_en: str, statuses: str, help_text: Words = "", **rest: Any) -> ReasonInfo:
     return ReasonInfo(code, label_fr, label_en, help_text, frozenset(statuses.split()), **rest)
 
 
-_B2G = {"b2g_210": True}
-_FOREIGN = {"closed_list": False}
-_CHORUS = {"b2g_210": True, "closed_list": False}
+_B2G: dict[str, Any] = {"b2g_210": True}
+_FOREIGN: dict[str, Any] = {"closed_list": False}
+_CHORUS: dict[str, Any] = {"b2g_210": True, "closed_list": False}
 
 # Closed lists per status: rule BR-FR-CDV-CL-09, which is fatal. `b2g_210`: a refusal by the public platform may use it.
 # For 251, 301, 401 and 601 the lists are DGFiP's (external specifications 3.2, annex 7).
