@@ -294,7 +294,8 @@ FINAL_STATUSES = frozenset(code for code in INVOICE_STATUSES if STATUSES[code].f
 REASON_REQUIRED = frozenset(row.code for row in _STATUS_ROWS if row.reason == "required")
 
 # Rates a French invoice may carry, in percent (FNFE-MPE rules BR-FR-15 and 16).
-VAT_RATES = tuple(Decimal(rate) for rate in "0 0.9 1.05 1.75 2.1 5.5 7 8.5 9.2 9.6 10 13 19.6 20 20.6".split())
+_RATES = ("0", "0.9", "1.05", "1.75", "2.1", "5.5", "7", "8.5", "9.2", "9.6", "10", "13", "19.6", "20", "20.6")
+VAT_RATES = tuple(Decimal(rate) for rate in _RATES)
 
 # UNTDID 1001 codes of credit notes: money flows back, so the seller may say 211.
 CREDIT_NOTE_TYPES = frozenset({"261", "262", "381", "396", "502", "503"})
