@@ -1,0 +1,47 @@
+"""What is worth telling about a readable invoice. Warnings only: the document is recorded as it came."""
+
+from collections.abc import Iterator
+
+from django.utils.functional import Promise
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+from stdnum.fr import siren, siret
+
+from .model import ParsedInvoice
+
+ESSENTIALS = (
+    ("number", _("The invoice has no number (BT-1).")),
+    ("issue_date", _("The invoice has no issue date (BT-2).")),
+    ("type_code", _("The invoice has no type (BT-3).")),
+    ("currency", _("The invoice has no currency (BT-5).")),
+    ("total_without_vat", _("The total without VAT is missing (BT-109).")),
+    ("total_with_vat", _("The total with VAT is missing (BT-112).")),
+    ("amount_due", _("The amount due is missing (BT-115).")),
+)
+ROLES = (
+    ("seller", _("Seller")),
+    ("buyer", _("Buyer")),
+    ("payee", _("Payee")),
+    ("tax_representative", _("Tax representative")),
+    ("seller_agent", _("Seller's agent")),
+    ("buyer_agent", _("Buyer's agent")),
+    ("invoicer", _("Invoiced by")),
+    ("invoicee", _("Invoiced to")),
+    ("payer", _("Payer")),
+)
+NUMBERS = (("siren", "SIREN", siren.is_valid), ("siret", "SIRET", siret.is_valid))
+
+
+def content_warnings(invoice: ParsedInvoice) -> Iterator[str | Promise]:
+    for name, message in ESSENTIALS:
+        if getattr(invoice, name) in ("", None):
+            yield message
+    for name, role in ROLES:
+        yield from party_warnings(role, getattr(invoice, name))
+
+
+def party_warnings(role: Promise, party) -> Iterator[Promise]:
+    for name, label, is_valid in NUMBERS:
+        value = getattr(party, name, "")
+        if value and not is_valid(value):
+            yield format_lazy(_("{role}: {label} {value} is not valid."), role=role, label=label, value=value[:40])

@@ -1,0 +1,162 @@
+"""Small vocabulary in which ubl.py and cii.py write their tables: what an invoice holds, and where it stands.
+
+A *reader* is a function of a Node. Readers of leaves never raise: a value that cannot be understood is reported as a
+warning and read as missing.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any, NamedTuple
+
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+from lxml import etree
+
+NAMESPACES = {
+    "cac": "urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2",
+    "cbc": "urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2",
+    "cn": "urn:oasis:names:specification:ubl:schema:xsd:CreditNote-2",
+    "rsm": "urn:un:unece:uncefact:data:standard:CrossIndustryInvoice:100",
+    "ram": "urn:un:unece:uncefact:data:standard:ReusableAggregateBusinessInformationEntity:100",
+    "udt": "urn:un:unece:uncefact:data:standard:UnqualifiedDataType:100",
+    "qdt": "urn:un:unece:uncefact:data:standard:QualifiedDataType:100",
+}
+# xs:decimal; Decimal() alone would also take "NaN", "1e9999" and Arabic digits.
+DECIMAL = re.compile(r"[+-]?([0-9]{1,24}(\.[0-9]{0,12})?|\.[0-9]{1,12})")
+# xs:date with its optional zone, and UN/CEFACT formats 102, 203 and 204. Only the day counts.
+DATES = (
+    re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:T.*|Z|[+-][0-9]{2}:[0-9]{2})?"),
+    re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})(?:[0-9]{4}|[0-9]{6})?"),
+)
+TRUE = {"true", "1"}
+
+
+class Node(NamedTuple):
+    element: etree._Element
+    warnings: list[str]
+
+    def warn(self, message: str, **values: object) -> None:
+        self.warnings.append(format_lazy(message, **values))
+
+
+Reader = Callable[[Node], Any]
+
+
+@cache
+def compiled(path: str) -> etree.XPath:
+    return etree.XPath(path, namespaces=NAMESPACES, smart_strings=False)
+
+
+def text(path: str) -> Callable[[Node], str]:
+    find = compiled(f"string({path})")
+    return lambda node: find(node.element).strip()
+
+
+def texts(path: str) -> Callable[[Node], tuple[str, ...]]:
+    find, string = compiled(path), compiled("string()")
+    return lambda node: tuple(value for found in find(node.element) if (value := string(found).strip()))
+
+
+def number(path: str) -> Callable[[Node], Decimal | None]:
+    read = text(path)
+
+    def read_number(node: Node) -> Decimal | None:
+        value = read(node)
+        if not value:
+            return None
+        if DECIMAL.fullmatch(value):
+            return Decimal(value)
+        node.warn(_("“{value}” is not a number and was left out ({place})."), value=value[:40], place=last_step(path))
+        return None
+
+    return read_number
+
+
+def day(path: str) -> Callable[[Node], date | None]:
+    read = text(path)
+
+    def read_day(node: Node) -> date | None:
+        value = read(node)
+        if not value:
+            return None
+        for pattern in DATES:
+            if match := pattern.fullmatch(value):
+                try:
+                    return date(*map(int, match.groups()))
+                except ValueError:
+                    break
+        node.warn(_("“{value}” is not a date and was left out ({place})."), value=value[:40], place=last_step(path))
+        return None
+
+    return read_day
+
+
+def flag(path: str) -> Callable[[Node], bool]:
+    read = text(path)
+    return lambda node: read(node).lower() in TRUE
+
+
+def binary(path: str) -> Callable[[Node], bytes | None]:
+    read = text(path)
+
+    def read_binary(node: Node) -> bytes | None:
+        value = read(node)
+        if not value:
+            return None
+        try:
+            return base64.b64decode("".join(value.split()), validate=True)
+        except (binascii.Error, ValueError):
+            node.warn(_("An attachment is damaged and cannot be opened. Ask the sender for it."))
+            return None
+
+    return read_binary
+
+
+def plain_filename(path: str) -> Reader:
+    """A name without folders: it will be offered for download."""
+    read = text(path)
+    return lambda node: PurePosixPath(PureWindowsPath(read(node)).name).name[-150:]
+
+
+def first(*readers: Reader) -> Reader:
+    """The first reader that finds something."""
+
+    def read_first(node: Node) -> Any:
+        value = None
+        for read in readers:
+            value = read(node)
+            if value not in ("", None, ()):
+                return value
+        return value
+
+    return read_first
+
+
+def record(build: Callable[..., Any], **readers: Reader) -> Reader:
+    return lambda node: build(**{name: read(node) for name, read in readers.items()})
+
+
+def one(path: str, read: Reader) -> Reader:
+    find = compiled(f"({path})[1]")
+
+    def read_one(node: Node) -> Any:
+        found = find(node.element)
+        return read(Node(found[0], node.warnings)) if found else None
+
+    return read_one
+
+
+def many(path: str, read: Reader) -> Reader:
+    find = compiled(path)
+    return lambda node: tuple(read(Node(found, node.warnings)) for found in find(node.element))
+
+
+def last_step(path: str) -> str:
+    """The element a clerk's correspondent can look for: `cbc:IssueDate`."""
+    return re.split(r"[/|]", path.replace(")", ""))[-1].strip()

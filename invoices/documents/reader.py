@@ -1,0 +1,107 @@
+"""From bytes to an invoice, by looking at the bytes: names and media types lie."""
+
+import dataclasses
+from collections.abc import Callable
+
+from django.utils.functional import Promise
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+from lxml import etree
+
+from .checks import content_warnings
+from .cii import parse_cii
+from .errors import UnreadableDocument
+from .facturx import extract_invoice
+from .mapping import NAMESPACES
+from .model import ParsedInvoice
+from .ubl import parse_ubl
+from .xml import parse_xml
+
+MAX_DOCUMENT_BYTES = 20 * 1024 * 1024
+# ISO 32000 readers accept the header anywhere in the first kilobyte.
+PDF_HEADER, PDF_HEADER_WITHIN = b"%PDF-", 1024
+
+PARSERS: dict[str, Callable[[etree._Element], ParsedInvoice]] = {
+    "{urn:oasis:names:specification:ubl:schema:xsd:Invoice-2}Invoice": parse_ubl,
+    f"{{{NAMESPACES['cn']}}}CreditNote": parse_ubl,
+    f"{{{NAMESPACES['rsm']}}}CrossIndustryInvoice": parse_cii,
+}
+# Well-known things that are no invoice, with what a clerk can do.
+OTHER_FORMATS = (
+    (b"PK\x03\x04", _("The file is a ZIP archive. Open it and send its invoices one by one.")),
+    (b"\x1f\x8b", _("The file is compressed (gzip). Ask the platform or the sender for the file itself.")),
+    (b"{", _("The file is JSON data, not an invoice. Fetch the original again.")),
+)
+OTHER_MESSAGES = {
+    "CrossDomainAcknowledgementAndResponse": _("The file is a status message (CDAR), not an invoice."),
+    "SCRDMCCBDACIOMessageStructure": _("The file is an order (Order-X), not an invoice."),
+    "CrossIndustryDocument": _("The file is a ZUGFeRD 1.0 invoice, replaced in 2018. Ask the sender for Factur-X."),
+}
+PDF_TYPES, XML_TYPES = {"application/pdf"}, {"application/xml", "text/xml"}
+
+
+def read_invoice(content: bytes, *, media_type: str = "", filename: str = "") -> ParsedInvoice:
+    """Read a UBL, CII or Factur-X invoice. Raises UnreadableDocument and nothing else.
+
+    `media_type` and `filename` are what the sender claims; they only cause a warning when the content says otherwise.
+    """
+    if len(content) > MAX_DOCUMENT_BYTES:
+        raise UnreadableDocument(
+            "too_large",
+            format_lazy(
+                _("The file is larger than {limit} MB. Ask the sender for a smaller file."),
+                limit=MAX_DOCUMENT_BYTES // (1024 * 1024),
+            ),
+        )
+    is_pdf = PDF_HEADER in content[:PDF_HEADER_WITHIN]
+    invoice = read_pdf(content) if is_pdf else read_xml(content)
+    claims = claim_warnings(is_pdf=is_pdf, media_type=media_type, filename=filename)
+    return dataclasses.replace(invoice, warnings=(*invoice.warnings, *claims, *content_warnings(invoice)))
+
+
+def read_pdf(content: bytes) -> ParsedInvoice:
+    embedded = extract_invoice(content)
+    invoice = read_xml(embedded.xml)
+    return dataclasses.replace(
+        invoice,
+        syntax="factur-x",
+        attachments=(*invoice.attachments, *embedded.attachments),
+        warnings=(*embedded.warnings, *invoice.warnings),
+    )
+
+
+def read_xml(content: bytes) -> ParsedInvoice:
+    for signature, message in OTHER_FORMATS:
+        if content.lstrip(b" \t\r\n").startswith(signature):
+            raise UnreadableDocument("not_an_invoice", message)
+    root = parse_xml(content)
+    parse = PARSERS.get(root.tag)
+    if parse is None:
+        raise unknown_message(etree.QName(root).localname)
+    return parse(root)
+
+
+def unknown_message(name: str) -> UnreadableDocument:
+    message = OTHER_MESSAGES.get(name) or format_lazy(
+        _(
+            "The file is XML, but “{name}” is not an invoice format of the French reform "
+            "(UBL 2.1, CII D22B or Factur-X). Ask the sender for one of these."
+        ),
+        name=name[:60],
+    )
+    return UnreadableDocument("not_an_invoice", message)
+
+
+def claim_warnings(*, is_pdf: bool, media_type: str, filename: str) -> list[Promise]:
+    claimed_type = media_type.partition(";")[0].strip().lower()
+    extension = filename.lower().rpartition(".")[2] if "." in filename else ""
+    wrong_types, wrong_extension = (XML_TYPES, "xml") if is_pdf else (PDF_TYPES, "pdf")
+    if claimed_type not in wrong_types and extension != wrong_extension:
+        return []
+    return [
+        format_lazy(
+            _("The file was announced as {claimed} but contains {found}."),
+            claimed=wrong_extension.upper(),
+            found="PDF" if is_pdf else "XML",
+        )
+    ]
