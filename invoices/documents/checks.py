@@ -7,7 +7,8 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from stdnum.fr import siren, siret
 
-from .model import ParsedInvoice
+from .labels import PARTY_ROLES
+from .model import ParsedInvoice, Party
 
 ESSENTIALS = (
     ("number", _("The invoice has no number (BT-1).")),
@@ -18,17 +19,6 @@ ESSENTIALS = (
     ("total_with_vat", _("The total with VAT is missing (BT-112).")),
     ("amount_due", _("The amount due is missing (BT-115).")),
 )
-ROLES = (
-    ("seller", _("Seller")),
-    ("buyer", _("Buyer")),
-    ("payee", _("Payee")),
-    ("tax_representative", _("Tax representative")),
-    ("seller_agent", _("Seller's agent")),
-    ("buyer_agent", _("Buyer's agent")),
-    ("invoicer", _("Invoiced by")),
-    ("invoicee", _("Invoiced to")),
-    ("payer", _("Payer")),
-)
 NUMBERS = (("siren", "SIREN", siren.is_valid), ("siret", "SIRET", siret.is_valid))
 
 
@@ -36,11 +26,11 @@ def content_warnings(invoice: ParsedInvoice) -> Iterator[str | Promise]:
     for name, message in ESSENTIALS:
         if getattr(invoice, name) in ("", None):
             yield message
-    for name, role in ROLES:
+    for name, role in PARTY_ROLES.items():
         yield from party_warnings(role, getattr(invoice, name))
 
 
-def party_warnings(role: Promise, party) -> Iterator[Promise]:
+def party_warnings(role: Promise, party: Party | None) -> Iterator[Promise]:
     for name, label, is_valid in NUMBERS:
         value = getattr(party, name, "")
         if value and not is_valid(value):

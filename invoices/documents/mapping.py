@@ -27,8 +27,8 @@ NAMESPACES = {
     "udt": "urn:un:unece:uncefact:data:standard:UnqualifiedDataType:100",
     "qdt": "urn:un:unece:uncefact:data:standard:QualifiedDataType:100",
 }
-# xs:decimal; Decimal() alone would also take "NaN", "1e9999" and Arabic digits.
-DECIMAL = re.compile(r"[+-]?([0-9]{1,24}(\.[0-9]{0,12})?|\.[0-9]{1,12})")
+# xs:decimal within the 28 digits Python computes with; Decimal() alone would also take "NaN", "1e9999" and Arabic digits.
+DECIMAL = re.compile(r"[+-]?([0-9]{1,18}(\.[0-9]{0,10})?|\.[0-9]{1,10})")
 # xs:date with its optional zone, and UN/CEFACT formats 102, 203 and 204. Only the day counts.
 DATES = (
     re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:T.*|Z|[+-][0-9]{2}:[0-9]{2})?"),
