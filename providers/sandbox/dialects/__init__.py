@@ -1,0 +1,4 @@
+from ..dialect import Dialect
+from .acube import ACube
+
+DIALECTS: tuple[type[Dialect], ...] = (ACube,)
