@@ -47,7 +47,7 @@ VARIABLES = (
         "ALLOWED_HOSTS",
         "list",
         "Host names a request may name.",
-        shown_default="the host of `PUBLIC_URL`",
+        shown_default="the host of `PUBLIC_URL`, and this machine",
     ),
     Variable(
         "DATABASE_URL",
@@ -102,7 +102,7 @@ VARIABLES = (
         "PROXY_COUNT",
         "number",
         "How many trusted proxies stand before Navette and add to `X-Forwarded-For`. With at least one, "
-        "`X-Forwarded-Proto` is trusted too. 0 where Navette is reached directly.",
+        "`X-Forwarded-Proto` is trusted too. 0 where Navette is reached directly, as in the demo.",
         default=1,
     ),
     Variable(

@@ -21,9 +21,7 @@ if DEMO:
 SECRET_KEY = environment.required("SECRET_KEY")
 SECRETS_KEYS = environment.required("SECRETS_KEYS")
 PUBLIC_URL = environment.required("PUBLIC_URL").rstrip("/")
-ALLOWED_HOSTS = environment("ALLOWED_HOSTS") or [urlsplit(PUBLIC_URL).hostname]
-if DEMO:
-    ALLOWED_HOSTS += ["localhost", "127.0.0.1", "[::1]"]
+ALLOWED_HOSTS = environment("ALLOWED_HOSTS") or [urlsplit(PUBLIC_URL).hostname, "localhost", "127.0.0.1", "[::1]"]
 
 INSTALLED_APPS = [
     "lifecycle",
@@ -171,11 +169,11 @@ if environment("OIDC_SERVER_URL"):
 # Safety of the HTTP side
 
 SECURE = PUBLIC_URL.startswith("https://")
-PROXY_COUNT = environment("PROXY_COUNT")
+PROXY_COUNT = 0 if DEMO else environment("PROXY_COUNT")
 ALLAUTH_TRUSTED_PROXY_COUNT = PROXY_COUNT
 if PROXY_COUNT:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+CSRF_TRUSTED_ORIGINS = ["{0.scheme}://{0.netloc}".format(urlsplit(PUBLIC_URL))]
 SECURE_SSL_REDIRECT = SECURE
 # A platform's call is never redirected, and probes come from inside.
 SECURE_REDIRECT_EXEMPT = [r"^hooks/", r"^healthz$", r"^readyz$", r"^metrics$"]
@@ -203,8 +201,6 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": [NONE],
     },
 }
-# Pages and API take forms and invoices; the hooks read their bodies themselves, under limits of their own.
-DATA_UPLOAD_MAX_MEMORY_SIZE = 21 * 1024 * 1024
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 FILE_UPLOAD_PERMISSIONS = 0o600
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
@@ -272,7 +268,10 @@ LOGGING = {
     "formatters": {
         "line": {"format": "%(asctime)s %(levelname)s %(name)s[%(process)d] %(message)s"},
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"hide_hook_tokens": {"()": "einvoice_project.logs.HideHookTokens"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["hide_hook_tokens"]},
+    },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         "django": {"handlers": [], "level": LOG_LEVEL, "propagate": True},

@@ -26,7 +26,9 @@ from pathlib import Path
 from shutil import copytree
 from typing import Any
 
+import psycopg
 from django.core.exceptions import ImproperlyConfigured
+from psycopg import sql
 
 DATABASE = OWNER = "navette"
 MAJOR_VERSION = 18
@@ -37,6 +39,8 @@ SYSTEM_FOLDER = Path("/var/lib/navette")
 OPTIONS = {"listen_addresses": "", "max_connections": "200", "shared_buffers": "128MB", "log_timezone": "UTC"}
 # For a cluster that is thrown away: a crash of the machine may break it, a crash of the server may not.
 EPHEMERAL_OPTIONS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
+# Above every pid_max.
+NOBODYS_PID = str(2**31 - 1)
 KEEPER = Path(__file__).with_name("keeper.py")
 
 _leases: dict[Path, int] = {}
@@ -96,7 +100,8 @@ class Cluster:
     def socket_folder(self) -> Path:
         if len(str(self.data / SOCKET_NAME)) <= LONGEST_SOCKET_PATH:
             return self.data
-        return Path("/tmp") / f"navette-{self._digest}"
+        # The same for every process, whatever its TMPDIR; `_own` refuses a folder that somebody else made.
+        return Path("/tmp") / f"navette-{self._digest}"  # noqa: S108
 
     @property
     def _digest(self) -> str:
@@ -106,22 +111,21 @@ class Cluster:
         """Start the server unless it runs, and keep it running for as long as this process lives."""
         if self.home in _leases and self._answers():
             return
-        self._make_home()
-        with _locked(self.home / "start.lock"):
-            if self.home not in _leases:
-                _leases[self.home] = _open_lock(self.home / "users.lock", fcntl.LOCK_SH)
-            if not self._answers():
-                self._start()
-            self._ensure_keeper()
-
-    def _make_home(self) -> None:
         try:
             # Others may pass, not look: the server's account needs the way to `data`, which is its own.
             self.home.mkdir(mode=0o711, parents=True, exist_ok=True)
-            if not os.access(self.home, os.W_OK):
-                raise PermissionError(f"{self.home} is not writable by this account.")
+            with _locked(self.home / "start.lock"):
+                self._take_lease()
         except OSError as error:
-            raise EmbeddedPostgresError(f"{error}.".replace("..", ".")) from error
+            raise EmbeddedPostgresError(f"{error}.") from error
+
+    def _take_lease(self) -> None:
+        if self.home not in _leases:
+            # Waits while a keeper, which holds it alone, is stopping the server.
+            _leases[self.home] = _open_lock(self.home / "users.lock", fcntl.LOCK_SH)
+        if not self._answers():
+            self._start()
+        self._ensure_keeper()
 
     def _answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as probe:
@@ -135,20 +139,24 @@ class Cluster:
         account, programs = self._account(), _programs()
         if not (self.data / "PG_VERSION").exists():
             self._create(account, programs)
-        self._own(self.socket_folder, account)
+        _own(self.socket_folder, account)
         self._forget_stale_pid()
         options = OPTIONS | {"unix_socket_directories": str(self.socket_folder)}
         if self.ephemeral:
             options |= EPHEMERAL_OPTIONS
         arguments = " ".join(f"-c {name}='{value}'" for name, value in options.items())
         log = self.data / "server.log"
-        done = account.run(programs / "pg_ctl", "-D", self.data, "-w", "-t", "60", "-l", log, "-o", arguments, "start")
-        if done.returncode:
-            raise EmbeddedPostgresError(f"the server in {self.data} did not start.\n{_tail(log)}\n{done.stderr}\n")
-        self._ensure_database(account, programs)
+        # After a killed server, its last children may need a moment to notice and let go of its memory.
+        for pause in (1, 3, None):
+            done = account.run(programs / "pg_ctl", "-D", self.data, "-w", "-l", log, "-o", arguments, "start")
+            if not done.returncode:
+                return self._ensure_database()
+            if pause:
+                time.sleep(pause)
+        raise EmbeddedPostgresError(f"the server in {self.data} did not start.\n{_tail(log)}\n")
 
     def _create(self, account: Account, programs: Path) -> None:
-        self._own(self.data, account)
+        _own(self.data, account)
         done = account.run(
             programs / "initdb",
             *("-D", self.data, "-U", OWNER, "--auth=trust", "--encoding=UTF8", "--no-instructions"),
@@ -158,14 +166,12 @@ class Cluster:
         if done.returncode:
             raise EmbeddedPostgresError(f"{self.data} could not be filled.\n{done.stderr}\n")
 
-    def _ensure_database(self, account: Account, programs: Path) -> None:
-        import psycopg
-
+    def _ensure_database(self) -> None:
         with psycopg.connect(
             dbname="postgres", user=OWNER, host=str(self.socket_folder), autocommit=True
         ) as connection:
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
-                connection.execute(f"CREATE DATABASE {DATABASE}")
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
 
     def _account(self) -> Account:
         if os.geteuid() != 0:
@@ -179,27 +185,21 @@ class Cluster:
                 return Account(entry.pw_uid, entry.pw_gid)
         raise EmbeddedPostgresError("PostgreSQL refuses to run as root, and there is no account `nobody`.")
 
-    @staticmethod
-    def _own(folder: Path, account: Account) -> None:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        if folder.stat().st_uid == os.geteuid() != account.uid:
-            os.chown(folder, account.uid, account.gid)
-        if folder.stat().st_uid != account.uid:
-            raise EmbeddedPostgresError(f"{folder} belongs to another account.")
-
     def _forget_stale_pid(self) -> None:
         """A number left by a killed server may by now be another process, which PostgreSQL takes for a server."""
-        import psutil
+        import psutil  # comes with the wheel
 
         pid_file = self.data / "postmaster.pid"
-        with suppress(OSError, ValueError, IndexError):
-            pid = int(pid_file.read_text().split()[0])
-            try:
-                alive = any("postgres" in word for word in psutil.Process(pid).cmdline())
-            except psutil.Error:
-                alive = False
-            if not alive:
-                pid_file.unlink()
+        if not pid_file.exists():
+            return
+        pid = int(pid_file.read_text().split("\n")[0])
+        try:
+            is_ours = str(self.data) in psutil.Process(pid).cmdline()
+        except psutil.Error:
+            is_ours = False
+        if not is_ours:
+            # Only the number: the rest tells PostgreSQL whether children of the killed server still write.
+            pid_file.write_text(pid_file.read_text().replace(str(pid), NOBODYS_PID, 1))
 
     def _ensure_keeper(self) -> None:
         try:
@@ -207,7 +207,7 @@ class Cluster:
         except BlockingIOError:
             return
         account = self._account()
-        command = [KEEPER, self.home, _programs() / "pg_ctl", str(account.uid), str(account.gid)]
+        command = [KEEPER, lock, self.home, _programs() / "pg_ctl", account.uid, account.gid]
         if self.ephemeral:
             command += [self.folder, self.socket_folder]
         # The keeper inherits the lock itself, and a session of its own: Ctrl-C in the terminal is not meant for it.
@@ -250,6 +250,14 @@ def _open_to_all(path: Path) -> bool:
     """Whether any account may pass down to `path` (the part of it that exists)."""
     existing = [folder for folder in path.resolve().parents if folder.exists()]
     return all(folder.stat().st_mode & stat.S_IXOTH for folder in existing)
+
+
+def _own(folder: Path, account: Account) -> None:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if os.geteuid() == 0 and folder.stat().st_uid == 0:
+        os.chown(folder, account.uid, account.gid)
+    if folder.stat().st_uid != account.uid:
+        raise EmbeddedPostgresError(f"{folder} belongs to another account.")
 
 
 def _open_lock(path: Path, kind: int) -> int:
