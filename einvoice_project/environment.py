@@ -98,6 +98,8 @@ VARIABLES = (
     ),
     Variable("LOG_LEVEL", "text", "DEBUG, INFO, WARNING or ERROR.", default="INFO"),
     Variable("WORKERS", "number", "Processes of one `manage.py qcluster`.", default=2),
+    Variable("RELAY_THREADS", "number", "Platform calls at once when one worker process sends decisions.", default=16),
+    Variable("INBOX_THREADS", "number", "Platform calls at once when one worker process empties the inbox.", default=8),
     Variable(
         "PROXY_COUNT",
         "number",

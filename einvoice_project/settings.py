@@ -118,6 +118,8 @@ Q_CLUSTER = {
     "ack_failures": True,
     "max_attempts": 1,
 }
+RELAY_THREADS = environment("RELAY_THREADS")
+INBOX_THREADS = environment("INBOX_THREADS")
 REDIS_URL = environment("REDIS_URL")
 Q_CLUSTER |= {"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}
 CACHES = {

@@ -1,0 +1,304 @@
+import hashlib
+import secrets
+import uuid
+
+from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector, SearchVectorField
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from stdnum.exceptions import ValidationError as NumberError
+from stdnum.fr import siren, siret
+
+from lifecycle.codes import CORRECTIVE_TYPES, CREDIT_NOTE_TYPES, status_label
+from providers.models import Connection
+from providers.sealing import SealedField
+
+
+def validate_siren(value: str) -> None:
+    try:
+        siren.validate(value)
+    except NumberError as error:
+        raise ValidationError(
+            _("“%(value)s” is not a SIREN (9 digits with a valid check digit)."), params={"value": value}
+        ) from error
+
+
+def validate_addressing(value: str) -> None:
+    """SIREN, SIREN_SIRET, SIREN_SIRET_ROUTING or SIREN_SUFFIX (scheme 0225)."""
+    parts = value.split("_")
+    validate_siren(parts[0])
+    if len(parts) > 1 and len(parts[1]) == 14 and parts[1].isdigit():
+        try:
+            siret.validate(parts[1])
+        except NumberError as error:
+            raise ValidationError(_("“%(value)s” is not a SIRET."), params={"value": parts[1]}) from error
+        if not parts[1].startswith(parts[0]):
+            raise ValidationError(_("The SIRET of an addressing line starts with its SIREN."))
+
+
+class Customer(models.Model):
+    """A company whose invoices we handle."""
+
+    siren = models.CharField("SIREN", max_length=9, unique=True, validators=[validate_siren])
+    name = models.CharField(_("name"), max_length=200)
+    vat_number = models.CharField(_("VAT number"), max_length=20, blank=True)
+    four_eyes = models.BooleanField(
+        _("four eyes"), default=False, help_text=_("A second person releases every final or payment decision.")
+    )
+    undo_seconds = models.PositiveSmallIntegerField(
+        _("undo seconds"), default=0, help_text=_("How long a decision can be taken back before it is sent.")
+    )
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("customer")
+        verbose_name_plural = _("customers")
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(condition=Q(siren__regex=r"^[0-9]{9}$"), name="customer_siren_is_9_digits")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Role(models.TextChoices):
+    """Cumulative: each may do what the ones before it may."""
+
+    READER = "reader", _("Reader")
+    CLERK = "clerk", _("Clerk")
+    APPROVER = "approver", _("Approver")
+    ADMINISTRATOR = "administrator", _("Administrator")
+
+    @property
+    def rank(self) -> int:
+        return list(type(self)).index(self)
+
+    @classmethod
+    def at_least(cls, role: str) -> list[str]:
+        """The roles that include `role`."""
+        return [each.value for each in cls if each.rank >= cls(role).rank]
+
+
+class Membership(models.Model):
+    """What a user may do for a customer."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(_("role"), max_length=15, choices=Role.choices, default=Role.READER)
+
+    class Meta:
+        verbose_name = _("membership")
+        verbose_name_plural = _("memberships")
+        constraints = [models.UniqueConstraint(fields=["user", "customer"], name="one_membership_per_customer")]
+
+    def __str__(self) -> str:
+        return f"{self.user} – {self.customer}: {self.get_role_display()}"
+
+
+class ApiToken(models.Model):
+    """A token of the REST API; only its SHA-256 is kept (the token itself has 256 bits, so no salt is needed)."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    hint = models.CharField(_("ends with"), max_length=4, editable=False)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
+
+    class Meta:
+        verbose_name = _("API token")
+        verbose_name_plural = _("API tokens")
+
+    def __str__(self) -> str:
+        return f"{self.user} …{self.hint}"
+
+    @staticmethod
+    def digest_of(token: str) -> str:
+        return hashlib.sha256(token.encode()).hexdigest()
+
+    @staticmethod
+    def new_token() -> str:
+        return secrets.token_urlsafe(32)
+
+
+class AddressingLine(models.Model):
+    """Where a customer receives and sends."""
+
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="addressing_lines")
+    identifier = models.CharField(_("identifier"), max_length=125, unique=True, validators=[validate_addressing])
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="addressing_lines")
+    settings = models.JSONField(_("settings"), default=dict, blank=True)
+    secrets = SealedField(_("secrets"), default=dict, blank=True)
+
+    class Meta:
+        verbose_name = _("addressing line")
+        verbose_name_plural = _("addressing lines")
+        ordering = ["identifier"]
+
+    def __str__(self) -> str:
+        return self.identifier
+
+    def clean(self) -> None:
+        if self.customer_id and not self.identifier.startswith(self.customer.siren):
+            raise ValidationError({"identifier": _("An addressing line starts with its customer's SIREN.")})
+
+    @property
+    def level(self) -> str:
+        parts = self.identifier.split("_")
+        if len(parts) == 1:
+            return "SIREN"
+        if len(parts[1]) == 14 and parts[1].isdigit():
+            return "SIREN_SIRET" if len(parts) == 2 else "SIREN_SIRET_ROUTING"
+        return "SIREN_SUFFIX"
+
+
+class Direction(models.TextChoices):
+    RECEIVED = "received", _("Received")
+    ISSUED = "issued", _("Issued")
+
+
+class DocumentState(models.TextChoices):
+    WAITING = "waiting", _("Waiting for the document")
+    READ = "read", _("Read")
+    UNREADABLE = "unreadable", _("Unreadable")
+
+
+class Invoice(models.Model):
+    """Received or issued. `status` is a projection of its status events, written by lifecycle alone."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="invoices")
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="invoices")
+    addressing_line = models.ForeignKey(
+        AddressingLine, on_delete=models.SET_NULL, null=True, blank=True, related_name="invoices"
+    )
+    provider_ref = models.CharField(_("platform's reference"), max_length=200)
+    direction = models.CharField(_("direction"), max_length=8, choices=Direction.choices)
+    number = models.CharField(_("number"), max_length=200, blank=True)
+    type_code = models.CharField(_("type"), max_length=3, blank=True)
+    process = models.CharField(_("billing frame"), max_length=100, blank=True)
+    issue_date = models.DateField(_("issue date"), null=True)
+    due_date = models.DateField(_("due date"), null=True)
+    currency = models.CharField(_("currency"), max_length=3, blank=True)
+    total_without_vat = models.DecimalField(_("total without VAT"), max_digits=18, decimal_places=2, null=True)
+    total_vat = models.DecimalField(_("total VAT"), max_digits=18, decimal_places=2, null=True)
+    total_with_vat = models.DecimalField(_("total with VAT"), max_digits=18, decimal_places=2, null=True)
+    amount_due = models.DecimalField(_("amount due"), max_digits=18, decimal_places=2, null=True)
+    vat_breakdown = models.JSONField(_("VAT breakdown"), default=list)
+    seller_name = models.CharField(_("seller"), max_length=300, blank=True)
+    seller_siren = models.CharField(_("seller's SIREN"), max_length=30, blank=True)
+    seller_vat_number = models.CharField(_("seller's VAT number"), max_length=30, blank=True)
+    buyer_name = models.CharField(_("buyer"), max_length=300, blank=True)
+    buyer_siren = models.CharField(_("buyer's SIREN"), max_length=30, blank=True)
+    buyer_vat_number = models.CharField(_("buyer's VAT number"), max_length=30, blank=True)
+    preceding_numbers = models.JSONField(_("earlier invoices"), default=list)
+    document_state = models.CharField(max_length=10, choices=DocumentState.choices, default=DocumentState.WAITING)
+    document_error = models.TextField(_("document error"), blank=True)
+    warnings = models.JSONField(_("warnings"), default=list)
+    status = models.CharField(_("status"), max_length=3, null=True, editable=False)
+    status_at = models.DateTimeField(_("status since"), null=True, editable=False)
+    version = models.PositiveIntegerField(_("version"), default=1, editable=False)
+    assigned_to = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="assigned_invoices"
+    )
+    created_at = models.DateTimeField(_("arrived"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("changed"), auto_now=True)
+    search = models.GeneratedField(
+        expression=SearchVector("number", "seller_name", "buyer_name", "seller_siren", "buyer_siren", config="simple"),
+        output_field=SearchVectorField(),
+        db_persist=True,
+    )
+
+    class Meta:
+        verbose_name = _("invoice")
+        verbose_name_plural = _("invoices")
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["connection", "provider_ref"], name="one_invoice_per_platform_reference")
+        ]
+        indexes = [
+            models.Index(fields=["customer", "-created_at", "-id"], name="invoice_list"),
+            models.Index(fields=["customer", "status", "-created_at", "-id"], name="invoice_by_status"),
+            models.Index(fields=["customer", "number"], name="invoice_number"),
+            models.Index(fields=["-created_at", "-id"], name="invoice_newest"),
+            GinIndex(fields=["search"], name="invoice_search"),
+        ]
+
+    def __str__(self) -> str:
+        return self.number or self.provider_ref
+
+    @property
+    def status_label(self) -> str:
+        return status_label(self.status)
+
+    @property
+    def side(self) -> str:
+        """The side our customer is on: "buyer" of what it received, "seller" of what it issued."""
+        return "buyer" if self.direction == Direction.RECEIVED else "seller"
+
+    @property
+    def counterparty_name(self) -> str:
+        return self.seller_name if self.direction == Direction.RECEIVED else self.buyer_name
+
+    @property
+    def is_credit_note(self) -> bool:
+        return self.type_code in CREDIT_NOTE_TYPES
+
+    @property
+    def is_corrective(self) -> bool:
+        return self.type_code in CORRECTIVE_TYPES
+
+
+def document_path(document: "InvoiceDocument", filename: str) -> str:
+    """Content-addressed: the same bytes are the same file, and no file is ever overwritten."""
+    return f"{document.sha256[:2]}/{document.sha256[2:4]}/{document.sha256}"
+
+
+class InvoiceDocument(models.Model):
+    """A file of an invoice, kept byte for byte."""
+
+    class Kind(models.TextChoices):
+        ORIGINAL = "original", _("Original")
+        CONVERTED = "converted", _("Converted")
+        READABLE = "readable", _("Readable")
+        ATTACHMENT = "attachment", _("Attachment")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="documents")
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices)
+    sha256 = models.CharField("SHA-256", max_length=64)
+    size = models.PositiveBigIntegerField(_("size"))
+    media_type = models.CharField(_("media type"), max_length=100, blank=True)
+    filename = models.CharField(_("file name"), max_length=200, blank=True)
+    file = models.FileField(upload_to=document_path, max_length=100)
+    received_at = models.DateTimeField(_("received at"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("document")
+        verbose_name_plural = _("documents")
+        ordering = ["received_at"]
+        constraints = [models.UniqueConstraint(fields=["invoice", "kind", "sha256"], name="one_document_per_content")]
+
+    def __str__(self) -> str:
+        return self.filename or self.sha256[:12]
+
+
+class Comment(models.Model):
+    """Internal; never leaves the house."""
+
+    invoice = models.ForeignKey(Invoice, on_delete=models.CASCADE, related_name="comments")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    text = models.TextField(_("comment"), max_length=4000)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("comment")
+        verbose_name_plural = _("comments")
+        ordering = ["created_at"]
+
+    def __str__(self) -> str:
+        return self.text[:60]

@@ -1,0 +1,181 @@
+"""Taking invoices and their documents in."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from providers.base import File, InvoiceReport, Party
+from providers.models import Connection
+
+from .documents.errors import UnreadableDocument
+from .documents.model import ParsedInvoice
+from .documents.reader import read_invoice
+from .models import AddressingLine, Direction, DocumentState, Invoice, InvoiceDocument, document_path
+
+
+class UnknownOwner(Exception):
+    """No addressing line of this connection matches the invoice's party: an administrator must add it."""
+
+
+def receive_invoice(*, connection: Connection, report: InvoiceReport, files: Sequence[File]) -> tuple[Invoice, bool]:
+    """Record an invoice a platform reports, with its files. Returns it and whether it is new. Raises UnknownOwner.
+
+    An unreadable original does not lose the invoice: it is kept byte for byte, with the report's data and the reason.
+    """
+    parsed, error = _read_original(files)
+    with transaction.atomic():
+        invoice = Invoice.objects.filter(connection=connection, provider_ref=report.provider_ref).first()
+        created = invoice is None
+        if invoice is None:
+            invoice = _new_invoice(connection, report, parsed)
+        for file in files:
+            store_document(invoice=invoice, file=file)
+        if parsed is not None or error:
+            _describe(invoice, parsed, error)
+        invoice.save()
+    return invoice, created
+
+
+def _read_original(files: Sequence[File]) -> tuple[ParsedInvoice | None, str]:
+    original = next((file for file in files if file.kind == InvoiceDocument.Kind.ORIGINAL), None)
+    if original is None:
+        return None, ""
+    try:
+        return read_invoice(original.content, media_type=original.media_type, filename=original.filename), ""
+    except UnreadableDocument as error:
+        return None, str(error.message)
+
+
+def _new_invoice(connection: Connection, report: InvoiceReport, parsed: ParsedInvoice | None) -> Invoice:
+    line = find_line(connection, report, parsed)
+    invoice, _created = Invoice.objects.get_or_create(
+        connection=connection,
+        provider_ref=report.provider_ref,
+        defaults={
+            "customer": line.customer,
+            "addressing_line": line,
+            "direction": report.direction,
+            "number": report.number[:200],
+            "type_code": report.type_code[:3],
+            "issue_date": report.issue_date,
+            "due_date": report.due_date,
+            "currency": report.currency[:3],
+            "total_with_vat": report.total_with_vat,
+            "seller_name": report.seller.name[:300],
+            "seller_siren": report.seller.siren[:30],
+            "seller_vat_number": report.seller.vat_number[:30],
+            "buyer_name": report.buyer.name[:300],
+            "buyer_siren": report.buyer.siren[:30],
+            "buyer_vat_number": report.buyer.vat_number[:30],
+        },
+    )
+    return invoice
+
+
+def find_line(connection: Connection, report: InvoiceReport, parsed: ParsedInvoice | None) -> AddressingLine:
+    """Our addressing line on an invoice: the exact address first, then the longest line of the same SIREN."""
+    lines = {line.identifier: line for line in connection.addressing_lines.select_related("customer")}
+    addresses, sirens = _own_addresses(report, parsed)
+    for address in addresses:
+        if address in lines:
+            return lines[address]
+    for siren in sirens:
+        of_company = [line for identifier, line in lines.items() if identifier.split("_")[0] == siren]
+        if of_company:
+            return min(of_company, key=lambda line: len(line.identifier))
+    raise UnknownOwner(
+        _(
+            "No addressing line of connection “%(connection)s” matches invoice %(invoice)s (%(party)s). "
+            "Add the line, then replay this delivery."
+        )
+        % {
+            "connection": connection.name,
+            "invoice": report.number or report.provider_ref,
+            "party": ", ".join([*addresses, *sirens]) or "?",
+        }
+    )
+
+
+def _own_addresses(report: InvoiceReport, parsed: ParsedInvoice | None) -> tuple[list[str], list[str]]:
+    received = report.direction == Direction.RECEIVED
+    told: Party = report.buyer if received else report.seller
+    addresses, sirens = [told.identifier], [told.siren]
+    if parsed is not None:
+        written = parsed.buyer if received else parsed.seller
+        addresses.append(written.electronic_address)
+        sirens.append(written.siren)
+    sirens += [address.split("_")[0] for address in addresses]
+    return [a for a in addresses if a], list(dict.fromkeys(s for s in sirens if s))
+
+
+def _describe(invoice: Invoice, parsed: ParsedInvoice | None, error: str) -> None:
+    """The document rules over the platform's summary; a broken one leaves the summary as it was."""
+    if parsed is None:
+        invoice.document_state, invoice.document_error = DocumentState.UNREADABLE, error
+        return
+    invoice.document_state, invoice.document_error = DocumentState.READ, ""
+    invoice.number = parsed.number[:200] or invoice.number
+    invoice.type_code = parsed.type_code[:3] or invoice.type_code
+    invoice.process = parsed.process[:100]
+    invoice.issue_date = parsed.issue_date or invoice.issue_date
+    invoice.due_date = parsed.due_date or invoice.due_date
+    invoice.currency = parsed.currency[:3] or invoice.currency
+    invoice.total_without_vat = parsed.total_without_vat
+    invoice.total_vat = parsed.total_vat
+    invoice.total_with_vat = parsed.total_with_vat
+    invoice.amount_due = parsed.amount_due
+    invoice.vat_breakdown = [_vat_row(row) for row in parsed.vat_breakdown]
+    invoice.preceding_numbers = [reference.number for reference in parsed.preceding_invoices]
+    invoice.warnings = [str(warning) for warning in parsed.warnings]
+    for role, party in (("seller", parsed.seller), ("buyer", parsed.buyer)):
+        setattr(invoice, f"{role}_name", party.name[:300] or getattr(invoice, f"{role}_name"))
+        setattr(invoice, f"{role}_siren", party.siren[:30] or getattr(invoice, f"{role}_siren"))
+        setattr(invoice, f"{role}_vat_number", party.vat_number[:30])
+
+
+def _vat_row(row: Any) -> dict[str, str | None]:
+    def text(value: Any) -> str | None:
+        return None if value is None else f"{value:.2f}"
+
+    return {"category": row.category, "rate": text(row.rate), "base": text(row.base), "amount": text(row.amount)}
+
+
+def store_document(*, invoice: Invoice, file: File) -> InvoiceDocument:
+    """Keep a file byte for byte under its SHA-256; the same bytes are stored once, none is ever overwritten."""
+    sha256 = hashlib.sha256(file.content).hexdigest()
+    document = InvoiceDocument(
+        invoice=invoice,
+        kind=file.kind,
+        sha256=sha256,
+        size=len(file.content),
+        media_type=file.media_type[:100],
+        filename=os.path.basename(file.filename)[:200],
+    )
+    known = InvoiceDocument.objects.filter(invoice=invoice, kind=file.kind, sha256=sha256).first()
+    if known:
+        return known
+    path = document_path(document, "")
+    document.file.name = path if default_storage.exists(path) else default_storage.save(path, ContentFile(file.content))
+    document.save()
+    return document
+
+
+def original_of(invoice: Invoice) -> InvoiceDocument | None:
+    return invoice.documents.filter(kind=InvoiceDocument.Kind.ORIGINAL).order_by("received_at").first()
+
+
+def read_stored_original(invoice: Invoice) -> ParsedInvoice:
+    """The invoice's original, read again. Raises UnreadableDocument."""
+    document = original_of(invoice)
+    if document is None:
+        raise UnreadableDocument("missing", _("The platform has not delivered the document of this invoice yet."))
+    with document.file.open("rb") as file:
+        return read_invoice(file.read(), media_type=document.media_type, filename=document.filename)

@@ -1,0 +1,233 @@
+"""The history of an invoice: appending to it, reading its status from it, checking that nobody rewrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from invoices.models import Invoice
+from providers.base import Payment, Reason, StatusReport
+
+from . import transitions
+from .codes import FINAL_STATUSES, INVOICE_STATUSES
+from .models import WITHOUT_EFFECT, Origin, RelayState, RelayTask, SeenReport, StatusEvent
+
+# Two machines' clocks: a platform may date our status a little before we did.
+CLOCK_TOLERANCE = timedelta(minutes=5)
+
+
+def lock_invoice(invoice_id: Any) -> Invoice:
+    """The invoice, locked until the transaction ends: all changes of its history queue here."""
+    return Invoice.objects.select_for_update(of=("self",)).select_related("customer", "connection").get(pk=invoice_id)
+
+
+def effective_events(invoice: Invoice) -> list[StatusEvent]:
+    """The events that count, ordered as the projection wants: by time, then by arrival."""
+    events = invoice.status_events.exclude(relay__state__in=WITHOUT_EFFECT).order_by("occurred_at", "sequence")
+    return list(events)
+
+
+def history_of(invoice: Invoice) -> tuple[str, ...]:
+    """The known status codes of an invoice, oldest first."""
+    return tuple(event.status for event in effective_events(invoice) if event.status)
+
+
+def append_event(
+    invoice: Invoice,
+    *,
+    status: str | None,
+    origin: str,
+    native_status: str = "",
+    issuer_role: str = "",
+    reasons: Iterable[Reason] = (),
+    note: str = "",
+    payments: Iterable[Payment] = (),
+    occurred_at: datetime | None = None,
+    source_key: str = "",
+    unexpected: bool = False,
+    actor: Any = None,
+) -> StatusEvent:
+    """Add one link to the chain of a locked invoice."""
+    last = invoice.status_events.order_by("-sequence").first()
+    now = timezone.now()
+    event = StatusEvent(
+        invoice=invoice,
+        sequence=last.sequence + 1 if last else 1,
+        status=status,
+        native_status=native_status[:100],
+        issuer_role=issuer_role,
+        origin=origin,
+        reasons=[_reason_row(reason) for reason in reasons],
+        note=note,
+        payments=[_payment_row(payment) for payment in payments],
+        occurred_at=occurred_at or now,
+        recorded_at=now,
+        unexpected=unexpected,
+        actor=actor,
+        source_key=source_key[:200],
+        previous_hash=last.hash if last else "",
+    )
+    event.hash = event.compute_hash()
+    event.save(force_insert=True)
+    return event
+
+
+def _reason_row(reason: Reason) -> dict[str, str]:
+    row = {"code": reason.code, "text": reason.text}
+    return row | ({"native_code": reason.native_code} if reason.native_code else {})
+
+
+def _payment_row(payment: Payment) -> dict[str, str | None]:
+    rate = None if payment.vat_rate is None else f"{payment.vat_rate:.2f}"
+    return {"vat_rate": rate, "amount": f"{payment.amount:.2f}", "currency": payment.currency}
+
+
+def project(invoice: Invoice) -> None:
+    """Write `status` from the events, and nothing else does. The invoice is locked."""
+    status, status_at = None, None
+    for event in effective_events(invoice):
+        if event.status in INVOICE_STATUSES and status not in FINAL_STATUSES:
+            status, status_at = event.status, event.occurred_at
+    invoice.status, invoice.status_at = status, status_at
+    invoice.version += 1
+    invoice.save(update_fields=["status", "status_at", "version", "updated_at"])
+
+
+# --- what platforms report --------------------------------------------------------------------------------------------
+
+
+def record_report(invoice_id: Any, report: StatusReport) -> StatusEvent | None:
+    """Take in one report. Always recorded, even against the table; None if it was known or is the echo of our own."""
+    with transaction.atomic():
+        invoice = lock_invoice(invoice_id)
+        event = record_on_locked(invoice, report)
+        if event is not None:
+            project(invoice)
+        return event
+
+
+def record_reports(invoice_id: Any, reports: Iterable[StatusReport]) -> list[StatusEvent]:
+    """Several reports of one invoice, one lock and one projection."""
+    with transaction.atomic():
+        invoice = lock_invoice(invoice_id)
+        events = [event for report in reports if (event := record_on_locked(invoice, report))]
+        if events:
+            project(invoice)
+        return events
+
+
+def record_on_locked(invoice: Invoice, report: StatusReport) -> StatusEvent | None:
+    identity = identity_of(report)
+    if SeenReport.objects.filter(invoice=invoice, identity=identity).exists():
+        return None
+    known = _confirm_echo(invoice, report) or _find_untimed(invoice, report)
+    event = known or append_event(
+        invoice,
+        status=report.status,
+        origin=Origin.PLATFORM,
+        native_status=report.native_status,
+        issuer_role=report.issuer_role,
+        reasons=report.reasons,
+        note=report.note,
+        payments=report.payments,
+        occurred_at=report.occurred_at,
+        source_key=report.key,
+        unexpected=_is_unexpected(invoice, report),
+    )
+    SeenReport.objects.create(invoice=invoice, identity=identity, event=event, is_timed=report.occurred_at is not None)
+    return None if known else event
+
+
+def identity_of(report: StatusReport) -> str:
+    """What makes two reports the same fact: the platform's key, else word, issuer and time."""
+    if report.key:
+        return f"key:{report.key}"[:200]
+    moment = report.occurred_at.isoformat() if report.occurred_at else "untimed"
+    return f"{report.status or report.native_status}|{report.issuer_role}|{moment}"[:200]
+
+
+def _confirm_echo(invoice: Invoice, report: StatusReport) -> StatusEvent | None:
+    """Our own status coming back: its relay is confirmed, however far it had got."""
+    if report.status is None:
+        return None
+    relays = (
+        RelayTask.objects.filter(invoice=invoice, event__status=report.status)
+        .exclude(state__in=[RelayState.CONFIRMED, RelayState.CANCELLED])
+        .select_related("event")
+        .order_by("sequence")
+    )
+    for relay in relays:
+        if is_echo(relay.event, report):
+            confirm(relay)
+            return relay.event
+    return None
+
+
+def is_echo(event: StatusEvent, report: StatusReport) -> bool:
+    """Same code and issuer, not older than our decision, and the same amounts where the report gives any."""
+    if event.status != report.status or (report.issuer_role or event.issuer_role) != event.issuer_role:
+        return False
+    if report.occurred_at and report.occurred_at < event.occurred_at - CLOCK_TOLERANCE:
+        return False
+    amounts = sorted(payment["amount"] for payment in event.payments)
+    told = sorted(f"{payment.amount:.2f}" for payment in report.payments)
+    return not told or told == amounts
+
+
+def confirm(relay: RelayTask) -> None:
+    now = timezone.now()
+    relay.state = RelayState.CONFIRMED
+    relay.confirmed_at = now
+    relay.sent_at = relay.sent_at or now
+    relay.next_attempt_at = relay.leased_until = None
+    relay.last_error = ""
+    relay.save(update_fields=["state", "confirmed_at", "sent_at", "next_attempt_at", "leased_until", "last_error"])
+
+
+def _find_untimed(invoice: Invoice, report: StatusReport) -> StatusEvent | None:
+    """An event recorded from a push without a time, now seen in the platform's dated history (or the reverse)."""
+    sightings = SeenReport.objects.filter(
+        invoice=invoice,
+        event__status=report.status,
+        event__native_status=report.native_status,
+        event__issuer_role=report.issuer_role,
+        is_timed=report.occurred_at is None,
+    )
+    if report.occurred_at is None:
+        # The history told it before the push did; only a recent fact can be meant.
+        sightings = sightings.filter(event__recorded_at__gte=timezone.now() - timedelta(hours=1))
+    both = SeenReport.objects.filter(invoice=invoice, is_timed=report.occurred_at is not None).values("event")
+    sighting = sightings.exclude(event__in=both).select_related("event").order_by("event__sequence").first()
+    return sighting.event if sighting else None
+
+
+def _is_unexpected(invoice: Invoice, report: StatusReport) -> bool:
+    if report.status is None:
+        return False
+    before = [
+        event.status
+        for event in effective_events(invoice)
+        if event.status and (report.occurred_at is None or event.occurred_at <= report.occurred_at)
+    ]
+    return not transitions.is_expected(before, report.status)
+
+
+# --- proof ------------------------------------------------------------------------------------------------------------
+
+
+def find_break(invoice: Invoice) -> str:
+    """The first thing wrong with an invoice's chain, in words; "" if it is whole."""
+    previous = ""
+    for number, event in enumerate(invoice.status_events.order_by("sequence"), start=1):
+        if event.sequence != number:
+            return f"event {number} is missing"
+        if event.previous_hash != previous:
+            return f"event {number} does not follow the one before it"
+        if event.hash != event.compute_hash():
+            return f"event {number} was changed after it was written"
+        previous = event.hash
+    return ""

@@ -1,0 +1,408 @@
+"""The inbox: claim stored deliveries, ask the platforms where a push is only a bell, record, and never stop for one.
+
+The rows are the queue. A claim is committed before the work, so that a delivery which kills its worker is counted and
+ends in quarantine; from its second claim on it is worked on alone, so that no neighbour pays for it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, cast
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.db import connection as database
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from invoices import services as invoices
+from invoices.access import customers_of
+from invoices.models import DocumentState, Invoice, Role
+from providers.base import (
+    Adapter,
+    Bell,
+    Delivery,
+    File,
+    HookError,
+    InvoiceReport,
+    PermanentError,
+    PlatformError,
+    PollPage,
+    StatusReport,
+    Unsupported,
+)
+from providers.models import Connection, WebhookDelivery
+from providers.nudge import nudge
+from providers.registry import get_adapter
+from providers.services import read_stored
+
+from . import events
+
+logger = logging.getLogger(__name__)
+
+BATCH = 50
+LEASE = timedelta(minutes=5)
+MAX_CLAIMS = 5
+# Seconds before a delivery is tried again after the platform could not be asked, by claims made.
+RETRY_DELAYS = (2, 15, 60, 600, 3600)
+# Claims after which the news of a push is recorded although the platform's history still does not show it.
+HISTORY_PATIENCE = 2
+
+State = WebhookDelivery.State
+
+
+class UnknownInvoice(Exception):
+    """A report names an invoice we do not have."""
+
+    def __init__(self, provider_ref: str) -> None:
+        super().__init__(
+            _("The platform speaks of invoice %(ref)s, which we do not know (yet). Retried when it arrives.")
+            % {"ref": provider_ref}
+        )
+        self.provider_ref = provider_ref
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What a platform showed of one invoice. `report` and `files` only where we asked for them."""
+
+    report: InvoiceReport | None = None
+    files: tuple[File, ...] = ()
+    statuses: tuple[StatusReport, ...] = ()
+    file_error: str = ""
+
+
+# --- claiming ---------------------------------------------------------------------------------------------------------
+
+
+def drain(limit: int = BATCH) -> int:
+    """Work through everything due; returns how many deliveries were taken up."""
+    done = 0
+    while rows := claim(limit):
+        _work(rows)
+        done += len(rows)
+    _nudge_for_next()
+    return done
+
+
+def claim(limit: int = BATCH) -> list[WebhookDelivery]:
+    """Take due deliveries under a lease, oldest first. One whose last claim never ended is taken alone."""
+    now = timezone.now()
+    due = WebhookDelivery.objects.filter(
+        Q(leased_until=None) | Q(leased_until__lt=now), state=State.RECEIVED, next_attempt_at__lte=now
+    )
+    with transaction.atomic():
+        locked = due.select_for_update(skip_locked=True, of=("self",)).select_related("connection")
+        rows = list(locked.filter(leased_until=None).order_by("received_at")[:limit])
+        rows = rows or list(locked.order_by("received_at")[:1])
+        dead = [row for row in rows if row.attempts >= MAX_CLAIMS]
+        for row in dead:
+            words = row.error or _("The worker ended each time it took this delivery up.")
+            _quarantine(row, _("Given up after %(count)s tries. %(error)s") % {"count": row.attempts, "error": words})
+        alive = [row for row in rows if row not in dead]
+        for row in alive:
+            row.attempts += 1
+            row.leased_until = now + LEASE
+        WebhookDelivery.objects.bulk_update(alive, ["attempts", "leased_until"])
+    return alive or (claim(limit) if dead else [])
+
+
+# --- working ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Job:
+    """One claimed delivery on its way: its adapter and what it says."""
+
+    row: WebhookDelivery
+    adapter: Adapter
+    delivery: Delivery | None = None
+    looks: dict[str, Look | Exception] = field(default_factory=dict)
+
+    @property
+    def bells(self) -> tuple[Bell, ...]:
+        return self.delivery.bells if self.delivery else ()
+
+
+def _work(rows: list[WebhookDelivery]) -> None:
+    adapters = {row.connection_id: get_adapter(row.connection) for row in rows}
+    jobs = [Job(row, adapters[row.connection_id]) for row in rows]
+    for job in jobs:
+        _guarded(job, _parse)
+    _look_for_all([job for job in jobs if job.bells])
+    for job in jobs:
+        if job.delivery is not None:
+            _guarded(job, _apply)
+
+
+def _guarded(job: Job, step: Any) -> None:
+    """Run one step of one delivery; whatever goes wrong is written on its row and stays there."""
+    try:
+        with transaction.atomic():
+            step(job)
+    except UnknownInvoice as unknown:
+        _quarantine(job.row, str(unknown), waits_for=unknown.provider_ref)
+    except (HookError, invoices.UnknownOwner, PermanentError, Unsupported) as error:
+        _quarantine(job.row, str(error))
+    except PlatformError as error:
+        _retry(job.row, error.message)
+    except Exception as error:
+        logger.exception("Delivery %s could not be worked on", job.row.pk)
+        _retry(job.row, _("Unforeseen fault: %(error)s") % {"error": f"{type(error).__name__}: {error}"[:500]})
+
+
+def _parse(job: Job) -> None:
+    job.delivery = job.adapter.parse_webhook(read_stored(job.row))
+
+
+def _look_for_all(jobs: list[Job]) -> None:
+    """Ask each platform once for each invoice rung for in this batch, several at a time."""
+    wanted: dict[tuple[Any, str], tuple[Adapter, bool]] = {}
+    for job in jobs:
+        for bell in job.bells:
+            known = _find_invoice(job.row.connection, bell.provider_ref)
+            if known is None and not bell.is_new_invoice:
+                continue  # quarantined when it is applied
+            with_files = known is None or known.document_state == DocumentState.WAITING
+            key = (job.row.connection_id, bell.provider_ref)
+            wanted[key] = (job.adapter, with_files or wanted.get(key, (None, False))[1])
+    if not wanted:
+        return
+    with ThreadPoolExecutor(max_workers=min(settings.INBOX_THREADS, len(wanted))) as pool:
+        futures = {key: pool.submit(_look_quietly, *asked, key[1]) for key, asked in wanted.items()}
+    for job in jobs:
+        keys = [(job.row.connection_id, bell.provider_ref) for bell in job.bells]
+        job.looks = {key[1]: futures[key].result() for key in keys if key in futures}
+
+
+def _look_quietly(adapter: Adapter, with_files: bool, provider_ref: str) -> Look | Exception:
+    try:
+        return look(adapter, provider_ref, with_files=with_files)
+    except Exception as error:
+        return error
+    finally:
+        if database.connection is not None and not database.in_atomic_block:
+            database.close()  # this thread's own, where a token was read
+
+
+def look(adapter: Adapter, provider_ref: str, *, with_files: bool) -> Look:
+    """Ask a platform about one invoice. No database but for tokens; raises PlatformError."""
+    report = adapter.fetch_invoice(provider_ref) if with_files else None
+    files: tuple[File, ...] = ()
+    file_error = ""
+    if with_files:
+        try:
+            files = adapter.fetch_files(provider_ref)
+        except (PermanentError, Unsupported) as error:
+            file_error = error.message
+    return Look(report=report, files=files, statuses=_statuses(adapter, provider_ref), file_error=file_error)
+
+
+def _statuses(adapter: Adapter, provider_ref: str) -> tuple[StatusReport, ...]:
+    return adapter.fetch_statuses(provider_ref) if adapter.capabilities.history else ()
+
+
+# --- recording --------------------------------------------------------------------------------------------------------
+
+
+def _apply(job: Job) -> None:
+    row, delivery = job.row, cast(Delivery, job.delivery)
+    broken = [
+        save_invoice(row.connection, each, delivery.files.get(each.provider_ref, ())) for each in delivery.invoices
+    ]
+    broken += [_answer_bell(job, bell) for bell in delivery.bells]
+    for status in delivery.statuses:
+        events.record_report(_get_invoice(row.connection, status.provider_ref).pk, status)
+    early = [bell.hint for bell in delivery.bells if bell.hint and _comes_before_history(job, bell)]
+    if early and row.attempts <= HISTORY_PATIENCE:
+        _retry(row, _("The platform's history does not show this news yet."))
+        return
+    for hint in early:
+        events.record_report(_get_invoice(row.connection, hint.provider_ref).pk, hint)
+    if any(broken):
+        _quarantine(row, " ".join(filter(None, broken)))
+    else:
+        _finish(row, State.IGNORED if delivery.ignored else State.PROCESSED, delivery.ignored)
+
+
+def _answer_bell(job: Job, bell: Bell) -> str:
+    shown = _shown(job, bell)
+    broken = save_look(job.row.connection, shown)
+    events.record_reports(_get_invoice(job.row.connection, bell.provider_ref).pk, shown.statuses)
+    return broken
+
+
+def _shown(job: Job, bell: Bell) -> Look:
+    shown = job.looks.get(bell.provider_ref)
+    if isinstance(shown, Exception):
+        raise shown
+    if shown is None:
+        raise UnknownInvoice(bell.provider_ref)
+    return shown
+
+
+def _comes_before_history(job: Job, bell: Bell) -> bool:
+    """The push carries news that the platform's history did not show when we looked."""
+    return bell.hint is not None and _word(bell.hint) not in {_word(s) for s in _shown(job, bell).statuses}
+
+
+def _word(report: StatusReport) -> str:
+    return report.status or report.native_status
+
+
+def save_look(connection: Connection, shown: Look) -> str:
+    if shown.report is None:
+        return ""
+    broken = save_invoice(connection, shown.report, shown.files)
+    return broken or shown.file_error
+
+
+def save_invoice(connection: Connection, report: InvoiceReport, files: tuple[File, ...]) -> str:
+    """Record an invoice and wake what waited for it. Returns what is wrong with its document, or ""."""
+    invoice, created = invoices.receive_invoice(connection=connection, report=report, files=files)
+    if created:
+        wake(connection, report.provider_ref)
+    if invoice.document_state != DocumentState.UNREADABLE:
+        return ""
+    return _("The document of invoice %(invoice)s cannot be read: %(error)s") % {
+        "invoice": invoice,
+        "error": invoice.document_error,
+    }
+
+
+def wake(connection: Connection, provider_ref: str) -> None:
+    """Deliveries that waited for this invoice are due again."""
+    waiting = WebhookDelivery.objects.filter(connection=connection, state=State.QUARANTINED, waits_for=provider_ref)
+    if waiting.update(**_fresh()):
+        transaction.on_commit(lambda: nudge("lifecycle.tasks.drain_inbox"))
+
+
+def _find_invoice(connection: Connection, provider_ref: str) -> Invoice | None:
+    return Invoice.objects.filter(connection=connection, provider_ref=provider_ref).first()
+
+
+def _get_invoice(connection: Connection, provider_ref: str) -> Invoice:
+    invoice = _find_invoice(connection, provider_ref)
+    if invoice is None:
+        raise UnknownInvoice(provider_ref)
+    return invoice
+
+
+# --- the row's fate ---------------------------------------------------------------------------------------------------
+
+
+def _save(row: WebhookDelivery, changes: Mapping[str, Any]) -> None:
+    """Only while the claim is still ours: a lease that ran out may have given the row to another worker."""
+    mine = WebhookDelivery.objects.filter(pk=row.pk, leased_until=row.leased_until, state=State.RECEIVED)
+    mine.update(**changes, leased_until=None)
+
+
+def _finish(row: WebhookDelivery, state: str, error: str = "") -> None:
+    _save(row, {"state": state, "error": error, "waits_for": "", "processed_at": timezone.now()})
+
+
+def _quarantine(row: WebhookDelivery, error: str, *, waits_for: str = "") -> None:
+    _save(row, {"state": State.QUARANTINED, "error": error, "waits_for": waits_for, "processed_at": timezone.now()})
+
+
+def _retry(row: WebhookDelivery, error: str) -> None:
+    if row.attempts >= MAX_CLAIMS:
+        _quarantine(row, error)
+        return
+    later = timezone.now() + timedelta(seconds=RETRY_DELAYS[row.attempts - 1])
+    _save(row, {"next_attempt_at": later, "error": error})
+
+
+def _fresh() -> dict[str, Any]:
+    return {
+        "state": State.RECEIVED,
+        "attempts": 0,
+        "error": "",
+        "waits_for": "",
+        "leased_until": None,
+        "next_attempt_at": timezone.now(),
+        "processed_at": None,
+    }
+
+
+def _nudge_for_next() -> None:
+    due = WebhookDelivery.objects.filter(state=State.RECEIVED, next_attempt_at__gt=timezone.now())
+    first = due.order_by("next_attempt_at").values_list("next_attempt_at", flat=True).first()
+    if first and (seconds := (first - timezone.now()).total_seconds()) < 60:
+        nudge("lifecycle.tasks.drain_inbox", delay=max(seconds, 0.05))
+
+
+# --- people and the sweep ---------------------------------------------------------------------------------------------
+
+
+def replay(*, user: Any, delivery_id: Any) -> WebhookDelivery:
+    """Put a delivery back at the start; what it told already is recognised. Administrators of a served customer."""
+    with transaction.atomic():
+        row = WebhookDelivery.objects.select_for_update(of=("self",)).get(pk=delivery_id)
+        served = customers_of(user, Role.ADMINISTRATOR).filter(addressing_lines__connection=row.connection_id)
+        if not served.exists():
+            raise PermissionDenied(_("Only an administrator of a customer served by this connection can replay."))
+        WebhookDelivery.objects.filter(pk=row.pk).update(**_fresh())
+        transaction.on_commit(lambda: nudge("lifecycle.tasks.drain_inbox"))
+    row.refresh_from_db()
+    return row
+
+
+def retry_waiting() -> int:
+    """Every sweep: deliveries that wait for an invoice which is there by now."""
+    woken = 0
+    waiting = WebhookDelivery.objects.filter(state=State.QUARANTINED).exclude(waits_for="")
+    for connection_id, ref in waiting.values_list("connection", "waits_for").distinct():
+        if Invoice.objects.filter(connection=connection_id, provider_ref=ref).exists():
+            woken += waiting.filter(connection=connection_id, waits_for=ref).update(**_fresh())
+    return woken
+
+
+def refresh(invoice: Invoice) -> list[Any]:
+    """Ask the platform for an invoice's history now and record what is new."""
+    adapter = get_adapter(invoice.connection)
+    return events.record_reports(invoice.pk, _statuses(adapter, invoice.provider_ref))
+
+
+def poll(connection: Connection) -> int:
+    """The safety net: take in what the pushes missed. Returns how many invoices and statuses were new."""
+    adapter = get_adapter(connection)
+    page = adapter.poll(connection.poll_cursor)
+    new = sum(_polled_invoice(connection, adapter, report) for report in page.invoices)
+    new += sum(_polled_bell(connection, adapter, bell) for bell in page.bells)
+    for status in page.statuses:
+        invoice = _find_invoice(connection, status.provider_ref)
+        new += bool(invoice and events.record_report(invoice.pk, status))
+    _note_poll(connection, page)
+    return new
+
+
+def _polled_invoice(connection: Connection, adapter: Adapter, report: InvoiceReport) -> int:
+    if _find_invoice(connection, report.provider_ref):
+        return 0
+    return _polled_bell(connection, adapter, Bell(provider_ref=report.provider_ref, is_new_invoice=True))
+
+
+def _polled_bell(connection: Connection, adapter: Adapter, bell: Bell) -> int:
+    """One invoice of a poll; what is wrong with one must not keep the others out."""
+    known = _find_invoice(connection, bell.provider_ref)
+    try:
+        shown = look(adapter, bell.provider_ref, with_files=known is None)
+        with transaction.atomic():
+            save_look(connection, shown)
+            invoice = _get_invoice(connection, bell.provider_ref)
+            return len(events.record_reports(invoice.pk, shown.statuses)) + (known is None)
+    except (PlatformError, invoices.UnknownOwner, UnknownInvoice) as error:
+        logger.warning("Poll of %s: invoice %s left out: %s", connection.name, bell.provider_ref, error)
+        return 0
+
+
+def _note_poll(connection: Connection, page: PollPage) -> None:
+    connection.poll_cursor, connection.polled_at = dict(page.cursor), timezone.now()
+    connection.save(update_fields=["poll_cursor", "polled_at"])

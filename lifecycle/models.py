@@ -1,0 +1,205 @@
+import hashlib
+import json
+import uuid
+from datetime import UTC
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from invoices.models import Invoice
+from lifecycle.codes import status_label
+from providers.models import Connection
+
+
+class Origin(models.TextChoices):
+    PLATFORM = "platform", _("Platform")
+    US = "us", _("Us")
+
+
+class StatusEvent(models.Model):
+    """One status of one invoice. Append-only by database trigger; each hash covers the one before it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="status_events")
+    sequence = models.PositiveIntegerField(_("sequence"))
+    status = models.CharField(_("status"), max_length=3, null=True)
+    native_status = models.CharField(_("platform's word"), max_length=100, blank=True)
+    issuer_role = models.CharField(_("issuer"), max_length=3, blank=True)
+    origin = models.CharField(_("origin"), max_length=8, choices=Origin.choices)
+    reasons = models.JSONField(_("reasons"), default=list)
+    note = models.TextField(_("note"), blank=True)
+    payments = models.JSONField(_("payments"), default=list)
+    occurred_at = models.DateTimeField(_("occurred at"))
+    recorded_at = models.DateTimeField(_("recorded at"), default=timezone.now)
+    unexpected = models.BooleanField(_("unexpected"), default=False)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+", verbose_name=_("decided by")
+    )
+    source_key = models.CharField(_("platform's key"), max_length=200, blank=True)
+    previous_hash = models.CharField(max_length=64, blank=True)
+    hash = models.CharField(max_length=64)
+
+    class Meta:
+        verbose_name = _("status event")
+        verbose_name_plural = _("status events")
+        ordering = ["occurred_at", "sequence"]
+        constraints = [
+            models.UniqueConstraint(fields=["invoice", "sequence"], name="one_event_per_sequence"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.invoice} {self.label}"
+
+    @property
+    def label(self) -> str:
+        return status_label(self.status) if self.status else self.native_status
+
+    def facts(self) -> dict[str, Any]:
+        """Everything the hash covers, in JSON types."""
+        return {
+            "id": str(self.id),
+            "invoice": str(self.invoice_id),
+            "sequence": self.sequence,
+            "status": self.status,
+            "native_status": self.native_status,
+            "issuer_role": self.issuer_role,
+            "origin": self.origin,
+            "reasons": self.reasons,
+            "note": self.note,
+            "payments": self.payments,
+            "occurred_at": self.occurred_at.astimezone(UTC).isoformat(),
+            "recorded_at": self.recorded_at.astimezone(UTC).isoformat(),
+            "unexpected": self.unexpected,
+            "actor": self.actor_id,
+            "source_key": self.source_key,
+            "previous_hash": self.previous_hash,
+        }
+
+    def compute_hash(self) -> str:
+        """SHA-256 over the canonical JSON of `facts`."""
+        text = json.dumps(self.facts(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+class SeenReport(models.Model):
+    """A platform's report already taken in, as an event of its own or as the echo of one of ours."""
+
+    invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="+")
+    identity = models.CharField(max_length=200)
+    event = models.ForeignKey(StatusEvent, on_delete=models.PROTECT, related_name="sightings")
+    is_timed = models.BooleanField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["invoice", "identity"], name="one_sighting_per_report")]
+
+    def __str__(self) -> str:
+        return self.identity
+
+
+class RelayState(models.TextChoices):
+    AWAITING_APPROVAL = "awaiting_approval", _("Awaiting a second person")
+    SCHEDULED = "scheduled", _("Can be undone")
+    PENDING = "pending", _("Pending")
+    SENDING = "sending", _("Sending")
+    SENT = "sent", _("Sent")
+    CONFIRMED = "confirmed", _("Confirmed")
+    UNCERTAIN = "uncertain", _("Uncertain")
+    FAILED = "failed", _("Failed")
+    UNSUPPORTED = "unsupported", _("To be done on the platform")
+    CANCELLED = "cancelled", _("Cancelled")
+
+
+# States in which our decision does not count for the invoice's status.
+WITHOUT_EFFECT = (RelayState.AWAITING_APPROVAL, RelayState.CANCELLED)
+# States that hold back later messages about the same invoice, so that the platform hears them in order.
+UNSETTLED = (RelayState.SCHEDULED, RelayState.PENDING, RelayState.SENDING, RelayState.UNCERTAIN)
+
+
+class RelayTask(models.Model):
+    """The job of telling the platform one event of ours: our outbox. The row is the truth, the queue only a hint."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    event = models.OneToOneField(StatusEvent, on_delete=models.PROTECT, related_name="relay")
+    invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="relays")
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="relays")
+    sequence = models.PositiveIntegerField(_("sequence"), help_text=_("The event's place in its invoice's history."))
+    state = models.CharField(_("state"), max_length=20, choices=RelayState.choices, default=RelayState.PENDING)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    look_ups = models.PositiveSmallIntegerField(_("look-ups"), default=0)
+    next_attempt_at = models.DateTimeField(_("next attempt"), null=True)
+    leased_until = models.DateTimeField(_("leased until"), null=True)
+    last_error = models.TextField(_("last error"), blank=True)
+    receipt = models.JSONField(_("receipt"), null=True)
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+    sent_at = models.DateTimeField(_("sent"), null=True)
+    confirmed_at = models.DateTimeField(_("confirmed"), null=True)
+    deadline_at = models.DateTimeField(_("legal deadline"), null=True)
+    released_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+", verbose_name=_("released by")
+    )
+
+    class Meta:
+        verbose_name = _("relay")
+        verbose_name_plural = _("relays")
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(
+                fields=["next_attempt_at"],
+                condition=Q(state__in=["scheduled", "pending", "sending", "uncertain", "sent"]),
+                name="relay_due",
+            ),
+            models.Index(
+                fields=["invoice", "sequence"],
+                condition=Q(state__in=["scheduled", "pending", "sending", "uncertain"]),
+                name="relay_unsettled",
+            ),
+            models.Index(fields=["state", "-created_at", "-id"], name="relay_list"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event} → {self.connection}"
+
+
+class RelayAttempt(models.Model):
+    """One try: what was asked, what came back, how long it took."""
+
+    class Kind(models.TextChoices):
+        SEND = "send", _("Send")
+        LOOK_UP = "look_up", _("Look up")
+
+    relay = models.ForeignKey(RelayTask, on_delete=models.PROTECT, related_name="tries")
+    kind = models.CharField(_("kind"), max_length=8, choices=Kind.choices)
+    started_at = models.DateTimeField(_("started at"))
+    duration_ms = models.PositiveIntegerField(_("duration (ms)"))
+    outcome = models.CharField(_("outcome"), max_length=20)
+    status_code = models.PositiveSmallIntegerField(_("HTTP status"), null=True)
+    message = models.TextField(_("message"), blank=True)
+    answer = models.TextField(_("answer"), blank=True)
+
+    class Meta:
+        verbose_name = _("relay attempt")
+        verbose_name_plural = _("relay attempts")
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.started_at:%Y-%m-%d %H:%M:%S}: {self.outcome}"
+
+
+class IdempotencyKey(models.Model):
+    """A POST of the API already answered: the same key and body get the same event again."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=200)
+    fingerprint = models.CharField(max_length=64)
+    relay = models.ForeignKey(RelayTask, on_delete=models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "key"], name="one_answer_per_idempotency_key")]
+
+    def __str__(self) -> str:
+        return self.key

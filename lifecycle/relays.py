@@ -1,0 +1,345 @@
+"""The outbox: claim due relays, tell the platforms outside any transaction, record what came back.
+
+The rows are the queue. Several workers may drain at once; a killed one leaves a lease that runs out, and what it was
+sending becomes uncertain: it is looked up, never blindly sent again.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.db import connection as database
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from invoices.models import Invoice
+from providers.base import (
+    Adapter,
+    InvoiceFacts,
+    Line,
+    Party,
+    Payment,
+    PermanentError,
+    PlatformError,
+    Reason,
+    Receipt,
+    StatusMessage,
+    TemporaryError,
+    Unsupported,
+)
+from providers.models import Connection
+from providers.nudge import nudge
+from providers.registry import get_adapter
+
+from .models import UNSETTLED, RelayAttempt, RelayState, RelayTask, StatusEvent
+
+BATCH = 100
+LEASE = timedelta(minutes=5)
+# Seconds before the next try after a temporary failure, by number of tries made; about a day in all, then a person.
+RETRY_DELAYS = (1, 5, 15, 60, 300, 900, 1800, 3600, 7200, 14400, 28800, 28800)
+# Seconds before each look-up of an uncertain relay. Not shown after the last one: it was not accepted, send it again.
+LOOK_UP_DELAYS = (2, 10, 60)
+# Seconds after which a sent relay that no echo confirmed is looked up.
+CONFIRM_DELAYS = (60, 600, 3600, 6 * 3600, 24 * 3600)
+JITTER = 0.2
+
+
+# --- what we tell -----------------------------------------------------------------------------------------------------
+
+
+def reasons_of(event: StatusEvent) -> tuple[Reason, ...]:
+    return tuple(Reason(code=row["code"], text=row.get("text", "")) for row in event.reasons)
+
+
+def payments_of(event: StatusEvent) -> tuple[Payment, ...]:
+    return tuple(
+        Payment(
+            amount=Decimal(row["amount"]),
+            vat_rate=None if row["vat_rate"] is None else Decimal(row["vat_rate"]),
+            currency=row["currency"],
+        )
+        for row in event.payments
+    )
+
+
+def message_of(relay: RelayTask) -> StatusMessage:
+    """What a platform is told; the same on every try."""
+    event = relay.event
+    return StatusMessage(
+        id=str(relay.id),
+        invoice=facts_for_platform(relay.invoice),
+        status=event.status or "",
+        issuer_role=event.issuer_role,
+        occurred_at=event.occurred_at,
+        reasons=reasons_of(event),
+        note=event.note,
+        payments=payments_of(event),
+    )
+
+
+def facts_for_platform(invoice: Invoice) -> InvoiceFacts:
+    return InvoiceFacts(
+        provider_ref=invoice.provider_ref,
+        direction=invoice.direction,
+        number=invoice.number,
+        type_code=invoice.type_code,
+        issue_date=invoice.issue_date,
+        seller=Party(name=invoice.seller_name, siren=invoice.seller_siren, vat_number=invoice.seller_vat_number),
+        buyer=Party(name=invoice.buyer_name, siren=invoice.buyer_siren, vat_number=invoice.buyer_vat_number),
+        line_identifier=invoice.addressing_line.identifier if invoice.addressing_line else "",
+    )
+
+
+# --- claiming ---------------------------------------------------------------------------------------------------------
+
+
+def claim(limit: int = BATCH) -> list[RelayTask]:
+    """Take due relays under a lease, oldest first, at most one per invoice: the platform hears them in order."""
+    now = timezone.now()
+    earlier = RelayTask.objects.filter(
+        invoice=OuterRef("invoice"), sequence__lt=OuterRef("sequence"), state__in=UNSETTLED
+    )
+    quiet = Q(connection__quiet_until__gt=now) | ~Q(connection__state=Connection.State.ACTIVE)
+    with transaction.atomic():
+        rows = list(
+            RelayTask.objects.select_for_update(skip_locked=True, of=("self",))
+            .filter(
+                Q(leased_until=None) | Q(leased_until__lt=now),
+                state__in=[RelayState.SCHEDULED, RelayState.PENDING, RelayState.UNCERTAIN, RelayState.SENT],
+                next_attempt_at__lte=now,
+            )
+            .exclude(quiet)
+            .filter(~Exists(earlier))
+            .select_related("event", "invoice__addressing_line", "connection")
+            .order_by("next_attempt_at")[:limit]
+        )
+        for row in rows:
+            row.leased_until = now + LEASE
+            if row.state in (RelayState.SCHEDULED, RelayState.PENDING):
+                row.state = RelayState.SENDING
+        RelayTask.objects.bulk_update(rows, ["leased_until", "state"])
+    return rows
+
+
+def free_stuck() -> int:
+    """What a killed worker was sending may have arrived: it becomes uncertain."""
+    stuck = RelayTask.objects.filter(state=RelayState.SENDING, leased_until__lt=timezone.now())
+    return stuck.update(
+        state=RelayState.UNCERTAIN,
+        leased_until=None,
+        next_attempt_at=timezone.now(),
+        last_error=_("The worker stopped while sending; the platform is asked whether it arrived."),
+    )
+
+
+# --- telling ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Try:
+    """One try of one relay: what was done, when, and the receipt or the error."""
+
+    relay: RelayTask
+    kind: str
+    started_at: datetime
+    seconds: float
+    receipt: Receipt | None = None
+    error: Exception | None = None
+
+
+def drain(limit: int = BATCH) -> int:
+    """Send everything that is due; returns how many tries were made."""
+    free_stuck()
+    made = 0
+    while rows := claim(limit):
+        for tries in _in_chunks(_tell_all(rows)):
+            _record_all(tries)
+            made += len(tries)
+    _nudge_for_next()
+    return made
+
+
+def _tell_all(rows: list[RelayTask]) -> Iterator[Try]:
+    adapters = {row.connection_id: get_adapter(row.connection, lines=lines_of(row.connection)) for row in rows}
+    with ThreadPoolExecutor(max_workers=min(settings.RELAY_THREADS, len(rows))) as pool:
+        futures: list[Future[Try]] = [pool.submit(_tell, adapters[row.connection_id], row) for row in rows]
+        for future in as_completed(futures):
+            yield future.result()
+
+
+def lines_of(connection: Connection) -> tuple[Line, ...]:
+    return tuple(
+        Line(identifier=line.identifier, settings=line.settings, secrets=line.secrets)
+        for line in connection.addressing_lines.all()
+    )
+
+
+def _in_chunks(tries: Iterator[Try], size: int = 20) -> Iterator[list[Try]]:
+    chunk: list[Try] = []
+    for each in tries:
+        chunk.append(each)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _tell(adapter: Adapter, relay: RelayTask) -> Try:
+    sending = relay.state == RelayState.SENDING
+    kind = RelayAttempt.Kind.SEND if sending else RelayAttempt.Kind.LOOK_UP
+    started_at, clock = timezone.now(), time.monotonic()
+    receipt: Receipt | None = None
+    error: Exception | None = None
+    try:
+        message = message_of(relay)
+        receipt = adapter.send_status(message) if sending else adapter.find_status(message)
+    except Exception as raised:  # an adapter's own fault must not stop the batch; it is recorded as uncertain
+        error = raised
+    finally:
+        if database.connection is not None and not database.in_atomic_block:
+            database.close()  # this thread's own, where a token was read
+    return Try(relay, kind, started_at, time.monotonic() - clock, receipt, error)
+
+
+# --- recording --------------------------------------------------------------------------------------------------------
+
+
+def _record_all(tries: list[Try]) -> None:
+    with transaction.atomic():
+        RelayAttempt.objects.bulk_create([_attempt(each) for each in tries])
+        for each in tries:
+            _record(each)
+
+
+def _attempt(each: Try) -> RelayAttempt:
+    error = each.error
+    platform_error = error if isinstance(error, PlatformError) else None
+    found = "accepted" if each.kind == RelayAttempt.Kind.SEND else "found"
+    return RelayAttempt(
+        relay=each.relay,
+        kind=each.kind,
+        started_at=each.started_at,
+        duration_ms=round(each.seconds * 1000),
+        outcome=type(error).__name__ if error else found if each.receipt else "not found",
+        status_code=platform_error.status_code if platform_error else None,
+        message=_words(error),
+        answer=platform_error.answer if platform_error else each.receipt.text[:4000] if each.receipt else "",
+    )
+
+
+def _words(error: Exception | None) -> str:
+    if error is None:
+        return ""
+    if isinstance(error, PlatformError):
+        return error.message
+    return _("The adapter failed (%(error)s); whether the platform was told is not known.") % {
+        "error": type(error).__name__
+    }
+
+
+def _record(each: Try) -> None:
+    """Write the outcome, unless the echo of it was quicker and confirmed the relay."""
+    relay = each.relay
+    changes = _changes(each) | {"leased_until": None}
+    mine = RelayTask.objects.filter(pk=relay.pk, state=relay.state, leased_until=relay.leased_until)
+    count = "attempts" if each.kind == RelayAttempt.Kind.SEND else "look_ups"
+    RelayTask.objects.filter(pk=relay.pk).update(**{count: F(count) + 1})
+    mine.update(**changes)
+    if isinstance(each.error, TemporaryError) and each.error.retry_after:
+        until = timezone.now() + timedelta(seconds=each.error.retry_after)
+        Connection.objects.filter(pk=relay.connection_id).update(quiet_until=until)
+
+
+def _changes(each: Try) -> dict[str, Any]:
+    if each.kind == RelayAttempt.Kind.LOOK_UP:
+        return _after_look_up(each)
+    if each.receipt is not None:
+        return _accepted(each.receipt)
+    error, words = each.error, _words(each.error)
+    if isinstance(error, TemporaryError):
+        return _again_later(each.relay, words, error.retry_after)
+    if isinstance(error, Unsupported):
+        return {"state": RelayState.UNSUPPORTED, "next_attempt_at": None, "last_error": words}
+    if isinstance(error, PermanentError):
+        return {"state": RelayState.FAILED, "next_attempt_at": None, "last_error": words}
+    return {"state": RelayState.UNCERTAIN, "next_attempt_at": _after(LOOK_UP_DELAYS[0]), "last_error": words}
+
+
+def _accepted(receipt: Receipt) -> dict[str, Any]:
+    now = timezone.now()
+    changes: dict[str, Any] = {
+        "state": RelayState.SENT,
+        "sent_at": now,
+        "look_ups": 0,
+        "next_attempt_at": _after(CONFIRM_DELAYS[0]),
+        "last_error": "",
+        "receipt": {"reference": receipt.reference, "text": receipt.text[:500], "at": now.isoformat()},
+    }
+    if receipt.confirmed:
+        changes |= {"state": RelayState.CONFIRMED, "confirmed_at": now, "next_attempt_at": None}
+    return changes
+
+
+def _again_later(relay: RelayTask, words: str, retry_after: float | None) -> dict[str, Any]:
+    if relay.attempts >= len(RETRY_DELAYS):
+        return {"state": RelayState.FAILED, "next_attempt_at": None, "last_error": words}
+    delay = max(RETRY_DELAYS[relay.attempts], retry_after or 0)
+    return {"state": RelayState.PENDING, "next_attempt_at": _after(delay), "last_error": words}
+
+
+def _after_look_up(each: Try) -> dict[str, Any]:
+    relay = each.relay
+    if relay.state == RelayState.SENT:
+        return _after_confirmation_look_up(each)
+    if each.receipt is not None:
+        return _accepted(each.receipt)
+    if isinstance(each.error, Unsupported):
+        words = _("%(error)s Look at the platform yourself, then say whether it arrived.") % {
+            "error": each.error.message
+        }
+        return {"next_attempt_at": None, "last_error": words}
+    made = relay.look_ups + (each.error is None)
+    if each.error is not None:
+        return {"next_attempt_at": _after(LOOK_UP_DELAYS[-1]), "last_error": _words(each.error)}
+    if made < len(LOOK_UP_DELAYS):
+        return {"next_attempt_at": _after(LOOK_UP_DELAYS[made])}
+    return {
+        "state": RelayState.PENDING,
+        "look_ups": 0,
+        "next_attempt_at": timezone.now(),
+        "last_error": _("The platform does not show it after several look-ups; it is sent again."),
+    }
+
+
+def _after_confirmation_look_up(each: Try) -> dict[str, Any]:
+    """A sent relay stays sent: nothing is said again because an echo is missing."""
+    if each.receipt is not None and each.receipt.confirmed:
+        return {"state": RelayState.CONFIRMED, "confirmed_at": timezone.now(), "next_attempt_at": None}
+    made = each.relay.look_ups + 1
+    later = _after(CONFIRM_DELAYS[made]) if made < len(CONFIRM_DELAYS) else None
+    return {"next_attempt_at": None if isinstance(each.error, Unsupported) else later}
+
+
+def _after(seconds: float) -> datetime:
+    return timezone.now() + timedelta(seconds=seconds * (1 + random.uniform(0, JITTER)))
+
+
+def _nudge_for_next() -> None:
+    """Come back when the next row is due, if that is before the sweep would."""
+    waiting = RelayTask.objects.filter(
+        state__in=[RelayState.SCHEDULED, RelayState.PENDING, RelayState.UNCERTAIN], next_attempt_at__gt=timezone.now()
+    )
+    due = waiting.order_by("next_attempt_at").values_list("next_attempt_at", flat=True).first()
+    if due and (seconds := (due - timezone.now()).total_seconds()) < 60:
+        nudge("lifecycle.tasks.drain_relays", delay=max(seconds, 0.05))

@@ -1,0 +1,344 @@
+"""What our people decide: the one door to issue a status, and what can be done with its relay."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from invoices.access import has_role
+from invoices.models import Comment, Invoice, Role
+from providers.base import Payment, Reason
+from providers.nudge import nudge
+from providers.registry import get_adapter
+
+from . import events, transitions
+from .codes import CORRECTIVE_TYPES, STATUSES, Side, Status, reason_label, reasons_for, status_label
+from .models import IdempotencyKey, Origin, RelayState, RelayTask, StatusEvent
+from .transitions import Facts, Problem
+
+DRAIN_RELAYS = "lifecycle.tasks.drain_relays"
+# Decisions that a second person releases where the customer asks for four eyes.
+FOUR_EYES_STATUSES = frozenset(
+    {
+        Status.APPROVED, Status.PARTIALLY_APPROVED, Status.REFUSED, Status.PAYMENT_SENT, Status.PAYMENT_RECEIVED,
+        Status.CANCELLED,
+    }
+)  # fmt: skip
+
+
+class DecisionRefused(Exception):
+    """The wish breaks the table. `problems` name each field."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(str(problem.message) for problem in problems))
+        self.problems = tuple(problems)
+
+
+class StaleInvoice(Exception):
+    """The invoice moved on since the page was shown."""
+
+
+class KeyReused(Exception):
+    """The Idempotency-Key was used with another body."""
+
+
+class WrongRelayState(Exception):
+    """The relay is no longer in a state where this can be done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What a person wants to say about an invoice. `version` is the one they saw, None if they did not look."""
+
+    status: str
+    reasons: tuple[Reason, ...] = ()
+    note: str = ""
+    payments: tuple[Payment, ...] = ()
+    version: int | None = None
+
+    def fingerprint(self, invoice_id: Any) -> str:
+        text = json.dumps([str(invoice_id), self.status, repr(self.reasons), self.note, repr(self.payments)])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+# --- what may be said -------------------------------------------------------------------------------------------------
+
+
+def facts_of(invoice: Invoice) -> Facts:
+    """What the table needs to know of an invoice."""
+    return Facts(
+        history=events.history_of(invoice),
+        side=invoice.side,
+        is_corrected=is_corrected(invoice),
+        is_refund=invoice.is_credit_note,
+    )
+
+
+def is_corrected(invoice: Invoice) -> bool:
+    """A corrective invoice of the same seller names this one."""
+    if not invoice.number:
+        return False
+    same_seller = Invoice.objects.filter(customer=invoice.customer_id, seller_siren=invoice.seller_siren)
+    return same_seller.filter(type_code__in=CORRECTIVE_TYPES, preceding_numbers__contains=[invoice.number]).exists()
+
+
+def next_statuses(invoice: Invoice) -> tuple[str, ...]:
+    """The statuses our side may issue now, whoever the user is."""
+    return transitions.issuable(facts_of(invoice))
+
+
+def statuses_for(user: Any, invoice: Invoice) -> tuple[str, ...]:
+    """The statuses this user may issue now."""
+    return tuple(code for code in next_statuses(invoice) if may_issue(user, invoice, code))
+
+
+def may_issue(user: Any, invoice: Invoice, status: str) -> bool:
+    return has_role(user, invoice.customer, transitions.MINIMUM_ROLE.get(status, Role.APPROVER))
+
+
+def reasons_offered(invoice: Invoice, status: str) -> tuple[str, ...]:
+    """The reasons that the law allows with a status and the invoice's platform can carry."""
+    lawful = reasons_for(status)
+    carried = get_adapter(invoice.connection).reasons_for(status, side=invoice.side)
+    return tuple(code for code in lawful if carried is None or code in carried)
+
+
+def problems_with(invoice: Invoice, wish: Wish) -> list[Problem]:
+    """Everything against a wish; empty means it may be issued."""
+    problems = transitions.check_wish(
+        facts_of(invoice), wish.status, reasons=wish.reasons, payments=wish.payments, note=wish.note
+    )
+    return problems or _platform_problems(invoice, wish)
+
+
+def _platform_problems(invoice: Invoice, wish: Wish) -> list[Problem]:
+    if not wish.reasons or not can_carry(invoice, wish.status):
+        return []
+    offered = reasons_offered(invoice, wish.status)
+    message = _("%(platform)s cannot carry the reason “%(reason)s” with %(status)s. Choose one of: %(offered)s.")
+    return [
+        Problem(
+            f"reasons[{index}].code",
+            "not_carried",
+            message
+            % {
+                "platform": invoice.connection.platform_label,
+                "reason": reason_label(reason.code),
+                "status": f"{wish.status} {status_label(wish.status)}",
+                "offered": ", ".join(reason_label(code) for code in offered) or "–",
+            },
+        )
+        for index, reason in enumerate(wish.reasons)
+        if reason.code not in offered
+    ]
+
+
+def can_carry(invoice: Invoice, status: str) -> bool:
+    """Whether the invoice's platform takes this status from us."""
+    capabilities = get_adapter(invoice.connection).capabilities
+    return status in (capabilities.buyer_statuses if invoice.side == "buyer" else capabilities.seller_statuses)
+
+
+# --- deciding ---------------------------------------------------------------------------------------------------------
+
+
+def issue_status(*, user: Any, invoice_id: Any, wish: Wish, idempotency_key: str = "") -> tuple[RelayTask, bool]:
+    """Record a decision and its relay task, together. Returns the relay and whether it is new.
+
+    In one transaction: the right (PermissionDenied), the key (KeyReused), the version (StaleInvoice), the table and the
+    platform's reasons (DecisionRefused); then the event, the relay, the projection. The worker is nudged after commit.
+    """
+    with transaction.atomic():
+        invoice = events.lock_invoice(invoice_id)
+        if not may_issue(user, invoice, wish.status):
+            raise PermissionDenied(
+                _("Your role for %(customer)s does not allow this.") % {"customer": invoice.customer}
+            )
+        if answered := _find_answered(user, invoice, wish, idempotency_key):
+            return answered, False
+        if wish.version is not None and wish.version != invoice.version:
+            raise StaleInvoice(_("Invoice %(invoice)s changed meanwhile: look at it again.") % {"invoice": invoice})
+        if problems := problems_with(invoice, wish):
+            raise DecisionRefused(problems)
+        relay = _record_decision(user, invoice, wish)
+        if idempotency_key:
+            fingerprint = wish.fingerprint(invoice_id)
+            IdempotencyKey.objects.create(user=user, key=idempotency_key, fingerprint=fingerprint, relay=relay)
+        _nudge_for(relay)
+    return relay, True
+
+
+def _find_answered(user: Any, invoice: Invoice, wish: Wish, key: str) -> RelayTask | None:
+    row = IdempotencyKey.objects.select_related("relay__event").filter(user=user, key=key).first() if key else None
+    if row and row.fingerprint != wish.fingerprint(invoice.pk):
+        raise KeyReused(_("This Idempotency-Key was already used with another decision."))
+    return row.relay if row else None
+
+
+def _record_decision(user: Any, invoice: Invoice, wish: Wish) -> RelayTask:
+    now = timezone.now()
+    event = events.append_event(
+        invoice,
+        status=wish.status,
+        origin=Origin.US,
+        issuer_role=transitions.ROLE_OF_SIDE[Side(invoice.side)],
+        reasons=wish.reasons,
+        note=wish.note,
+        payments=wish.payments,
+        occurred_at=now,
+        actor=user,
+    )
+    hours = STATUSES[wish.status].deadline_hours
+    state, due = _first_state(invoice, wish)
+    relay = RelayTask.objects.create(
+        event=event,
+        invoice=invoice,
+        connection=invoice.connection,
+        sequence=event.sequence,
+        state=state,
+        next_attempt_at=due,
+        created_at=now,
+        deadline_at=now + timedelta(hours=hours) if hours else None,
+    )
+    events.project(invoice)
+    return relay
+
+
+def _first_state(invoice: Invoice, wish: Wish) -> tuple[RelayState, Any]:
+    now = timezone.now()
+    if invoice.customer.four_eyes and wish.status in FOUR_EYES_STATUSES:
+        return RelayState.AWAITING_APPROVAL, None
+    if not can_carry(invoice, wish.status):
+        return RelayState.UNSUPPORTED, None
+    if invoice.customer.undo_seconds:
+        return RelayState.SCHEDULED, now + timedelta(seconds=invoice.customer.undo_seconds)
+    return RelayState.PENDING, now
+
+
+def _nudge_for(relay: RelayTask) -> None:
+    if relay.next_attempt_at:
+        delay = max(0.0, (relay.next_attempt_at - timezone.now()).total_seconds())
+        transaction.on_commit(lambda: nudge(DRAIN_RELAYS, delay=delay))
+
+
+# --- afterwards -------------------------------------------------------------------------------------------------------
+
+
+def _locked_relay(relay_id: Any, *states: RelayState) -> tuple[RelayTask, Invoice]:
+    relay = RelayTask.objects.get(pk=relay_id)
+    invoice = events.lock_invoice(relay.invoice_id)
+    relay = RelayTask.objects.select_for_update(of=("self",)).select_related("event").get(pk=relay_id)
+    if relay.state not in states:
+        raise WrongRelayState(
+            _("This relay is now “%(state)s”: reload the page.") % {"state": relay.get_state_display()}
+        )
+    return relay, invoice
+
+
+def _require(user: Any, invoice: Invoice, role: Role) -> None:
+    if not has_role(user, invoice.customer, role):
+        raise PermissionDenied(_("Your role for %(customer)s does not allow this.") % {"customer": invoice.customer})
+
+
+def _enqueue(relay: RelayTask) -> None:
+    carried = can_carry(relay.invoice, relay.event.status or "")
+    relay.state = RelayState.PENDING if carried else RelayState.UNSUPPORTED
+    relay.next_attempt_at = timezone.now() if carried else None
+    relay.leased_until = None
+    relay.last_error = ""
+
+
+@transaction.atomic
+def release(*, user: Any, relay_id: Any) -> RelayTask:
+    """The second pair of eyes agrees; nobody releases their own decision. The table is asked again."""
+    relay, invoice = _locked_relay(relay_id, RelayState.AWAITING_APPROVAL)
+    if relay.event.actor_id == user.pk:
+        raise PermissionDenied(_("A second person must release this decision."))
+    if not may_issue(user, invoice, relay.event.status or ""):
+        raise PermissionDenied(_("Your role for %(customer)s does not allow this.") % {"customer": invoice.customer})
+    if problems := problems_with(invoice, _wish_of(relay.event)):
+        raise DecisionRefused(problems)
+    _enqueue(relay)
+    relay.released_by = user
+    relay.save()
+    events.project(invoice)
+    _nudge_for(relay)
+    return relay
+
+
+def _wish_of(event: StatusEvent) -> Wish:
+    from .relays import payments_of, reasons_of
+
+    return Wish(status=event.status or "", reasons=reasons_of(event), note=event.note, payments=payments_of(event))
+
+
+@transaction.atomic
+def cancel(*, user: Any, relay_id: Any) -> RelayTask:
+    """Take a decision back before it is sent, or give up one that surely was not accepted."""
+    relay, invoice = _locked_relay(
+        relay_id, RelayState.AWAITING_APPROVAL, RelayState.SCHEDULED, RelayState.FAILED, RelayState.UNSUPPORTED
+    )
+    own = relay.event.actor_id == user.pk and relay.state != RelayState.FAILED
+    _require(user, invoice, Role.CLERK if own else Role.APPROVER)
+    relay.state = RelayState.CANCELLED
+    relay.next_attempt_at = None
+    relay.save()
+    events.project(invoice)
+    return relay
+
+
+@transaction.atomic
+def retry(*, user: Any, relay_id: Any) -> RelayTask:
+    """Send a failed relay again, now."""
+    relay, invoice = _locked_relay(relay_id, RelayState.FAILED)
+    _require(user, invoice, Role.ADMINISTRATOR)
+    _enqueue(relay)
+    relay.attempts = 0
+    relay.save()
+    events.project(invoice)
+    _nudge_for(relay)
+    return relay
+
+
+@transaction.atomic
+def resolve(*, user: Any, relay_id: Any, arrived: bool) -> RelayTask:
+    """A person looked at the platform: the status is there, or it is not and is sent again."""
+    relay, invoice = _locked_relay(relay_id, RelayState.UNCERTAIN, RelayState.UNSUPPORTED, RelayState.SENT)
+    _require(user, invoice, Role.ADMINISTRATOR if relay.state == RelayState.UNCERTAIN else Role.APPROVER)
+    if arrived:
+        events.confirm(relay)
+        relay.receipt = {"resolved_by": user.get_username()}
+    elif relay.state == RelayState.UNCERTAIN:
+        _enqueue(relay)
+    else:
+        raise WrongRelayState(_("Only an uncertain relay can be sent again."))
+    relay.save()
+    events.project(invoice)
+    _nudge_for(relay)
+    return relay
+
+
+@transaction.atomic
+def add_comment(*, user: Any, invoice: Invoice, text: str) -> Comment:
+    """An internal remark; never leaves the house."""
+    _require(user, invoice, Role.CLERK)
+    return Comment.objects.create(invoice=invoice, author=user, text=text)
+
+
+@transaction.atomic
+def assign(*, user: Any, invoice: Invoice, to: Any) -> None:
+    """Give an invoice to a colleague who may work on it, or to nobody."""
+    _require(user, invoice, Role.CLERK)
+    if to is not None:
+        _require(to, invoice, Role.CLERK)
+    invoice.assigned_to = to
+    invoice.save(update_fields=["assigned_to", "updated_at"])

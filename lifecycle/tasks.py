@@ -1,0 +1,48 @@
+"""What the worker runs. Tasks carry no data: each drains our own tables, and may be lost or come twice without harm."""
+
+import logging
+from datetime import timedelta
+
+from django.db.models import Q
+from django.utils import timezone
+
+from providers.base import PlatformError
+from providers.models import Connection
+
+from . import inbox, relays
+
+logger = logging.getLogger(__name__)
+
+POLL_EVERY = timedelta(minutes=30)
+
+
+def drain_inbox() -> int:
+    return inbox.drain()
+
+
+def drain_relays() -> int:
+    return relays.drain()
+
+
+def sweep() -> None:
+    """Every minute: whatever a lost nudge, a killed worker or a silent platform left behind."""
+    inbox.retry_waiting()
+    inbox.drain()
+    relays.drain()
+    poll_due()
+
+
+def poll_due() -> None:
+    due = Connection.objects.filter(Q(polled_at=None) | Q(polled_at__lt=timezone.now() - POLL_EVERY))
+    for connection in due.filter(state=Connection.State.ACTIVE):
+        poll_one(connection)
+
+
+def poll_one(connection: Connection) -> int | None:
+    """How many things were new, or None where the platform cannot be polled now."""
+    try:
+        return inbox.poll(connection)
+    except PlatformError as error:
+        Connection.objects.filter(pk=connection.pk).update(polled_at=timezone.now())
+        logger.warning("Poll of %s failed: %s", connection.name, error.message)
+        return None

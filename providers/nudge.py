@@ -1,0 +1,53 @@
+"""Tell the worker there is something to do: at most one task every 100 ms per process, and harmless if lost."""
+
+import logging
+import threading
+import time
+
+from django.db import connection
+from django_q.tasks import async_task
+
+INTERVAL = 0.1
+
+logger = logging.getLogger(__name__)
+_last: dict[str, float] = {}
+_waiting: set[str] = set()
+_lock = threading.Lock()
+
+
+def nudge(task: str, *, delay: float = 0) -> None:
+    """Enqueue `task` (a dotted name) after `delay` seconds, at most once per INTERVAL in this process.
+
+    Call it after commit. A lost nudge loses nothing: the sweep runs every minute.
+    """
+    with _lock:
+        wait = max(delay, _last.get(task, -INTERVAL) + INTERVAL - time.monotonic())
+        if wait <= 0:
+            _last[task] = time.monotonic()
+        elif not delay and task in _waiting:
+            return
+        elif not delay:
+            _waiting.add(task)
+    if wait <= 0:
+        _enqueue(task)
+    else:
+        timer = threading.Timer(wait, _enqueue_later, args=[task])
+        timer.daemon = True
+        timer.start()
+
+
+def _enqueue_later(task: str) -> None:
+    with _lock:
+        _waiting.discard(task)
+        _last[task] = time.monotonic()
+    try:
+        _enqueue(task)
+    finally:
+        connection.close()  # this thread's own
+
+
+def _enqueue(task: str) -> None:
+    try:
+        async_task(task)
+    except Exception:  # whatever the broker raises: the row is stored, and the sweep will find it
+        logger.warning("The worker could not be nudged for %s; the sweep will find the work.", task, exc_info=True)

@@ -1,0 +1,93 @@
+"""The one list of platforms, and how an adapter is built for a connection."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import Any
+
+import httpx
+from django.utils.module_loading import import_string
+
+from . import base
+from .models import Connection
+from .tokens import ConnectionMemory, SharedTokens
+
+ADAPTERS = {
+    "acube": "providers.acube.adapter.ACube",
+}
+
+
+class UnknownKind(Exception):
+    """No adapter speaks this kind."""
+
+
+@cache
+def adapter_class(kind: str) -> type[base.Adapter]:
+    if kind not in ADAPTERS:
+        raise UnknownKind(f"No platform of kind “{kind}”. Known kinds: {', '.join(sorted(ADAPTERS))}.")
+    return import_string(ADAPTERS[kind])
+
+
+def find_adapter_class(kind: str) -> type[base.Adapter] | None:
+    return adapter_class(kind) if kind in ADAPTERS else None
+
+
+@cache
+def _client_of_process(pid: int) -> httpx.Client:
+    limits = httpx.Limits(max_connections=100, max_keepalive_connections=50, keepalive_expiry=60)
+    timeout = httpx.Timeout(30, connect=5)
+    return httpx.Client(follow_redirects=False, limits=limits, timeout=timeout, headers={"User-Agent": "Navette"})
+
+
+def http_client() -> httpx.Client:
+    """One kept client per process, made after fork; never follows redirects, for requests carry tokens."""
+    return _client_of_process(os.getpid())
+
+
+def get_adapter(
+    connection: Connection, *, lines: tuple[base.Line, ...] = (), client: httpx.Client | None = None
+) -> base.Adapter:
+    """The adapter of a connection. `lines` are its addressing lines, where a call needs them."""
+    hook = connection.hooks.filter(closed_at=None, line_identifier="").first()
+    account = base.Account(
+        id=str(connection.pk),
+        name=connection.name,
+        environment=connection.environment,
+        settings=connection.settings,
+        secrets=connection.secrets,
+        hook_url=hook.url if hook else "",
+        lines=lines,
+    )
+    return adapter_class(connection.kind)(
+        account,
+        client=client or http_client(),
+        tokens=SharedTokens(connection.pk),
+        memory=ConnectionMemory(connection),
+    )
+
+
+def explain(kind: str) -> dict[str, Any]:
+    """What `provision --explain KIND` prints: every setting and secret of a platform, and what it can carry."""
+    cls = adapter_class(kind)
+    blank = cls(base.Account(id="", name="", environment="sandbox"), client=None, tokens=None, memory=None)  # type: ignore[arg-type]
+    capabilities = {
+        name: sorted(value) if isinstance(value, frozenset) else value
+        for name, value in vars(blank.capabilities).items()
+    }
+    groups = {
+        "settings": cls.settings_fields,
+        "secrets": cls.secret_fields,
+        "line_settings": cls.line_setting_fields,
+        "line_secrets": cls.line_secret_fields,
+    }
+    return {
+        "kind": kind,
+        **{group: [_explain_field(field) for field in fields] for group, fields in groups.items()},
+        "capabilities": capabilities,
+    }
+
+
+def _explain_field(field: base.Field) -> dict[str, Any]:
+    row = {name: getattr(field, name) for name in ("name", "type", "default", "required", "help")}
+    return row | ({"choices": list(field.choices)} if field.choices else {})

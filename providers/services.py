@@ -1,0 +1,148 @@
+"""What is done with connections, hooks and pushed requests."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import connection as database
+from django.db import transaction
+from django.utils import timezone
+
+from . import base
+from .models import Connection, Hook, RefusedRequest, WebhookDelivery
+from .registry import get_adapter
+from .sealing import Secrets
+
+# A hook and its adapter are kept this long per process: a push costs one INSERT and no look-up. It is also the time
+# a closed hook or a changed secret may still be served by a web process.
+HOOK_KEPT_SECONDS = 5
+REFUSED_KEPT = 1000  # rows of diagnosis per connection; a flood of forgeries must not fill the disk
+SECRET_HEADERS = {"authorization", "cookie", "x-webhook-token", "x-api-key", "apikey", "ocp-apim-subscription-key"}
+
+_hooks: dict[str, tuple[float, Hook, base.Adapter]] = {}
+
+
+def find_hook(kind: str, token: str) -> tuple[Hook, base.Adapter] | None:
+    """The open hook behind a token with its connection's adapter, or None."""
+    kept = _hooks.get(token)
+    if kept is None or kept[0] < time.monotonic():
+        hook = Hook.objects.select_related("connection").filter(token=token, closed_at=None).first()
+        if hook is None:
+            _hooks.pop(token, None)
+            return None
+        kept = (time.monotonic() + HOOK_KEPT_SECONDS, hook, get_adapter(hook.connection))
+        _hooks[token] = kept
+    return (kept[1], kept[2]) if kept[1].connection.kind == kind else None
+
+
+def forget_hooks() -> None:
+    """Drop what this process keeps, after a change of hooks or secrets."""
+    _hooks.clear()
+
+
+def open_hook(*, connection: Connection, line_identifier: str = "", token: str = "") -> tuple[Hook, bool]:
+    """The open hook of a connection (or of one of its lines), made where there is none. A given token replaces it."""
+    with transaction.atomic():
+        hook = connection.hooks.filter(closed_at=None, line_identifier=line_identifier).first()
+        if hook and (not token or hook.token == token):
+            return hook, False
+        if hook:
+            close_hook(hook=hook)
+        given = {"token": token} if token else {}
+        return Hook.objects.create(connection=connection, line_identifier=line_identifier, **given), True
+
+
+def close_hook(*, hook: Hook) -> None:
+    """From now on the address answers 410."""
+    hook.closed_at = timezone.now()
+    hook.save(update_fields=["closed_at"])
+    forget_hooks()
+
+
+INSERT = """
+    INSERT INTO providers_webhookdelivery
+        (id, connection_id, line_identifier, key, received_at, url, headers, body, state, error, waits_for, attempts,
+         next_attempt_at)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 'received', '', '', 0, %s)
+    ON CONFLICT (connection_id, key) DO NOTHING
+"""
+
+
+def store_delivery(*, hook: Hook, pushed: base.HookRequest, key: str) -> None:
+    """One statement in autocommit, much cheaper than the ORM's BEGIN, INSERT, COMMIT; a duplicate changes nothing."""
+    headers = {name: value for name, value in pushed.headers.items() if name.lower() not in SECRET_HEADERS}
+    values: list[Any] = [
+        uuid.uuid4(), hook.connection_id, hook.line_identifier, key[:200], pushed.received_at, pushed.url[:300],
+        json.dumps(headers), pushed.body, pushed.received_at,
+    ]  # fmt: skip
+    with database.cursor() as cursor:
+        cursor.execute(INSERT, values)
+
+
+def read_stored(delivery: WebhookDelivery) -> base.HookRequest:
+    """A stored delivery as the request it was, to be parsed by the worker."""
+    return base.HookRequest(
+        method="POST",
+        url=delivery.url,
+        headers=delivery.headers,
+        body=bytes(delivery.body),
+        received_at=delivery.received_at,
+        line=base.Line(identifier=delivery.line_identifier) if delivery.line_identifier else None,
+    )
+
+
+def note_refusal(*, connection: Connection, error: base.HookError, size: int) -> None:
+    """Keep a row of diagnosis, and only the newest REFUSED_KEPT of them."""
+    RefusedRequest.objects.create(
+        connection=connection, status_code=error.status_code, reason=str(error)[:300], size=min(size, 2**31 - 1)
+    )
+    rows = RefusedRequest.objects.filter(connection=connection)
+    for newest_too_many in rows.order_by("-id")[REFUSED_KEPT : REFUSED_KEPT + 1]:
+        rows.filter(id__lte=newest_too_many.id).delete()
+
+
+def save_connection(
+    *, name: str, kind: str, environment: str, settings: dict[str, Any], secrets: dict[str, str]
+) -> tuple[Connection, bool]:
+    """Make or change a connection; settings and secrets merge into what is there. ValueError on unknown names."""
+    from .registry import adapter_class
+
+    cls = adapter_class(kind)
+    refuse_unknown(settings, cls.settings_fields, f"settings of connection “{name}”")
+    refuse_unknown(secrets, cls.secret_fields, f"secrets of connection “{name}”")
+    with transaction.atomic():
+        connection = Connection.objects.select_for_update().filter(name=name).first() or Connection(
+            name=name, kind=kind
+        )
+        if connection.kind != kind:
+            raise ValueError(f"Connection “{name}” is of kind “{connection.kind}” and cannot become “{kind}”.")
+        created = connection._state.adding
+        connection.environment = environment
+        connection.settings = {**connection.settings, **settings}
+        connection.secrets = Secrets({**connection.secrets, **secrets})
+        connection.save()
+    forget_hooks()
+    return connection, created
+
+
+def refuse_unknown(given: Iterable[str], fields: tuple[base.Field, ...], where: str) -> None:
+    known = {field.name for field in fields}
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise ValueError(f"Unknown {where}: {', '.join(unknown)}. Known: {', '.join(sorted(known)) or 'none'}.")
+
+
+def check_connection(connection: Connection) -> list[base.CheckResult]:
+    """Ask the platform, keep the answer with the connection."""
+    try:
+        results = list(get_adapter(connection).check())
+    except base.PlatformError as error:
+        results = [base.CheckResult(name="check", ok=False, message=error.message)]
+    connection.checked_at = timezone.now()
+    connection.check_results = [vars(result) for result in results]
+    connection.save(update_fields=["checked_at", "check_results"])
+    return results

@@ -1,0 +1,71 @@
+"""Access tokens and learned facts, kept in the database so that all processes share them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, Func, JSONField, Value
+from django.utils import timezone
+
+from .models import CachedToken, Connection
+
+
+class SharedTokens:
+    """Implements `base.Tokens` on a locked row: N workers meeting an expired token log in once.
+
+    An instance lives as long as its adapter and keeps what it read, so that a batch of calls reads the row once.
+    """
+
+    def __init__(self, connection_id: Any) -> None:
+        self.connection_id = connection_id
+        self._kept: dict[str, tuple[str, datetime]] = {}
+
+    def get(self, scope: str, login: Callable[[], tuple[str, datetime]]) -> str:
+        token, expires_at = self._kept.get(scope, ("", None))
+        if expires_at is None or expires_at <= timezone.now():
+            token, expires_at = self._kept[scope] = self._read(scope) or self._log_in(scope, login)
+        return token
+
+    def _read(self, scope: str) -> tuple[str, datetime] | None:
+        row = CachedToken.objects.filter(
+            connection_id=self.connection_id, scope=scope, expires_at__gt=timezone.now()
+        ).first()
+        return (row.value["token"], row.expires_at) if row and row.expires_at else None
+
+    def _log_in(self, scope: str, login: Callable[[], tuple[str, datetime]]) -> tuple[str, datetime]:
+        # The one call made inside a transaction: the row's lock keeps logins single, and nothing else waits on it.
+        CachedToken.objects.get_or_create(connection_id=self.connection_id, scope=scope)
+        with transaction.atomic():
+            row = CachedToken.objects.select_for_update().get(connection_id=self.connection_id, scope=scope)
+            if row.expires_at and row.expires_at > timezone.now():
+                return row.value["token"], row.expires_at
+            token, expires_at = login()
+            row.value, row.expires_at = {"token": token}, expires_at
+            row.save(update_fields=["value", "expires_at"])
+        return token, expires_at
+
+    def drop(self, scope: str, token: str) -> None:
+        self._kept.pop(scope, None)
+        with transaction.atomic():
+            row = CachedToken.objects.select_for_update().filter(connection_id=self.connection_id, scope=scope).first()
+            if row and row.value.get("token") == token:
+                row.value, row.expires_at = {}, None
+                row.save(update_fields=["value", "expires_at"])
+
+
+class ConnectionMemory:
+    """Implements `base.Memory` on Connection.memory; one key is written without touching the others."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def get(self, name: str) -> Any:
+        return self.connection.memory.get(name)
+
+    def set(self, name: str, value: Any) -> None:
+        self.connection.memory[name] = value
+        merged = Func(F("memory"), Value({name: value}, JSONField()), template="%(expressions)s", arg_joiner=" || ")
+        Connection.objects.filter(pk=self.connection.pk).update(memory=merged)

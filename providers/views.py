@@ -1,0 +1,71 @@
+"""The webhook door: verify the raw bytes, store them with one INSERT, nudge the worker, answer."""
+
+from __future__ import annotations
+
+import logging
+from urllib.parse import urljoin
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from rest_framework.decorators import api_view, authentication_classes, parser_classes, permission_classes
+from rest_framework.request import Request
+
+from . import base, services
+from .models import Hook
+from .nudge import nudge
+
+logger = logging.getLogger(__name__)
+
+
+class TooLarge(base.HookError):
+    status_code = 413
+
+
+@api_view(["POST"])
+@authentication_classes([])
+@permission_classes([])
+@parser_classes([])
+def hook(request: Request, kind: str, token: str) -> HttpResponse:
+    """204 stored or duplicate (or what the kind's protocol wants); 400, 401, 403, 410, 413. Never a redirect or 404."""
+    found = services.find_hook(kind, token)
+    if found is None:
+        return _answer(410, "This address is closed or was never open.")
+    row, adapter = found
+    try:
+        pushed = _read(request._request, row, adapter.max_hook_body)
+        adapter.verify_webhook(pushed)
+        delivery = adapter.parse_webhook(pushed)
+    except base.HookError as error:
+        logger.warning("Webhook for %s refused (%s): %s", row.connection.name, error.status_code, error)
+        services.note_refusal(connection=row.connection, error=error, size=_length(request._request) or 0)
+        return _answer(error.status_code, str(error))
+    services.store_delivery(hook=row, pushed=pushed, key=delivery.key)
+    nudge("lifecycle.tasks.drain_inbox")
+    return HttpResponse(status=adapter.hook_success_status)
+
+
+def _read(request: HttpRequest, row: Hook, limit: int) -> base.HookRequest:
+    length = _length(request)
+    if length is None:
+        # Django shows an empty body for a chunked request: better a clear refusal than an empty delivery.
+        raise base.Malformed("No Content-Length: let the reverse proxy buffer requests.")
+    if length > limit:
+        raise TooLarge(f"The body has {length} bytes; {limit} are allowed.")
+    return base.HookRequest(
+        method=request.method or "POST",
+        url=urljoin(settings.PUBLIC_URL, request.get_full_path()),
+        headers=dict(request.headers),
+        body=request.read(length),
+        received_at=timezone.now(),
+        line=base.Line(identifier=row.line_identifier) if row.line_identifier else None,
+    )
+
+
+def _length(request: HttpRequest) -> int | None:
+    length = request.META.get("CONTENT_LENGTH") or ""
+    return int(length) if length.isdigit() else None
+
+
+def _answer(status_code: int, text: str) -> HttpResponse:
+    return HttpResponse(text, status=status_code, content_type="text/plain; charset=utf-8")
