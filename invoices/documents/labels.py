@@ -38,10 +38,7 @@ FRAME_DIGITS = {
     "8": _("several sellers"),
     "9": _("two-way invoicing"),
 }
-FRAMES = frozenset(
-    ("B1", "S1", "M1", "B2", "S2", "M2", "S3", "B4", "S4", "M4")
-    + ("S5", "S6", "B7", "S7", "B8", "S8", "M8", "B9", "S9", "M9")
-)
+DIGITS_OF_LETTER = {"B": "124789", "S": "123456789", "M": "12489"}
 
 # BT-24, as declared.
 PROFILES = {
@@ -129,7 +126,7 @@ ATTACHMENT_KINDS = {
 }
 
 # ISO 6523 and EAS schemes met in French invoices.
-IDENTIFIER_SCHEMES = {
+IDENTIFIER_SCHEMES: dict[str, str | Promise] = {
     "0002": "SIREN",
     "0009": "SIRET",
     "0060": "DUNS",
@@ -193,7 +190,7 @@ def label(labels: Mapping[str, str | Promise], code: str) -> str:
 
 def frame_label(code: str) -> str:
     """`S1` → "Services, ordinary invoice". Digit 3 has no published meaning: only the letter is told."""
-    if code not in FRAMES:
+    if len(code) != 2 or code[1] not in DIGITS_OF_LETTER.get(code[0], ""):
         return ""
     parts = (FRAME_LETTERS[code[0]], FRAME_DIGITS.get(code[1]))
     return ", ".join(str(part) for part in parts if part)

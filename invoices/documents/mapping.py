@@ -12,11 +12,15 @@ from datetime import date
 from decimal import Decimal
 from functools import cache
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from lxml import etree
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
 
 NAMESPACES = {
     "cac": "urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2",
@@ -27,7 +31,7 @@ NAMESPACES = {
     "udt": "urn:un:unece:uncefact:data:standard:UnqualifiedDataType:100",
     "qdt": "urn:un:unece:uncefact:data:standard:QualifiedDataType:100",
 }
-# xs:decimal within the 28 digits Python computes with; Decimal() alone would also take "NaN", "1e9999" and Arabic digits.
+# xs:decimal, within the 28 digits Python computes with. Decimal() alone also takes "NaN", "1e9999" and Arabic digits.
 DECIMAL = re.compile(r"[+-]?([0-9]{1,18}(\.[0-9]{0,10})?|\.[0-9]{1,10})")
 # xs:date with its optional zone, and UN/CEFACT formats 102, 203 and 204. Only the day counts.
 DATES = (
@@ -39,9 +43,9 @@ TRUE = {"true", "1"}
 
 class Node(NamedTuple):
     element: etree._Element
-    warnings: list[str]
+    warnings: list[str | Promise]
 
-    def warn(self, message: str, **values: object) -> None:
+    def warn(self, message: "StrPromise", **values: object) -> None:
         self.warnings.append(format_lazy(message, **values))
 
 
@@ -49,7 +53,7 @@ Reader = Callable[[Node], Any]
 
 
 @cache
-def compiled(path: str) -> etree.XPath:
+def compiled(path: str) -> Callable[[etree._Element], Any]:
     return etree.XPath(path, namespaces=NAMESPACES, smart_strings=False)
 
 

@@ -9,6 +9,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Literal
 
+from django.utils.functional import Promise
+
 Syntax = Literal["ubl", "cii", "factur-x"]
 
 
@@ -216,4 +218,4 @@ class ParsedInvoice:
     vat_breakdown: tuple[VatBreakdown, ...] = ()  # BG-23
     attachments: tuple[Attachment, ...] = ()  # BG-24 and, in Factur-X, the other files of the PDF
     lines: tuple[Line, ...] = ()  # BG-25
-    warnings: tuple[str, ...] = ()  # translated when shown
+    warnings: tuple[str | Promise, ...] = ()  # translated when shown

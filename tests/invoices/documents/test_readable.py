@@ -1,0 +1,85 @@
+import re
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.utils.html import escape
+from django.utils.translation import override
+
+from invoices.documents.labels import frame_label
+from invoices.documents.readable import render_readable
+from invoices.documents.reader import read_invoice
+
+SAMPLES = Path(settings.BASE_DIR) / "tests" / "samples" / "invoices"
+UBL = (SAMPLES / "invoice.ubl.xml").read_text(encoding="utf-8")
+NBSP = "\u00a0"
+
+
+def amount_due(html):
+    return re.search(r'<p class="doc-due">.*<strong>(.*)</strong>', html)[1]
+
+
+@pytest.mark.parametrize(
+    ("language", "amount"), [("fr", f"1{NBSP}481,40{NBSP}€"), ("en", f"1,481.40{NBSP}€")], ids=["fr", "en"]
+)
+def test_amount_is_written_for_the_reader(language, amount):
+    with override(language):
+        html = render_readable(read_invoice(UBL.encode()))
+
+    assert amount_due(html) == amount
+
+
+def test_value_with_markup_is_escaped_everywhere():
+    attack = '<script>alert("x")</script>'
+    hostile = re.sub(r">([^<>\s][^<>]*)</cbc:(ID|Note|Name|RegistrationName|StreetName)>", r">\1@@</cbc:\2>", UBL)
+
+    html = render_readable(read_invoice(hostile.replace("@@", escape(attack)).encode()))
+
+    assert html.count("<script") == 0
+    assert html.count(escape(attack)) > 5
+
+
+def test_view_carries_no_inline_style_or_handler():
+    html = render_readable(read_invoice(UBL.encode()))
+
+    assert re.findall(r"<(?:script|style)|\s(?:style|on[a-z]+)=", html) == []
+
+
+def test_attachment_is_linked_where_the_page_has_an_address():
+    invoice = read_invoice(UBL.encode())
+
+    html = render_readable(invoice, attachment_url=lambda index, file: f"/files/{index}/{file.filename}")
+
+    assert re.findall(r'<a href="([^"]*)"', html) == ["/files/0/bl-12.csv"]
+    assert re.findall(r"<a ", render_readable(invoice)) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "links"),
+    [
+        ("https://example.test/a.pdf", ["https://example.test/a.pdf"]),
+        ("javascript:alert(1)", []),
+        ("file:///etc/passwd", []),
+    ],
+)
+def test_address_given_by_the_sender_is_linked_only_on_the_web(url, links):
+    external = f"<cac:ExternalReference><cbc:URI>{url}</cbc:URI></cac:ExternalReference>"
+    content = re.sub(r"<cbc:EmbeddedDocumentBinaryObject.*</cbc:EmbeddedDocumentBinaryObject>", external, UBL)
+
+    html = render_readable(read_invoice(content.encode()))
+
+    assert re.findall(r'<a href="([^"]*)"', html) == links
+
+
+def test_credit_note_is_marked():
+    html = render_readable(read_invoice((SAMPLES / "credit-note.ubl.xml").read_bytes()))
+
+    assert html.count('<article class="doc doc--credit-note">') == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "meaning"), [("S1", "Services, ordinary invoice"), ("S3", "Services"), ("M3", ""), ("A1", ""), ("", "")]
+)
+def test_frame_is_explained_only_where_published(code, meaning):
+    with override("en"):
+        assert frame_label(code) == meaning
