@@ -393,7 +393,7 @@ def build(
         *_totals(sample, amounts(sample)),
         *(_line(position, line, kind) for position, line in enumerate(sample.lines, 1)),
     ]
-    namespaces = {None: f"{UBL}{kind}-2", **PREFIXES}
+    namespaces: dict[str | None, str] = {None: f"{UBL}{kind}-2"} | {**PREFIXES}
     root = etree.Element(f"{{{UBL}{kind}-2}}{kind}", nsmap=cast("dict[str, str]", namespaces))
     for node in head:
         _append(root, node)

@@ -111,6 +111,7 @@ class SandboxServer:
         self.sandbox = Sandbox(settings=settings, transport=transport, seed=seed)
         self._server = Server(self.sandbox, host, port, quiet)
         self.url = f"http://{host}:{self._server.server_port}"
+        self._client = httpx.Client(timeout=30, trust_env=False)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     def __enter__(self) -> "SandboxServer":
@@ -118,6 +119,7 @@ class SandboxServer:
         return self
 
     def __exit__(self, *failure: object) -> None:
+        self._client.close()
         self._server.shutdown()
         self._thread.join()
         self._server.close_connections()
@@ -128,11 +130,11 @@ class SandboxServer:
         """Until the server stops."""
         self._thread.join()
 
-    def control(self, path: str, method: str = "", **body: Any) -> dict[str, Any]:
+    def control(self, path: str, /, method: str = "", **body: Any) -> dict[str, Any]:
         """One call of the control API: with a body it is a POST. Raises ValueError with its message on refusal."""
         method = method or ("POST" if body else "GET")
         wish = body if method == "POST" else None
-        answer = httpx.request(method, f"{self.url}/control/{path}", json=wish, timeout=30, trust_env=False)
+        answer = self._client.request(method, f"{self.url}/control/{path}", json=wish)
         if answer.is_error:
             raise ValueError(answer.text)
         return answer.json()

