@@ -1,0 +1,270 @@
+"""What every adapter needs of HTTP: calls that fail in our terms, bounded bodies, readable errors without secrets."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.message import Message
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+from django.utils.translation import gettext as _
+
+from .base import MIB, PermanentError, PlatformError, TemporaryError, UncertainError
+
+LONGEST_ANSWER_SECONDS = 180.0  # a read timeout bounds one chunk; this bounds a body that drips
+LONGEST_RETRY_AFTER = 24 * 3600.0
+LONGEST_TEXT = 64 * 1024
+HIDDEN = "•••"
+
+# The platform says itself that it has not done it (RFC 9110 section 15.5.9, RFC 8470, RFC 6585).
+NOT_DONE = frozenset({408, 425, 429})
+
+# The request never left, or never wholly entered a connection.
+NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+MISCONFIGURED = (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A whole answer, at most `max_bytes` long. `text` shows no secret of the call."""
+
+    status_code: int
+    headers: httpx.Headers = field(repr=False)
+    content: bytes = field(repr=False)
+    text: str = field(repr=False)
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status_code < 300
+
+    @property
+    def media_type(self) -> str:
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    def find_json(self) -> Any:
+        """The decoded body, or None where it is no JSON."""
+        try:
+            return load_json(self.content)
+        except ValueError:
+            return None
+
+
+class Wire:
+    """The calls of one connection. `repeatable`: a read, or a call that may be made twice without saying more."""
+
+    def __init__(
+        self, client: httpx.Client, *, platform: str, scope: str, per_second: float, secrets: Iterable[str] = ()
+    ) -> None:
+        self.client = client
+        self.platform = platform
+        self.scope = scope
+        self.per_second = per_second
+        self.secrets = tuple(secret for secret in secrets if secret)
+
+    def exchange(
+        self, method: str, url: str, *, repeatable: bool, bearer: str = "", max_bytes: int = MIB, **options: Any
+    ) -> Answer:
+        """Whatever the platform answers. Raises only where no whole answer came."""
+        headers = dict(options.pop("headers", None) or {})
+        if bearer:
+            headers["Authorization"] = f"Bearer {bearer}"
+        wait_turn(self.scope, self.per_second)
+        try:
+            with self.client.stream(method, url, headers=headers, follow_redirects=False, **options) as response:
+                content = _read(response, max_bytes)
+        except NEVER_SENT as error:
+            raise TemporaryError(self._say(_("%(platform)s cannot be reached."), error)) from None
+        except MISCONFIGURED as error:
+            raise PermanentError(self._say(_("The address of %(platform)s is not usable: check it."), error)) from None
+        except httpx.HTTPError as error:
+            raise self._no_answer(error, repeatable) from None
+        except _TooLong:
+            raise self._too_long(max_bytes, repeatable) from None
+        text = hide(content[:LONGEST_TEXT].decode("utf-8", "replace"), (*self.secrets, bearer))
+        return Answer(response.status_code, response.headers, content, text)
+
+    def require_success(self, answer: Answer, *, repeatable: bool) -> Answer:
+        """The answer if it is 2xx, else the error it means."""
+        if answer.is_success:
+            return answer
+        told = explain(answer)
+        facts: dict[str, Any] = {"status_code": answer.status_code, "answer": answer.text}
+        retry_after = find_retry_after(answer.headers)
+        names = {"platform": self.platform, "code": answer.status_code, "told": told}
+        if answer.status_code in NOT_DONE or (answer.status_code == 503 and retry_after is not None):
+            message = _("%(platform)s asks for patience (%(code)s). %(told)s") % names
+            raise TemporaryError(message.strip(), retry_after=retry_after, **facts)
+        if answer.status_code >= 500:
+            message = _("%(platform)s has a problem of its own (%(code)s). %(told)s") % names
+            raise (TemporaryError if repeatable else UncertainError)(message.strip(), **facts)
+        if 300 <= answer.status_code < 400:
+            message = _("%(platform)s answers with a redirect (%(code)s), which is never followed: check the address.")
+            raise PermanentError(message % names, **facts)
+        message = _("%(platform)s refuses (%(code)s). %(told)s") % names
+        raise PermanentError(message.strip(), **facts)
+
+    def require_json(self, answer: Answer) -> Any:
+        """The JSON of a read that succeeded. A page of some gateway in its place will pass."""
+        document = answer.find_json()
+        if document is None:
+            message = _("%(platform)s answered something that is not JSON.") % {"platform": self.platform}
+            raise TemporaryError(message, status_code=answer.status_code, answer=answer.text)
+        return document
+
+    def _no_answer(self, error: httpx.HTTPError, repeatable: bool) -> PlatformError:
+        if repeatable:
+            return TemporaryError(self._say(_("No answer from %(platform)s."), error))
+        return UncertainError(self._say(_("No answer from %(platform)s: it may have accepted all the same."), error))
+
+    def _too_long(self, max_bytes: int, repeatable: bool) -> PlatformError:
+        message = _("%(platform)s sends more than the %(limit)s MB allowed.")
+        message %= {"platform": self.platform, "limit": round(max_bytes / MIB, 1)}
+        return PermanentError(message) if repeatable else UncertainError(message)
+
+    def _say(self, message: str, error: Exception) -> str:
+        # Only the class of the exception: its text may hold an address with credentials.
+        return f"{message % {'platform': self.platform}} ({type(error).__name__})"
+
+
+class _TooLong(Exception):
+    pass
+
+
+def _read(response: httpx.Response, max_bytes: int) -> bytes:
+    content = bytearray()
+    deadline = time.monotonic() + LONGEST_ANSWER_SECONDS
+    for chunk in response.iter_bytes():
+        content += chunk
+        if len(content) > max_bytes:
+            raise _TooLong
+        if time.monotonic() > deadline:
+            raise httpx.ReadTimeout("The answer takes too long.")
+    return bytes(content)
+
+
+# --- rate -------------------------------------------------------------------------------------------------------------
+
+_due: dict[str, float] = {}
+_lock = threading.Lock()
+
+
+def wait_turn(scope: str, per_second: float) -> None:
+    """Sleep until `scope` may call again: bursts of one second's worth, then evenly. Per process; 0 means no limit."""
+    if per_second <= 0:
+        return
+    with _lock:
+        now = time.monotonic()
+        due = max(now, _due.get(scope, now))
+        _due[scope] = due + 1 / per_second
+    time.sleep(max(0.0, due - now - max(0.0, 1 - 1 / per_second)))
+
+
+# --- reading answers --------------------------------------------------------------------------------------------------
+
+
+def load_json(content: bytes) -> Any:
+    """Decoded, less what no column holds: NUL, halves of surrogate pairs, NaN. ValueError if it is no JSON."""
+    try:
+        return _storable(json.loads(content, parse_constant=lambda name: None))
+    except RecursionError:
+        raise ValueError("The JSON is nested too deeply.") from None
+
+
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return UNSTORABLE.sub("", value)
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    if isinstance(value, dict):
+        return {_storable(key): _storable(item) for key, item in value.items()}
+    return value
+
+
+def find_retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds of a Retry-After header, given as seconds or as a date (RFC 9110 section 10.2.3)."""
+    value = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,9}", value):
+        return min(float(value), LONGEST_RETRY_AFTER)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return min(max(0.0, (moment - datetime.now(UTC)).total_seconds()), LONGEST_RETRY_AFTER)
+
+
+def explain(answer: Answer) -> str:
+    """One line for people, out of the usual shapes of errors; "" where the body says nothing readable."""
+    try:
+        document = json.loads(answer.text)
+    except (ValueError, RecursionError):
+        plain = answer.media_type == "text/plain"
+        return _line(answer.text) if plain else ""
+    return _line(_told(document))
+
+
+def _told(document: Any) -> str:
+    if isinstance(document, str):
+        return document
+    if not isinstance(document, dict):
+        return ""
+    violations = document.get("violations")
+    candidates = [
+        document.get("detail"),
+        document.get("hydra:description"),
+        "; ".join(_violation(item) for item in violations) if isinstance(violations, list) else "",
+        *(document.get(name) for name in ("message", "error_description", "error", "title")),
+    ]
+    return next((text for text in candidates if isinstance(text, str) and text.strip()), "")
+
+
+def _violation(item: Any) -> str:
+    if not isinstance(item, dict):
+        return str(item)
+    path, message = item.get("propertyPath"), item.get("message")
+    return f"{path}: {message}" if path else str(message or "")
+
+
+def _line(text: str) -> str:
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return line if len(line) <= 500 else line[:499] + "…"
+
+
+def hide(text: str, secrets: Iterable[str]) -> str:
+    """`text` without any of `secrets`, should a platform echo what we sent."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, HIDDEN).replace(json.dumps(secret)[1:-1], HIDDEN)
+    return text
+
+
+def find_filename(headers: Mapping[str, str]) -> str:
+    """The file name of Content-Disposition, made safe to store and to show; "" where there is none."""
+    message = Message()
+    message["Content-Disposition"] = headers.get("content-disposition", "").replace("\r", " ").replace("\n", " ")
+    try:
+        return safe_filename(message.get_filename() or "")
+    except (ValueError, LookupError):  # an encoding nobody knows
+        return ""
+
+
+def safe_filename(name: str) -> str:
+    """No folder, no control or direction character, no leading dot, at most 150 characters."""
+    last = re.split(r"[/\\]", name)[-1]
+    kept = "".join(char for char in last if char.isprintable() and char not in '<>:"|?*')
+    kept = kept.strip().lstrip(".").strip()
+    if len(kept) <= 150:
+        return kept
+    stem, dot, extension = kept.rpartition(".")
+    return f"{stem[: 149 - len(extension)]}.{extension}" if dot and len(extension) <= 10 else kept[:150]
