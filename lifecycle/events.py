@@ -31,9 +31,14 @@ def effective_events(invoice: Invoice) -> list[StatusEvent]:
     return list(events)
 
 
-def history_of(invoice: Invoice) -> tuple[str, ...]:
-    """The known status codes of an invoice, oldest first."""
-    return tuple(event.status for event in effective_events(invoice) if event.status)
+def histories_of(invoices: Iterable[Invoice]) -> dict[Any, tuple[str, ...]]:
+    """The known status codes of each invoice, oldest first, in one query."""
+    histories: dict[Any, list[str]] = {invoice.pk: [] for invoice in invoices}
+    counting = StatusEvent.objects.filter(invoice__in=histories, status__isnull=False)
+    rows = counting.exclude(relay__state__in=WITHOUT_EFFECT).order_by("occurred_at", "sequence")
+    for invoice_id, status in rows.values_list("invoice_id", "status"):
+        histories[invoice_id].append(status)
+    return {invoice_id: tuple(history) for invoice_id, history in histories.items()}
 
 
 def append_event(

@@ -212,7 +212,7 @@ def _statuses(adapter: Adapter, provider_ref: str) -> tuple[StatusReport, ...]:
 
 
 def _apply(job: Job) -> None:
-    row, delivery = job.row, cast(Delivery, job.delivery)
+    row, delivery = job.row, cast("Delivery", job.delivery)
     broken = [
         save_invoice(row.connection, each, delivery.files.get(each.provider_ref, ())) for each in delivery.invoices
     ]

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -75,20 +75,34 @@ class Wish:
 
 def facts_of(invoice: Invoice) -> Facts:
     """What the table needs to know of an invoice."""
-    return Facts(
-        history=events.history_of(invoice),
-        side=invoice.side,
-        is_corrected=is_corrected(invoice),
-        is_refund=invoice.is_credit_note,
-    )
+    return facts_for([invoice])[invoice.pk]
 
 
-def is_corrected(invoice: Invoice) -> bool:
-    """A corrective invoice of the same seller names this one."""
-    if not invoice.number:
-        return False
-    same_seller = Invoice.objects.filter(customer=invoice.customer_id, seller_siren=invoice.seller_siren)
-    return same_seller.filter(type_code__in=CORRECTIVE_TYPES, preceding_numbers__contains=[invoice.number]).exists()
+def facts_for(invoices: Sequence[Invoice]) -> dict[Any, Facts]:
+    """`facts_of` for a page of invoices: two queries whatever their number."""
+    histories = events.histories_of(invoices)
+    corrected = _corrected_among(invoices)
+    return {
+        invoice.pk: Facts(
+            history=histories[invoice.pk],
+            side=invoice.side,
+            is_corrected=invoice.pk in corrected,
+            is_refund=invoice.is_credit_note,
+        )
+        for invoice in invoices
+    }
+
+
+def _corrected_among(invoices: Sequence[Invoice]) -> set[Any]:
+    """Those of our own invoices that a later corrective one of the same seller names. Only the seller can use it."""
+    own = [invoice for invoice in invoices if invoice.side == Side.SELLER and invoice.number]
+    rows = Invoice.objects.filter(
+        customer__in={invoice.customer_id for invoice in own},
+        type_code__in=CORRECTIVE_TYPES,
+        preceding_numbers__has_any_keys=[invoice.number for invoice in own],
+    ).values_list("customer_id", "seller_siren", "preceding_numbers")
+    named = {(customer, seller, number) for customer, seller, numbers in rows for number in numbers}
+    return {each.pk for each in own if (each.customer_id, each.seller_siren, each.number) in named}
 
 
 def next_statuses(invoice: Invoice) -> tuple[str, ...]:
@@ -171,8 +185,7 @@ def issue_status(*, user: Any, invoice_id: Any, wish: Wish, idempotency_key: str
             raise DecisionRefused(problems)
         relay = _record_decision(user, invoice, wish)
         if idempotency_key:
-            fingerprint = wish.fingerprint(invoice_id)
-            IdempotencyKey.objects.create(user=user, key=idempotency_key, fingerprint=fingerprint, relay=relay)
+            _note_answer(user, wish.fingerprint(invoice_id), idempotency_key, relay)
         _nudge_for(relay)
     return relay, True
 
@@ -184,8 +197,18 @@ def _find_answered(user: Any, invoice: Invoice, wish: Wish, key: str) -> RelayTa
     return row.relay if row else None
 
 
+def _note_answer(user: Any, fingerprint: str, key: str, relay: RelayTask) -> None:
+    try:
+        with transaction.atomic():
+            IdempotencyKey.objects.create(user=user, key=key, fingerprint=fingerprint, relay=relay)
+    except IntegrityError as error:
+        # The same key on another invoice, at the same moment: the lock on the invoice did not keep them apart.
+        raise KeyReused(_("This Idempotency-Key was already used with another decision.")) from error
+
+
 def _record_decision(user: Any, invoice: Invoice, wish: Wish) -> RelayTask:
-    now = timezone.now()
+    # Status times travel in whole seconds (MDT-78); finer ones would sort our own after a quick answer to it.
+    now = timezone.now().replace(microsecond=0)
     event = events.append_event(
         invoice,
         status=wish.status,

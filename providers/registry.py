@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from functools import cache
 from typing import Any
@@ -37,7 +38,9 @@ def find_adapter_class(kind: str) -> type[base.Adapter] | None:
 def _client_of_process(pid: int) -> httpx.Client:
     limits = httpx.Limits(max_connections=100, max_keepalive_connections=50, keepalive_expiry=60)
     timeout = httpx.Timeout(30, connect=5)
-    return httpx.Client(follow_redirects=False, limits=limits, timeout=timeout, headers={"User-Agent": "Navette"})
+    client = httpx.Client(follow_redirects=False, limits=limits, timeout=timeout, headers={"User-Agent": "Navette"})
+    atexit.register(client.close)
+    return client
 
 
 def http_client() -> httpx.Client:
