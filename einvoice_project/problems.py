@@ -1,0 +1,161 @@
+"""Errors of the REST API as problem details (RFC 9457), in the reader's language."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.core.signals import got_request_exception
+from django.http import Http404, UnreadablePostError
+from django.utils.translation import gettext_lazy as _
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.settings import api_settings
+from rest_framework.views import set_rollback
+
+logger = logging.getLogger(__name__)
+
+CONTENT_TYPE = "application/problem+json"
+TITLES = {
+    400: _("The request cannot be read"),
+    401: _("Authentication needed"),
+    403: _("Not allowed"),
+    404: _("Not found"),
+    405: _("Method not allowed"),
+    406: _("No such format"),
+    409: _("Conflict"),
+    411: _("Length needed"),
+    413: _("Too large"),
+    415: _("Unsupported media type"),
+    422: _("Values refused"),
+    429: _("Too many requests"),
+    500: _("Our fault"),
+}
+
+ErrorRow = dict[str, str]
+
+
+class ProblemError(exceptions.APIException):
+    """Raised by views: `errors` name each field, `extra` are further members of the answer."""
+
+    def __init__(self, detail: Any = None, *, errors: Iterable[ErrorRow] = (), code: str = "", **extra: Any) -> None:
+        super().__init__(detail, code or None)
+        self.code = code or self.default_code
+        self.errors = list(errors)
+        self.extra = extra
+
+
+class BadQuery(ProblemError):
+    status_code = 400
+    default_code = "bad_query"
+    default_detail = _("The address holds parameters that cannot be used: see errors.")
+
+
+class Conflict(ProblemError):
+    status_code = 409
+    default_code = "conflict"
+
+
+class LengthRequired(ProblemError):
+    status_code = 411
+    default_code = "length_required"
+    default_detail = _("Send a Content-Length: bodies in chunks are not read.")
+
+
+class TooLarge(ProblemError):
+    status_code = 413
+    default_code = "too_large"
+    default_detail = _("The body is too large.")
+
+
+class Unprocessable(ProblemError):
+    status_code = 422
+    default_code = "invalid"
+    default_detail = _("Some values cannot be used: see errors.")
+
+
+class Fault(ProblemError):
+    status_code = 500
+    default_code = "fault"
+    default_detail = _("Something went wrong on our side. It was logged; try again later.")
+
+
+def handle(error: Exception, context: Mapping[str, Any]) -> Response | None:
+    """DRF's exception handler. An unforeseen error is logged and answered 500; with DEBUG Django shows its page."""
+    known = _as_api_exception(error)
+    if known is None and settings.DEBUG:
+        return None
+    if known is None:
+        known = Fault()
+        request = context["request"]
+        logger.error("%s %s failed", request.method, request.path, exc_info=error)
+        got_request_exception.send(sender=handle, request=request)
+    set_rollback()
+    return Response(body_of(known), known.status_code, headers=_headers(known), content_type=CONTENT_TYPE)
+
+
+def _as_api_exception(error: Exception) -> exceptions.APIException | None:
+    if isinstance(error, exceptions.ValidationError):
+        return Unprocessable(errors=flatten(error.detail))
+    if isinstance(error, exceptions.APIException):
+        return error
+    if isinstance(error, Http404):
+        return exceptions.NotFound()
+    if isinstance(error, PermissionDenied):
+        return exceptions.PermissionDenied(*error.args)
+    if isinstance(error, RequestDataTooBig):
+        return TooLarge()
+    if isinstance(error, SuspiciousOperation | UnreadablePostError):
+        return exceptions.ParseError()
+    return None
+
+
+def body_of(error: exceptions.APIException) -> dict[str, Any]:
+    code = error.code if isinstance(error, ProblemError) else str(error.get_codes())
+    body = {
+        "type": f"urn:navette:problem:{code.replace('_', '-')}",
+        "title": str(TITLES.get(error.status_code, error.default_code)),
+        "status": error.status_code,
+        "detail": str(error.detail),
+    }
+    if isinstance(error, ProblemError):
+        body |= ({"errors": error.errors} if error.errors else {}) | error.extra
+    return body
+
+
+def _headers(error: exceptions.APIException) -> dict[str, str]:
+    headers = {"WWW-Authenticate": getattr(error, "auth_header", None)}
+    wait = getattr(error, "wait", None)
+    headers["Retry-After"] = f"{wait:.0f}" if wait else None
+    return {name: value for name, value in headers.items() if value}
+
+
+def flatten(detail: Any, path: str = "") -> list[ErrorRow]:
+    """DRF's nested errors as rows with a path each, such as `payments[0].amount`."""
+    return [
+        {"field": field, "code": str(getattr(error, "code", "invalid")), "message": str(error)}
+        for field, error in _leaves(detail, path)
+    ]
+
+
+def _leaves(detail: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(detail, dict):
+        for key, value in detail.items():
+            yield from _leaves(value, _step(path, key))
+    elif isinstance(detail, list | tuple):
+        for index, value in enumerate(detail):
+            # A list holds the messages of one field, or one dict per row.
+            yield from _leaves(value, f"{path}[{index}]" if isinstance(value, dict | list) else path)
+    else:
+        yield path, detail
+
+
+def _step(path: str, key: Any) -> str:
+    if key == api_settings.NON_FIELD_ERRORS_KEY:
+        return path
+    if isinstance(key, int):
+        return f"{path}[{key}]"
+    return f"{path}.{key}" if path else str(key)

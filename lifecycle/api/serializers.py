@@ -1,0 +1,330 @@
+"""What the API shows and takes. Every change here changes the schema that customers' software is built on."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.reverse import reverse
+
+from invoices.models import AddressingLine, Customer, Invoice, InvoiceDocument, Role
+from lifecycle import codes
+from lifecycle.models import RelayTask, StatusEvent
+from lifecycle.services import Wish
+from providers.base import Payment, Reason
+from providers.models import Connection, WebhookDelivery
+
+from .fields import MoneyField, RowSerializer, StrictCharField, StrictSerializer
+
+Read = dict[str, Any]
+
+# --- invoices ---------------------------------------------------------------------------------------------------------
+
+
+class PartySerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(help_text="As the document or the platform gives it.")
+    siren = serializers.CharField(help_text="As it came; it may be empty or wrong, see the invoice's warnings.")
+    vat_number = serializers.CharField()
+
+
+class VatRowSerializer(serializers.Serializer[Any]):
+    category = serializers.CharField(help_text="UNTDID 5305 code.")
+    rate = serializers.CharField(allow_null=True, help_text="Percent, a decimal string.")
+    base = serializers.CharField(allow_null=True, help_text="Decimal string.")
+    amount = serializers.CharField(allow_null=True, help_text="Decimal string.")
+
+
+class InvoiceSerializer(RowSerializer):
+    customer = serializers.CharField(source="customer.siren", help_text="SIREN of our customer.")
+    connection = serializers.CharField(source="connection.name")
+    addressing_line = serializers.CharField(source="addressing_line.identifier", default=None, allow_null=True)
+    seller = serializers.SerializerMethodField()
+    buyer = serializers.SerializerMethodField()
+    status = serializers.CharField(allow_null=True, help_text="Code of MDT-105; null before the first status.")
+    status_label = serializers.SerializerMethodField(help_text="In the language of Accept-Language; French by default.")
+    next_statuses = serializers.SerializerMethodField(
+        help_text="Codes that our side may issue now. Whether the caller may depends on their role."
+    )
+    assigned_to = serializers.CharField(source="assigned_to.username", default=None, allow_null=True)
+    vat_breakdown = VatRowSerializer(many=True)
+    preceding_numbers = serializers.ListField(child=serializers.CharField())
+    warnings = serializers.ListField(child=serializers.CharField())
+
+    class Meta:
+        model = Invoice
+        fields = [
+            "id", "number", "direction", "type_code", "process", "issue_date", "due_date", "currency",
+            "total_without_vat", "total_vat", "total_with_vat", "amount_due", "vat_breakdown", "seller", "buyer",
+            "preceding_numbers", "customer", "addressing_line", "connection", "provider_ref", "status", "status_label",
+            "status_at", "next_statuses", "version", "assigned_to", "document_state", "document_error", "warnings",
+            "created_at", "updated_at",
+        ]  # fmt: skip
+
+    @extend_schema_field(PartySerializer)
+    def get_seller(self, invoice: Invoice) -> Read:
+        return _party(invoice, "seller")
+
+    @extend_schema_field(PartySerializer)
+    def get_buyer(self, invoice: Invoice) -> Read:
+        return _party(invoice, "buyer")
+
+    def get_status_label(self, invoice: Invoice) -> str:
+        return codes.status_label(invoice.status) if invoice.status else ""
+
+    def get_next_statuses(self, invoice: Invoice) -> list[str]:
+        return list(self.context["next_statuses"][invoice.pk])
+
+
+def _party(invoice: Invoice, role: str) -> Read:
+    return {name: getattr(invoice, f"{role}_{name}") for name in ("name", "siren", "vat_number")}
+
+
+class DocumentSerializer(RowSerializer):
+    url = serializers.SerializerMethodField(help_text="Where the bytes are.")
+
+    class Meta:
+        model = InvoiceDocument
+        fields = ["id", "kind", "sha256", "size", "media_type", "filename", "received_at", "url"]
+
+    @extend_schema_field(serializers.URLField())
+    def get_url(self, document: InvoiceDocument) -> str:
+        keys = {"invoice_id": document.invoice_id, "document_id": document.pk}
+        return reverse("api:document-file", kwargs=keys, request=self.context["request"])
+
+
+# --- events and decisions ---------------------------------------------------------------------------------------------
+
+
+class ReasonShownSerializer(serializers.Serializer[Any]):
+    code = serializers.CharField(help_text="Code of MDT-113; empty for a platform's word that no code stands for.")
+    text = serializers.CharField()
+
+
+class PaymentShownSerializer(serializers.Serializer[Any]):
+    vat_rate = serializers.CharField(allow_null=True, help_text="Percent, a decimal string.")
+    amount = serializers.CharField(help_text="Decimal string, VAT included.")
+    currency = serializers.CharField()
+
+
+class RelayBriefSerializer(RowSerializer):
+    class Meta:
+        model = RelayTask
+        fields = ["id", "state"]
+
+
+class EventSerializer(RowSerializer):
+    status = serializers.CharField(allow_null=True, help_text="Null for a word of the platform that we do not know.")
+    status_label = serializers.CharField(source="label")
+    reasons = serializers.SerializerMethodField()
+    payments = PaymentShownSerializer(many=True)
+    decided_by = serializers.CharField(source="actor.username", default=None, allow_null=True)
+    relay = serializers.SerializerMethodField(help_text="The job of telling the platform; null for what it told us.")
+
+    class Meta:
+        model = StatusEvent
+        fields = [
+            "id", "sequence", "status", "status_label", "native_status", "issuer_role", "origin", "reasons", "note",
+            "payments", "occurred_at", "recorded_at", "unexpected", "decided_by", "relay", "hash",
+        ]  # fmt: skip
+
+    @extend_schema_field(ReasonShownSerializer(many=True))
+    def get_reasons(self, event: StatusEvent) -> list[Read]:
+        return [
+            {"code": row["code"], "text": row["text"] or ("" if row["code"] else row.get("native_code", ""))}
+            for row in event.reasons
+        ]
+
+    @extend_schema_field(RelayBriefSerializer(allow_null=True))
+    def get_relay(self, event: StatusEvent) -> Read | None:
+        relay = getattr(event, "relay", None)
+        return RelayBriefSerializer(relay).data if relay else None
+
+
+class ReceiptSerializer(serializers.Serializer[Any]):
+    reference = serializers.CharField(required=False)
+    text = serializers.CharField(required=False)
+    at = serializers.CharField(required=False, help_text="RFC 3339, UTC.")
+    resolved_by = serializers.CharField(required=False, help_text="Who looked at the platform and said so.")
+
+
+class RelaySerializer(RowSerializer):
+    invoice = serializers.UUIDField(source="invoice_id")
+    event = serializers.UUIDField(source="event_id")
+    status = serializers.CharField(source="event.status")
+    connection = serializers.CharField(source="connection.name")
+    receipt = serializers.SerializerMethodField(help_text="The platform's answer, null until there is one.")
+    released_by = serializers.CharField(source="released_by.username", default=None, allow_null=True)
+
+    class Meta:
+        model = RelayTask
+        fields = [
+            "id", "invoice", "event", "status", "connection", "state", "attempts", "next_attempt_at", "last_error",
+            "receipt", "created_at", "sent_at", "confirmed_at", "deadline_at", "released_by",
+        ]  # fmt: skip
+
+    @extend_schema_field(ReceiptSerializer(allow_null=True))
+    def get_receipt(self, relay: RelayTask) -> Read | None:
+        return relay.receipt
+
+
+class ReasonSerializer(StrictSerializer):
+    code = StrictCharField(help_text="Code of MDT-113.")
+    text = StrictCharField(default="", allow_blank=True, help_text="In your own words; needed with AUTRE.")
+
+
+class PaymentSerializer(StrictSerializer):
+    amount = MoneyField(help_text="VAT included; negative takes an earlier one back.")
+    vat_rate = MoneyField(default=None, allow_null=True, help_text="Percent; needed with 212.")
+    currency = StrictCharField(default="EUR")
+
+
+class DecisionSerializer(StrictSerializer):
+    """A wish to issue a status. Which statuses, reasons and amounts go together is asked of the official table."""
+
+    status = StrictCharField(help_text="One of the invoice's `next_statuses`.")
+    reasons = ReasonSerializer(many=True, default=list, max_length=50)
+    note = StrictCharField(default="", allow_blank=True, trim_whitespace=False, help_text="Goes to the other party.")
+    payments = PaymentSerializer(many=True, default=list, max_length=50)
+    version = serializers.IntegerField(
+        default=None,
+        allow_null=True,
+        help_text="The invoice's version you looked at; another one by now is answered 409.",
+    )
+
+    def wish(self) -> Wish:
+        given = self.validated_data
+        return Wish(
+            status=given["status"],
+            reasons=tuple(Reason(**row) for row in given["reasons"]),
+            note=given["note"],
+            payments=tuple(Payment(**row) for row in given["payments"]),
+            version=given["version"],
+        )
+
+
+class DecidedSerializer(serializers.Serializer[Any]):
+    event = EventSerializer()
+    relay = RelaySerializer()
+
+
+class ResolutionSerializer(StrictSerializer):
+    arrived = serializers.BooleanField(
+        help_text="True: the platform shows the status. False: it does not, send it again."
+    )
+
+
+# --- the inbox and the set-up -----------------------------------------------------------------------------------------
+
+
+class DeliverySerializer(RowSerializer):
+    connection = serializers.CharField(source="connection.name")
+
+    class Meta:
+        model = WebhookDelivery
+        fields = [
+            "id", "connection", "line_identifier", "key", "received_at", "state", "error", "waits_for", "attempts",
+            "next_attempt_at", "processed_at",
+        ]  # fmt: skip
+
+
+class CustomerSerializer(RowSerializer):
+    role = serializers.SerializerMethodField(
+        help_text="What the caller may do for this customer; roles are cumulative."
+    )
+
+    class Meta:
+        model = Customer
+        fields = ["siren", "name", "vat_number", "four_eyes", "undo_seconds", "role"]
+
+    @extend_schema_field(serializers.ChoiceField(choices=Role.choices))
+    def get_role(self, customer: Customer) -> str | None:
+        return self.context["desk"].role_for(customer.pk)
+
+
+class AddressingLineSerializer(RowSerializer):
+    customer = serializers.CharField(source="customer.siren")
+    connection = serializers.CharField(source="connection.name")
+    level = serializers.CharField(help_text="SIREN, SIREN_SIRET, SIREN_SIRET_ROUTING or SIREN_SUFFIX.")
+
+    class Meta:
+        model = AddressingLine
+        fields = ["identifier", "level", "customer", "connection"]
+
+
+class ConnectionSerializer(RowSerializer):
+    """No setting and no secret: what they hold is the administrators' business."""
+
+    platform = serializers.CharField(source="platform_label")
+    healthy = serializers.BooleanField(source="is_healthy", allow_null=True, help_text="Null when never checked.")
+
+    class Meta:
+        model = Connection
+        fields = ["name", "kind", "platform", "environment", "state", "healthy", "checked_at", "polled_at"]
+
+
+# --- the official codes -----------------------------------------------------------------------------------------------
+
+
+RULES = get_args(codes.Rule)
+
+
+class CodeSerializer(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    label = serializers.SerializerMethodField(help_text="In the language of Accept-Language; French by default.")
+    label_fr = serializers.CharField(help_text="The official label.")
+    label_en = serializers.CharField()
+
+
+class StatusSerializer(CodeSerializer):
+    definition = serializers.CharField()
+    phase = serializers.ChoiceField(choices=codes.Phase.choices)
+    object = serializers.ChoiceField(choices=codes.StatusObject.choices, help_text="What the status speaks about.")
+    issuers = serializers.SerializerMethodField(help_text="Roles (UNCL 3035) that may set it.")
+    obligation = serializers.CharField()
+    reported_to_ppf = serializers.ChoiceField(choices=codes.Reported.choices)
+    reason = serializers.ChoiceField(choices=RULES)
+    payment = serializers.ChoiceField(choices=RULES)
+    payment_types = serializers.ListField(child=serializers.CharField(), help_text="Codes of MDT-207.")
+    final = serializers.BooleanField(help_text="Nothing that counts may follow.")
+    deadline_hours = serializers.IntegerField(allow_null=True, help_text="To reach the administration.")
+
+    def get_label(self, row: codes.StatusInfo) -> str:
+        return codes.status_label(row.code)
+
+    def get_issuers(self, row: codes.StatusInfo) -> list[str]:
+        return sorted(row.issuers)
+
+
+class ReasonCodeSerializer(CodeSerializer):
+    help = serializers.CharField(allow_blank=True)
+    statuses = serializers.SerializerMethodField(help_text="Statuses that may carry it.")
+    closed_list = serializers.BooleanField(help_text="False: understood when it comes, refused in what we send.")
+
+    def get_label(self, row: codes.ReasonInfo) -> str:
+        return codes.reason_label(row.code)
+
+    def get_statuses(self, row: codes.ReasonInfo) -> list[str]:
+        return [status for status in codes.STATUSES if row.code in codes.reasons_for(status)]
+
+
+# --- problems ---------------------------------------------------------------------------------------------------------
+
+
+class ErrorRowSerializer(serializers.Serializer[Any]):
+    field = serializers.CharField(help_text="Such as `payments[0].amount`; empty for the whole body.")
+    code = serializers.CharField()
+    message = serializers.CharField()
+
+
+class ProblemSerializer(serializers.Serializer[Any]):
+    """RFC 9457. `type` is stable, the texts follow Accept-Language."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    errors = ErrorRowSerializer(many=True, required=False)
+    next_statuses = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text="With a refused decision: what may be issued now."
+    )

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import FileResponse
+from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from einvoice_project.problems import Unprocessable
+from invoices.access import has_role
+from invoices.models import Invoice, InvoiceDocument, Role
+from lifecycle import services, transitions
+from lifecycle.api.filters import InvoiceFilters
+from lifecycle.api.pagination import settled_before
+from lifecycle.api.schema import IDEMPOTENCY_KEY
+from lifecycle.api.serializers import (
+    DecidedSerializer,
+    DecisionSerializer,
+    DocumentSerializer,
+    EventSerializer,
+    InvoiceSerializer,
+)
+from lifecycle.models import StatusEvent
+from lifecycle.queries import of_customers
+
+from .base import ApiView, DetailView, ListView, refusals_as_problems
+
+KEY_MAX_LENGTH = 200
+
+
+class InvoiceView(ApiView):
+    """The invoices of the caller's customers, each with what may be said about it next."""
+
+    serializer_class = InvoiceSerializer
+    queryset = Invoice.objects.none()  # for the schema; the real one needs the caller
+    lookup_url_kwarg = "invoice_id"
+
+    def get_queryset(self) -> QuerySet[Invoice]:
+        return of_customers(self.desk.customer_ids()).select_related("addressing_line")
+
+    def get_serializer(self, *args: Any, **kwargs: Any) -> InvoiceSerializer:
+        rows = args[0] if kwargs.get("many") and args else args
+        facts = services.facts_for(rows)
+        possible = {invoice_id: transitions.issuable(each) for invoice_id, each in facts.items()}
+        kwargs["context"] = self.get_serializer_context() | {"next_statuses": possible}
+        return InvoiceSerializer(*args, **kwargs)
+
+
+class InvoiceList(InvoiceView, ListView):
+    """Invoices, newest first; with `updated_since` a feed of changes, oldest change first."""
+
+    filters = InvoiceFilters
+
+    @property
+    def is_feed(self) -> bool:
+        return self.filtering is not None and "updated_since" in self.filtering.validated_data
+
+    def get_keyset(self) -> Sequence[str]:
+        return ("updated_at", "id") if self.is_feed else self.keyset
+
+    def filter_queryset(self, queryset: QuerySet[Invoice]) -> QuerySet[Invoice]:
+        queryset = super().filter_queryset(queryset)
+        return queryset.filter(updated_at__lt=settled_before()) if self.is_feed else queryset
+
+
+class InvoiceDetail(InvoiceView, DetailView):
+    """One invoice."""
+
+
+class OfOneInvoice(ApiView):
+    """What hangs on an invoice; the invoice of a stranger does not exist."""
+
+    @cached_property
+    def invoice(self) -> Invoice:
+        return get_object_or_404(of_customers(self.desk.customer_ids()), pk=self.kwargs["invoice_id"])
+
+
+class EventList(OfOneInvoice, ListView):
+    """The invoice's history in the order that makes its status: by the time of the fact, then by arrival."""
+
+    serializer_class = EventSerializer
+    queryset = StatusEvent.objects.none()
+    keyset = ("occurred_at", "sequence")
+
+    def get_queryset(self) -> QuerySet[StatusEvent]:
+        return self.invoice.status_events.select_related("actor", "relay")
+
+
+class DocumentList(OfOneInvoice, ListView):
+    """The invoice's files: the original as it came, and what else the platform has of it."""
+
+    serializer_class = DocumentSerializer
+    queryset = InvoiceDocument.objects.none()
+    keyset = ("received_at", "id")
+
+    def get_queryset(self) -> QuerySet[InvoiceDocument]:
+        return self.invoice.documents.all()
+
+
+class AsItIs(BaseContentNegotiation):
+    """A file has the type it has, whatever the caller would like."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        return parsers[0]
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
+        return renderers[0], renderers[0].media_type
+
+
+class DocumentFile(OfOneInvoice):
+    content_negotiation_class = AsItIs
+
+    @extend_schema(
+        operation_id="invoices_documents_file_retrieve",
+        responses={(200, "application/octet-stream"): OpenApiResponse(OpenApiTypes.BINARY, "The file's bytes.")},
+    )
+    def get(self, request: Request, invoice_id: Any, document_id: Any) -> FileResponse:
+        """The bytes of a file, exactly as they came, with the media type the platform gave."""
+        document = get_object_or_404(self.invoice.documents, pk=document_id)
+        # Never shown by a browser as a page of ours: a hostile attachment is saved, not run.
+        return FileResponse(
+            document.file.open("rb"),
+            as_attachment=True,
+            filename=document.filename or document.sha256,
+            content_type=document.media_type or "application/octet-stream",
+            headers={"ETag": f'"{document.sha256}"', "Content-Security-Policy": "sandbox"},
+        )
+
+
+class DecisionView(OfOneInvoice):
+    serializer_class = DecisionSerializer
+
+    @extend_schema(
+        operation_id="invoices_decide",
+        parameters=[IDEMPOTENCY_KEY],
+        responses={201: OpenApiResponse(DecidedSerializer, "Recorded, and on its way to the platform.")},
+    )
+    def post(self, request: Request, invoice_id: Any) -> Response:
+        """Issue a status about an invoice. It is recorded at once; follow its relay to see it reach the platform."""
+        if not has_role(request.user, self.invoice.customer, Role.CLERK):
+            raise PermissionDenied(
+                _("Your role for %(customer)s does not allow this.") % {"customer": self.invoice.customer}
+            )
+        key = _idempotency_key(request)
+        decision = DecisionSerializer(data=request.data)
+        decision.is_valid(raise_exception=True)
+        with refusals_as_problems(self.invoice):
+            relay, is_new = services.issue_status(
+                user=request.user, invoice_id=invoice_id, wish=decision.wish(), idempotency_key=key
+            )
+        answer = DecidedSerializer({"event": relay.event, "relay": relay}).data
+        return Response(answer, status=201, headers={} if is_new else {"Idempotent-Replayed": "true"})
+
+
+def _idempotency_key(request: Request) -> str:
+    key = request.headers.get("Idempotency-Key", "")
+    if len(key) <= KEY_MAX_LENGTH:
+        return key
+    message = _("An Idempotency-Key has at most %(limit)d characters.") % {"limit": KEY_MAX_LENGTH}
+    raise Unprocessable(errors=[{"field": "Idempotency-Key", "code": "too_long", "message": message}])
