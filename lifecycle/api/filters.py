@@ -13,7 +13,7 @@ from lifecycle.models import RelayState
 from lifecycle.queries import prefix_search
 from providers.models import WebhookDelivery
 
-from .fields import StrictSerializer, UtcDateTimeField
+from lifecycle.serializer_fields import StrictSerializer, UtcDateTimeField
 
 # Read elsewhere: by the paginator and by content negotiation.
 OTHER_PARAMETERS = {"cursor", "page_size", "format"}

@@ -15,7 +15,7 @@ from lifecycle.services import Wish
 from providers.base import Payment, Reason
 from providers.models import Connection, WebhookDelivery
 
-from .fields import MoneyField, RowSerializer, StrictCharField, StrictSerializer
+from lifecycle.serializer_fields import MoneyField, RowSerializer, StrictCharField, StrictSerializer
 
 Read = dict[str, Any]
 

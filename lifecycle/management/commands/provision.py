@@ -1,0 +1,56 @@
+import json
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from lifecycle.provisioning import WishRefused, provision
+from providers.registry import UnknownKind, explain
+
+
+class Command(BaseCommand):
+    help = (
+        "Sets customers, addressing lines, connections and users up from a JSON file, all or nothing. It may be run "
+        "again: what the file does not name stays as it is. Prints as JSON what there is now, with hook addresses and "
+        "the tokens it generated, which are shown this once."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", nargs="?", help="the wish as JSON; - reads standard input")
+        parser.add_argument(
+            "--explain",
+            metavar="KIND",
+            help="print the settings and secrets of a kind of platform, and what it carries",
+        )
+
+    def handle(self, *, file: str | None, explain: str | None, **options: Any) -> None:
+        if bool(file) == bool(explain):
+            raise CommandError("Name a file, - for standard input, or --explain KIND.")
+        answer = _explain(explain) if explain else _provision(file or "")
+        self.stdout.write(json.dumps(answer, ensure_ascii=False, indent=2, default=str))
+
+
+def _explain(kind: str) -> Any:
+    try:
+        return explain(kind)
+    except UnknownKind as error:
+        raise CommandError(str(error)) from error
+
+
+def _provision(file: str) -> Any:
+    try:
+        return provision(_read(file))
+    except WishRefused as error:
+        raise CommandError(str(error)) from error
+
+
+def _read(file: str) -> Any:
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        return json.loads(text)
+    except OSError as error:
+        raise CommandError(f"{file} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise CommandError(f"{file} is not JSON in UTF-8: {error}.") from error
