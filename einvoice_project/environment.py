@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from environ.fileaware_mapping import FileAwareMapping
 
 Kind = Literal["text", "yes/no", "number", "list", "address"]
 
@@ -98,6 +99,13 @@ VARIABLES = (
     ),
     Variable("LOG_LEVEL", "text", "DEBUG, INFO, WARNING or ERROR.", default="INFO"),
     Variable("WORKERS", "number", "Processes of one `manage.py qcluster`.", default=2),
+    Variable(
+        "LEASE_SECONDS",
+        "number",
+        "How long a worker may hold what it took up. What a killed worker held is taken up again after that; what it "
+        "was sending is looked up first.",
+        default=180,
+    ),
     Variable("RELAY_THREADS", "number", "Platform calls at once when one worker process sends decisions.", default=16),
     Variable("INBOX_THREADS", "number", "Platform calls at once when one worker process empties the inbox.", default=8),
     Variable(
@@ -142,8 +150,19 @@ separated by commas.
 """
 
 
-class Environment(environ.FileAwareEnv):
+class Values(FileAwareMapping):
+    def __getitem__(self, key: str) -> str:
+        try:
+            # Editors end a file with a line end that belongs to no password.
+            return str(super().__getitem__(key)).rstrip("\r\n")
+        except OSError as error:
+            raise ImproperlyConfigured(f"{key}_FILE cannot be read: {error}.") from error
+
+
+class Environment(environ.Env):
     """`environment("NAME")` gives the value as its row of the table says, and refuses names without a row."""
+
+    ENVIRON = Values(cache=False)
 
     def __init__(self) -> None:
         super().__init__(**{row.name: (CASTS[row.kind], row.default) for row in VARIABLES})

@@ -118,6 +118,7 @@ Q_CLUSTER = {
     "ack_failures": True,
     "max_attempts": 1,
 }
+LEASE_SECONDS = environment("LEASE_SECONDS")
 RELAY_THREADS = environment("RELAY_THREADS")
 INBOX_THREADS = environment("INBOX_THREADS")
 REDIS_URL = environment("REDIS_URL")
@@ -239,14 +240,17 @@ EMAIL_TIMEOUT = 10
 # API
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "invoices.authentication.ApiTokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser", "rest_framework.parsers.MultiPartParser"],
-    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.CursorPagination",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "lifecycle.api.schema.ApiSchema",
+    "DEFAULT_METADATA_CLASS": None,
     "DEFAULT_VERSIONING_CLASS": None,
-    "PAGE_SIZE": 50,
+    "EXCEPTION_HANDLER": "einvoice_project.problems.handle",
     "COERCE_DECIMAL_TO_STRING": True,
     "NUM_PROXIES": PROXY_COUNT,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -258,6 +262,13 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "PREPROCESSING_HOOKS": ["lifecycle.api.schema.keep_api"],
+    "ENUM_NAME_OVERRIDES": {
+        "RelayStateEnum": "lifecycle.models.RelayState",
+        "DeliveryStateEnum": "providers.models.WebhookDelivery.State",
+        "ConnectionStateEnum": "providers.models.Connection.State",
+        "RuleEnum": "lifecycle.api.serializers.RULES",
+    },
 }
 
 # Logs and metrics

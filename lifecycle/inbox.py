@@ -7,9 +7,10 @@ ends in quarantine; from its second claim on it is worked on alone, so that no n
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, cast
 
@@ -40,19 +41,25 @@ from providers.base import (
 from providers.models import Connection, WebhookDelivery
 from providers.nudge import nudge
 from providers.registry import get_adapter
-from providers.services import read_stored
+from providers.services import read_stored, storable
+from providers.tokens import ConnectionMemory
 
 from . import events
 
 logger = logging.getLogger(__name__)
 
+DRAIN_TASK = "lifecycle.tasks.drain_inbox"
 BATCH = 50
-LEASE = timedelta(minutes=5)
-MAX_CLAIMS = 5
-# Seconds before a delivery is tried again after the platform could not be asked, by claims made.
-RETRY_DELAYS = (2, 15, 60, 600, 3600)
+# A drain takes up no more after this, well before django-q2 would kill its worker in the middle of a batch.
+DRAIN_SECONDS = 45
+# Seconds before a delivery is tried again after the platform could not be asked, by claims made; half a day in all.
+RETRY_DELAYS = (2, 15, 60, 600, 3600, 3 * 3600, 8 * 3600)
+MAX_CLAIMS = len(RETRY_DELAYS) + 1
 # Claims after which the news of a push is recorded although the platform's history still does not show it.
 HISTORY_PATIENCE = 2
+# Where a connection's memory keeps the invoices that its last poll could not take in, and how many at most.
+LEFT_OUT = "left_out_of_poll"
+LEFT_OUT_KEPT = 1000
 
 State = WebhookDelivery.State
 
@@ -82,11 +89,14 @@ class Look:
 
 
 def drain(limit: int = BATCH) -> int:
-    """Work through everything due; returns how many deliveries were taken up."""
-    done = 0
+    """Work through what is due; returns how many deliveries were taken up. The next task goes on where time ran out."""
+    done, stop_at = 0, time.monotonic() + DRAIN_SECONDS
     while rows := claim(limit):
         _work(rows)
         done += len(rows)
+        if time.monotonic() > stop_at:
+            nudge(DRAIN_TASK)
+            break
     _nudge_for_next()
     return done
 
@@ -108,7 +118,7 @@ def claim(limit: int = BATCH) -> list[WebhookDelivery]:
         alive = [row for row in rows if row not in dead]
         for row in alive:
             row.attempts += 1
-            row.leased_until = now + LEASE
+            row.leased_until = now + timedelta(seconds=settings.LEASE_SECONDS)
         WebhookDelivery.objects.bulk_update(alive, ["attempts", "leased_until"])
     return alive or (claim(limit) if dead else [])
 
@@ -131,14 +141,29 @@ class Job:
 
 
 def _work(rows: list[WebhookDelivery]) -> None:
-    adapters = {row.connection_id: get_adapter(row.connection) for row in rows}
-    jobs = [Job(row, adapters[row.connection_id]) for row in rows]
+    adapters = {connection: _adapter_or_fault(connection) for connection in {row.connection for row in rows}}
+    jobs = []
+    for row in rows:
+        adapter = adapters[row.connection]
+        if isinstance(adapter, Exception):
+            _retry(row, str(adapter))
+        else:
+            jobs.append(Job(row, adapter))
     for job in jobs:
         _guarded(job, _parse)
     _look_for_all([job for job in jobs if job.bells])
     for job in jobs:
         if job.delivery is not None:
             _guarded(job, _apply)
+
+
+def _adapter_or_fault(connection: Connection) -> Adapter | Exception:
+    """A connection that cannot be set up must not stop the others."""
+    try:
+        return get_adapter(connection)
+    except Exception as error:
+        logger.exception("Connection %s cannot be used", connection.name)
+        return error
 
 
 def _guarded(job: Job, step: Any) -> None:
@@ -169,7 +194,7 @@ def _look_for_all(jobs: list[Job]) -> None:
             known = _find_invoice(job.row.connection, bell.provider_ref)
             if known is None and not bell.is_new_invoice:
                 continue  # quarantined when it is applied
-            with_files = known is None or known.document_state == DocumentState.WAITING
+            with_files = known is None or known.document_state in _states_to_fetch(bell)
             key = (job.row.connection_id, bell.provider_ref)
             wanted[key] = (job.adapter, with_files or wanted.get(key, (None, False))[1])
     if not wanted:
@@ -179,6 +204,12 @@ def _look_for_all(jobs: list[Job]) -> None:
     for job in jobs:
         keys = [(job.row.connection_id, bell.provider_ref) for bell in job.bells]
         job.looks = {key[1]: futures[key].result() for key in keys if key in futures}
+
+
+def _states_to_fetch(bell: Bell) -> set[str]:
+    """A document that could not be read is fetched anew when the push that announced it is replayed."""
+    waiting: set[str] = {DocumentState.WAITING}
+    return waiting | ({DocumentState.UNREADABLE} if bell.is_new_invoice else set())
 
 
 def _look_quietly(adapter: Adapter, with_files: bool, provider_ref: str) -> Look | Exception:
@@ -217,18 +248,34 @@ def _apply(job: Job) -> None:
         save_invoice(row.connection, each, delivery.files.get(each.provider_ref, ())) for each in delivery.invoices
     ]
     broken += [_answer_bell(job, bell) for bell in delivery.bells]
-    for status in delivery.statuses:
-        events.record_report(_get_invoice(row.connection, status.provider_ref).pk, status)
+    unknown = [_record_pushed(row, status, place) for place, status in enumerate(delivery.statuses)]
     early = [bell.hint for bell in delivery.bells if bell.hint and _comes_before_history(job, bell)]
     if early and row.attempts <= HISTORY_PATIENCE:
         _retry(row, _("The platform's history does not show this news yet."))
         return
-    for hint in early:
-        events.record_report(_get_invoice(row.connection, hint.provider_ref).pk, hint)
-    if any(broken):
+    for place, hint in enumerate(early):
+        _record_pushed(row, hint, place)
+    missing = next(filter(None, unknown), None)
+    if missing:
+        _quarantine(row, str(missing), waits_for=missing.provider_ref)
+    elif any(broken):
         _quarantine(row, " ".join(filter(None, broken)))
     else:
         _finish(row, State.IGNORED if delivery.ignored else State.PROCESSED, delivery.ignored)
+
+
+def _record_pushed(row: WebhookDelivery, report: StatusReport, place: int) -> UnknownInvoice | None:
+    """One status of a push. An unknown invoice is returned, not raised: the push's other news must not wait for it.
+
+    News with neither a key nor a time is told apart by the push that brought it.
+    """
+    invoice = _find_invoice(row.connection, report.provider_ref)
+    if invoice is None:
+        return UnknownInvoice(report.provider_ref)
+    if not report.key and report.occurred_at is None:
+        report = replace(report, key=f"{row.key}:{place}")
+    events.record_report(invoice.pk, report)
+    return None
 
 
 def _answer_bell(job: Job, bell: Bell) -> str:
@@ -249,11 +296,14 @@ def _shown(job: Job, bell: Bell) -> Look:
 
 def _comes_before_history(job: Job, bell: Bell) -> bool:
     """The push carries news that the platform's history did not show when we looked."""
-    return bell.hint is not None and _word(bell.hint) not in {_word(s) for s in _shown(job, bell).statuses}
+    return bell.hint is not None and not any(_tells(each, bell.hint) for each in _shown(job, bell).statuses)
 
 
-def _word(report: StatusReport) -> str:
-    return report.status or report.native_status
+def _tells(shown: StatusReport, news: StatusReport) -> bool:
+    """The same word, and not an older one of the same word."""
+    same = (shown.status or shown.native_status) == (news.status or news.native_status)
+    dated = shown.occurred_at is not None and news.occurred_at is not None
+    return same and (not dated or shown.occurred_at >= news.occurred_at - events.CLOCK_TOLERANCE)  # type: ignore[operator]
 
 
 def save_look(connection: Connection, shown: Look) -> str:
@@ -280,7 +330,7 @@ def wake(connection: Connection, provider_ref: str) -> None:
     """Deliveries that waited for this invoice are due again."""
     waiting = WebhookDelivery.objects.filter(connection=connection, state=State.QUARANTINED, waits_for=provider_ref)
     if waiting.update(**_fresh()):
-        transaction.on_commit(lambda: nudge("lifecycle.tasks.drain_inbox"))
+        transaction.on_commit(lambda: nudge(DRAIN_TASK))
 
 
 def _find_invoice(connection: Connection, provider_ref: str) -> Invoice | None:
@@ -300,7 +350,7 @@ def _get_invoice(connection: Connection, provider_ref: str) -> Invoice:
 def _save(row: WebhookDelivery, changes: Mapping[str, Any]) -> None:
     """Only while the claim is still ours: a lease that ran out may have given the row to another worker."""
     mine = WebhookDelivery.objects.filter(pk=row.pk, leased_until=row.leased_until, state=State.RECEIVED)
-    mine.update(**changes, leased_until=None)
+    mine.update(**changes | {"error": storable(changes["error"])}, leased_until=None)
 
 
 def _finish(row: WebhookDelivery, state: str, error: str = "") -> None:
@@ -335,7 +385,7 @@ def _nudge_for_next() -> None:
     due = WebhookDelivery.objects.filter(state=State.RECEIVED, next_attempt_at__gt=timezone.now())
     first = due.order_by("next_attempt_at").values_list("next_attempt_at", flat=True).first()
     if first and (seconds := (first - timezone.now()).total_seconds()) < 60:
-        nudge("lifecycle.tasks.drain_inbox", delay=max(seconds, 0.05))
+        nudge(DRAIN_TASK, delay=max(seconds, 0.05))
 
 
 # --- people and the sweep ---------------------------------------------------------------------------------------------
@@ -349,7 +399,7 @@ def replay(*, user: Any, delivery_id: Any) -> WebhookDelivery:
         if not served.exists():
             raise PermissionDenied(_("Only an administrator of a customer served by this connection can replay."))
         WebhookDelivery.objects.filter(pk=row.pk).update(**_fresh())
-        transaction.on_commit(lambda: nudge("lifecycle.tasks.drain_inbox"))
+        transaction.on_commit(lambda: nudge(DRAIN_TASK))
     row.refresh_from_db()
     return row
 
@@ -371,25 +421,30 @@ def refresh(invoice: Invoice) -> list[Any]:
 
 
 def poll(connection: Connection) -> int:
-    """The safety net: take in what the pushes missed. Returns how many invoices and statuses were new."""
+    """The safety net: take in what the pushes missed. Returns how many invoices and statuses were new.
+
+    What could not be taken in is noted with the connection and tried again by the next poll, for the cursor moves on.
+    """
     adapter = get_adapter(connection)
+    left_before: list[str] = connection.memory.get(LEFT_OUT, [])
     page = adapter.poll(connection.poll_cursor)
-    new = sum(_polled_invoice(connection, adapter, report) for report in page.invoices)
-    new += sum(_polled_bell(connection, adapter, bell) for bell in page.bells)
+    refs = [*left_before, *(each.provider_ref for each in page.invoices)]
+    bells = [Bell(provider_ref=ref, is_new_invoice=True) for ref in refs if not _find_invoice(connection, ref)]
+    left_out: list[str] = []
+    new = 0
+    for bell in _each_once([*bells, *page.bells]):
+        new += _polled_bell(connection, adapter, bell, left_out)
     for status in page.statuses:
-        invoice = _find_invoice(connection, status.provider_ref)
-        new += bool(invoice and events.record_report(invoice.pk, status))
-    _note_poll(connection, page)
+        new += _polled_status(connection, adapter, status, left_out)
+    _note_poll(connection, page, left_out)
     return new
 
 
-def _polled_invoice(connection: Connection, adapter: Adapter, report: InvoiceReport) -> int:
-    if _find_invoice(connection, report.provider_ref):
-        return 0
-    return _polled_bell(connection, adapter, Bell(provider_ref=report.provider_ref, is_new_invoice=True))
+def _each_once(bells: Iterable[Bell]) -> Iterable[Bell]:
+    return {bell.provider_ref: bell for bell in bells}.values()
 
 
-def _polled_bell(connection: Connection, adapter: Adapter, bell: Bell) -> int:
+def _polled_bell(connection: Connection, adapter: Adapter, bell: Bell, left_out: list[str]) -> int:
     """One invoice of a poll; what is wrong with one must not keep the others out."""
     known = _find_invoice(connection, bell.provider_ref)
     try:
@@ -398,11 +453,25 @@ def _polled_bell(connection: Connection, adapter: Adapter, bell: Bell) -> int:
             save_look(connection, shown)
             invoice = _get_invoice(connection, bell.provider_ref)
             return len(events.record_reports(invoice.pk, shown.statuses)) + (known is None)
-    except (PlatformError, invoices.UnknownOwner, UnknownInvoice) as error:
-        logger.warning("Poll of %s: invoice %s left out: %s", connection.name, bell.provider_ref, error)
+    except Exception as error:
+        foreseen = isinstance(error, PlatformError | invoices.UnknownOwner | UnknownInvoice)
+        logger.warning(
+            "Poll of %s: invoice %s left out: %s", connection.name, bell.provider_ref, error, exc_info=not foreseen
+        )
+        left_out.append(bell.provider_ref)
         return 0
 
 
-def _note_poll(connection: Connection, page: PollPage) -> None:
+def _polled_status(connection: Connection, adapter: Adapter, status: StatusReport, left_out: list[str]) -> int:
+    invoice = _find_invoice(connection, status.provider_ref)
+    if invoice is None:  # its history will tell this status too
+        return _polled_bell(connection, adapter, Bell(provider_ref=status.provider_ref, is_new_invoice=True), left_out)
+    return int(events.record_report(invoice.pk, status) is not None)
+
+
+def _note_poll(connection: Connection, page: PollPage, left_out: list[str]) -> None:
     connection.poll_cursor, connection.polled_at = dict(page.cursor), timezone.now()
     connection.save(update_fields=["poll_cursor", "polled_at"])
+    kept = list(dict.fromkeys(left_out))[:LEFT_OUT_KEPT]
+    if kept != connection.memory.get(LEFT_OUT, []):
+        ConnectionMemory(connection).set(LEFT_OUT, kept)

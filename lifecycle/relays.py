@@ -6,10 +6,11 @@ sending becomes uncertain: it is looked up, never blindly sent again.
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,6 +20,7 @@ from django.conf import settings
 from django.db import connection as database
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -40,11 +42,17 @@ from providers.base import (
 from providers.models import Connection
 from providers.nudge import nudge
 from providers.registry import get_adapter
+from providers.sealing import SealBroken
+from providers.services import storable
 
 from .models import UNSETTLED, RelayAttempt, RelayState, RelayTask, StatusEvent
 
+logger = logging.getLogger(__name__)
+
+DRAIN_TASK = "lifecycle.tasks.drain_relays"
 BATCH = 100
-LEASE = timedelta(minutes=5)
+# A drain takes up no more after this, well before django-q2 would kill its worker in the middle of a batch.
+DRAIN_SECONDS = 45
 # Seconds before the next try after a temporary failure, by number of tries made; about a day in all, then a person.
 RETRY_DELAYS = (1, 5, 15, 60, 300, 900, 1800, 3600, 7200, 14400, 28800, 28800)
 # Seconds before each look-up of an uncertain relay. Not shown after the last one: it was not accepted, send it again.
@@ -124,7 +132,7 @@ def claim(limit: int = BATCH) -> list[RelayTask]:
             .order_by("next_attempt_at")[:limit]
         )
         for row in rows:
-            row.leased_until = now + LEASE
+            row.leased_until = now + timedelta(seconds=settings.LEASE_SECONDS)
             if row.state in (RelayState.SCHEDULED, RelayState.PENDING):
                 row.state = RelayState.SENDING
         RelayTask.objects.bulk_update(rows, ["leased_until", "state"])
@@ -158,23 +166,39 @@ class Try:
 
 
 def drain(limit: int = BATCH) -> int:
-    """Send everything that is due; returns how many tries were made."""
+    """Send what is due; returns how many tries were made. The sweep or the next task goes on where time ran out."""
     free_stuck()
-    made = 0
+    made, stop_at = 0, time.monotonic() + DRAIN_SECONDS
     while rows := claim(limit):
-        for tries in _in_chunks(_tell_all(rows)):
+        for tries in _tell_all(rows):
             _record_all(tries)
             made += len(tries)
+        if time.monotonic() > stop_at:
+            nudge(DRAIN_TASK)
+            break
     _nudge_for_next()
     return made
 
 
-def _tell_all(rows: list[RelayTask]) -> Iterator[Try]:
-    adapters = {row.connection_id: get_adapter(row.connection, lines=lines_of(row.connection)) for row in rows}
+def _tell_all(rows: list[RelayTask]) -> Iterator[list[Try]]:
+    """The tries as they end, several together where they do: a slow platform does not hold back the news of a quick."""
+    adapters = {connection: _adapter_or_fault(connection) for connection in {row.connection for row in rows}}
     with ThreadPoolExecutor(max_workers=min(settings.RELAY_THREADS, len(rows))) as pool:
-        futures: list[Future[Try]] = [pool.submit(_tell, adapters[row.connection_id], row) for row in rows]
-        for future in as_completed(futures):
-            yield future.result()
+        running = {pool.submit(_tell, adapters[row.connection], row) for row in rows}
+        while running:
+            ended, running = wait(running, return_when=FIRST_COMPLETED)
+            yield [future.result() for future in ended]
+
+
+def _adapter_or_fault(connection: Connection) -> Adapter | TemporaryError:
+    """A connection that cannot be set up must not stop the others; nothing was sent."""
+    try:
+        return get_adapter(connection, lines=lines_of(connection))
+    except Exception as error:
+        logger.exception("Connection %s cannot be used", connection.name)
+        return TemporaryError(
+            _("Connection “%(connection)s” cannot be used: %(error)s") % {"connection": connection.name, "error": error}
+        )
 
 
 def lines_of(connection: Connection) -> tuple[Line, ...]:
@@ -184,32 +208,34 @@ def lines_of(connection: Connection) -> tuple[Line, ...]:
     )
 
 
-def _in_chunks(tries: Iterator[Try], size: int = 20) -> Iterator[list[Try]]:
-    chunk: list[Try] = []
-    for each in tries:
-        chunk.append(each)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
-
-
-def _tell(adapter: Adapter, relay: RelayTask) -> Try:
+def _tell(adapter: Adapter | TemporaryError, relay: RelayTask) -> Try:
     sending = relay.state == RelayState.SENDING
     kind = RelayAttempt.Kind.SEND if sending else RelayAttempt.Kind.LOOK_UP
     started_at, clock = timezone.now(), time.monotonic()
     receipt: Receipt | None = None
     error: Exception | None = None
     try:
+        if isinstance(adapter, TemporaryError):
+            raise adapter
+        if sending:
+            _require_lease(relay)
         message = message_of(relay)
         receipt = adapter.send_status(message) if sending else adapter.find_status(message)
+    except SealBroken as broken:  # whoever cannot open a secret has said nothing yet
+        error = TemporaryError(str(broken))
     except Exception as raised:  # an adapter's own fault must not stop the batch; it is recorded as uncertain
         error = raised
     finally:
         if database.connection is not None and not database.in_atomic_block:
             database.close()  # this thread's own, where a token was read
     return Try(relay, kind, started_at, time.monotonic() - clock, receipt, error)
+
+
+def _require_lease(relay: RelayTask) -> None:
+    """Whoever waited in the pool until the lease is half over does not speak: another worker may take the relay up."""
+    half = timedelta(seconds=settings.LEASE_SECONDS / 2)
+    if relay.leased_until is None or timezone.now() > relay.leased_until - half:
+        raise TemporaryError(_("It waited too long in the worker and was not sent."))
 
 
 # --- recording --------------------------------------------------------------------------------------------------------
@@ -234,7 +260,7 @@ def _attempt(each: Try) -> RelayAttempt:
         outcome=type(error).__name__ if error else found if each.receipt else "not found",
         status_code=platform_error.status_code if platform_error else None,
         message=_words(error),
-        answer=platform_error.answer if platform_error else each.receipt.text[:4000] if each.receipt else "",
+        answer=storable(platform_error.answer if platform_error else each.receipt.text[:4000] if each.receipt else ""),
     )
 
 
@@ -242,7 +268,7 @@ def _words(error: Exception | None) -> str:
     if error is None:
         return ""
     if isinstance(error, PlatformError):
-        return error.message
+        return storable(error.message)
     return _("The adapter failed (%(error)s); whether the platform was told is not known.") % {
         "error": type(error).__name__
     }
@@ -258,7 +284,7 @@ def _record(each: Try) -> None:
     mine.update(**changes)
     if isinstance(each.error, TemporaryError) and each.error.retry_after:
         until = timezone.now() + timedelta(seconds=each.error.retry_after)
-        Connection.objects.filter(pk=relay.connection_id).update(quiet_until=until)
+        Connection.objects.filter(pk=relay.connection_id).update(quiet_until=Greatest("quiet_until", until))
 
 
 def _changes(each: Try) -> dict[str, Any]:
@@ -284,7 +310,11 @@ def _accepted(receipt: Receipt) -> dict[str, Any]:
         "look_ups": 0,
         "next_attempt_at": _after(CONFIRM_DELAYS[0]),
         "last_error": "",
-        "receipt": {"reference": receipt.reference, "text": receipt.text[:500], "at": now.isoformat()},
+        "receipt": {
+            "reference": storable(receipt.reference),
+            "text": storable(receipt.text[:500]),
+            "at": now.isoformat(),
+        },
     }
     if receipt.confirmed:
         changes |= {"state": RelayState.CONFIRMED, "confirmed_at": now, "next_attempt_at": None}
@@ -306,7 +336,7 @@ def _after_look_up(each: Try) -> dict[str, Any]:
         return _accepted(each.receipt)
     if isinstance(each.error, Unsupported):
         words = _("%(error)s Look at the platform yourself, then say whether it arrived.") % {
-            "error": each.error.message
+            "error": _words(each.error)
         }
         return {"next_attempt_at": None, "last_error": words}
     made = relay.look_ups + (each.error is None)
@@ -342,4 +372,4 @@ def _nudge_for_next() -> None:
     )
     due = waiting.order_by("next_attempt_at").values_list("next_attempt_at", flat=True).first()
     if due and (seconds := (due - timezone.now()).total_seconds()) < 60:
-        nudge("lifecycle.tasks.drain_relays", delay=max(seconds, 0.05))
+        nudge(DRAIN_TASK, delay=max(seconds, 0.05))
