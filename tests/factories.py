@@ -7,10 +7,10 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 
-from invoices.models import AddressingLine, Customer, Invoice, Membership
+from invoices.models import AddressingLine, ApiToken, Customer, Invoice, Membership
 from lifecycle import events
 from providers.base import StatusReport
-from providers.models import Connection
+from providers.models import Connection, WebhookDelivery
 from providers.sealing import Secrets
 
 SIREN = "800112237"
@@ -51,6 +51,13 @@ def make_user(customer: Customer | None = None, role: str = "reader", **values: 
     return user
 
 
+def make_token(user: Any) -> str:
+    """A token of the REST API, as its owner was shown it."""
+    token = ApiToken.new_token()
+    ApiToken.objects.create(user=user, digest=ApiToken.digest_of(token), hint=token[-4:])
+    return token
+
+
 def make_invoice(
     customer: Customer | None = None, connection: Connection | None = None, statuses: Any = (), **values: Any
 ) -> Invoice:
@@ -74,6 +81,11 @@ def make_invoice(
         make_event(invoice, status)
     invoice.refresh_from_db()
     return invoice
+
+
+def make_delivery(connection: Connection, **values: Any) -> WebhookDelivery:
+    values.setdefault("key", f"delivery-{next(_numbers)}")
+    return WebhookDelivery.objects.create(connection=connection, body=b"{}", url="https://navette.test/", **values)
 
 
 def make_event(invoice: Invoice, status: str | None, **values: Any) -> Any:
