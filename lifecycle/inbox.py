@@ -82,6 +82,7 @@ class Look:
     report: InvoiceReport | None = None
     files: tuple[File, ...] = ()
     statuses: tuple[StatusReport, ...] = ()
+    has_history: bool = True
     file_error: str = ""
 
 
@@ -232,11 +233,21 @@ def look(adapter: Adapter, provider_ref: str, *, with_files: bool) -> Look:
             files = adapter.fetch_files(provider_ref)
         except (PermanentError, Unsupported) as error:
             file_error = error.message
-    return Look(report=report, files=files, statuses=_statuses(adapter, provider_ref), file_error=file_error)
+    statuses = _find_statuses(adapter, provider_ref)
+    return Look(
+        report=report, files=files, statuses=statuses or (), has_history=statuses is not None, file_error=file_error
+    )
 
 
-def _statuses(adapter: Adapter, provider_ref: str) -> tuple[StatusReport, ...]:
-    return adapter.fetch_statuses(provider_ref) if adapter.capabilities.history else ()
+def _find_statuses(adapter: Adapter, provider_ref: str) -> tuple[StatusReport, ...] | None:
+    """The platform's history of an invoice; None where it shows none, now or ever: then a push is all we learn."""
+    if not adapter.capabilities.history:
+        return None
+    try:
+        return adapter.fetch_statuses(provider_ref)
+    except (PermanentError, Unsupported) as error:
+        logger.warning("No history of invoice %s: %s", provider_ref, error.message)
+        return None
 
 
 # --- recording --------------------------------------------------------------------------------------------------------
@@ -250,7 +261,8 @@ def _apply(job: Job) -> None:
     broken += [_answer_bell(job, bell) for bell in delivery.bells]
     unknown = [_record_pushed(row, status, place) for place, status in enumerate(delivery.statuses)]
     early = [bell.hint for bell in delivery.bells if bell.hint and _comes_before_history(job, bell)]
-    if early and row.attempts <= HISTORY_PATIENCE:
+    may_show_later = any(_shown(job, bell).has_history for bell in delivery.bells)
+    if early and may_show_later and row.attempts <= HISTORY_PATIENCE:
         _retry(row, _("The platform's history does not show this news yet."))
         return
     for place, hint in enumerate(early):
@@ -417,7 +429,7 @@ def retry_waiting() -> int:
 def refresh(invoice: Invoice) -> list[Any]:
     """Ask the platform for an invoice's history now and record what is new."""
     adapter = get_adapter(invoice.connection)
-    return events.record_reports(invoice.pk, _statuses(adapter, invoice.provider_ref))
+    return events.record_reports(invoice.pk, _find_statuses(adapter, invoice.provider_ref) or ())
 
 
 def poll(connection: Connection) -> int:

@@ -141,6 +141,8 @@ def _statuses_of(row: ReasonRow, missing_documents_on_208: bool) -> frozenset[st
 
 # Events we subscribe to: page "webhook types", newest copy, November 2026. An older copy spelt the first with a hyphen.
 EVENTS = ("invoice.status", "invoice.inbound", "invoice.outbound", "legal_entity.onboarding")
+# Events that may be the first we hear of an invoice.
+ANNOUNCEMENTS = frozenset({"invoice.inbound", "invoice.outbound"})
 ENTITY_EVENTS = frozenset({"legal_entity.onboarding", "legal-entity.onboarding"})
 
 # The platform's public hosts: pages "authentication" and "http-signature"; the French names are, for the sandbox, our

@@ -204,7 +204,7 @@ def _bells(event: dict[str, Any], kind: str, key: str) -> Iterator[Bell]:
     hint = None
     if kind == "invoice.status" and _word(event, "status"):
         hint = replace(reading.parse_status({"status": event["status"]}, reference), key=key, raw=event)
-    yield Bell(provider_ref=reference, is_new_invoice=kind == "invoice.inbound", hint=hint)
+    yield Bell(provider_ref=reference, is_new_invoice=kind in tables.ANNOUNCEMENTS, hint=hint)
 
 
 def _event(body: bytes) -> dict[str, Any]:
