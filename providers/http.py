@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import httpx
 from django.utils.translation import gettext as _
@@ -242,10 +243,11 @@ def _line(text: str) -> str:
 
 
 def hide(text: str, secrets: Iterable[str]) -> str:
-    """`text` without any of `secrets`, should a platform echo what we sent."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, HIDDEN).replace(json.dumps(secret)[1:-1], HIDDEN)
+    """`text` without any of `secrets`, should a platform echo what we sent: as it is, in JSON or in a form."""
+    for secret in filter(None, secrets):
+        quoted = json.dumps(secret)[1:-1]
+        for shape in (json.dumps(quoted)[1:-1], quoted, quote(secret, safe=""), quote_plus(secret), secret):
+            text = text.replace(shape, HIDDEN)
     return text
 
 

@@ -20,7 +20,6 @@ SELLER_ROLES = frozenset({Role.SELLER, Role.SELLER_AGENT, Role.FACTOR, Role.PAYE
 
 # How much earlier than our decision A-Cube's clock may put the status.
 CLOCK_SKEW = timedelta(seconds=60)
-CENT = Decimal("0.01")
 
 
 def side_of(message: StatusMessage) -> Side:
@@ -76,14 +75,15 @@ def _in_words(reason: Reason) -> str:
 
 
 def _payment(payment: Payment) -> dict[str, Any]:
-    if payment.amount < 0:
+    amount = _two_decimals(payment.amount)
+    if amount < 0:
         raise Unsupported(_("A-Cube knows no negative payment: take it back in A-Cube's own console."))
     row: dict[str, Any] = {} if payment.vat_rate is None else {"vatRate": _two_decimals(payment.vat_rate)}
-    return row | {"amount": _two_decimals(payment.amount), "currency": payment.currency}
+    return row | {"amount": amount, "currency": payment.currency}
 
 
 def _two_decimals(number: Decimal) -> Decimal:
-    if not number.is_finite() or number != number.quantize(CENT):
+    if not number.is_finite() or number != Decimal(f"{number:.2f}"):
         raise Unsupported(
             _("A-Cube takes amounts and rates with two decimals; %(number)s has more.") % {"number": number}
         )

@@ -34,6 +34,15 @@ THEIRS = {"name": "ATELIER DUPONT", "siren": "999000029", "siret": None, "identi
           "identifierValue": "999000029"}  # fmt: skip
 
 
+LIFECYCLE = f"POST /invoices/{RECEIVED}/lifecycle"
+HISTORY = f"GET /invoices/{RECEIVED}/lifecycle/history"
+DETAIL = f"GET /invoices/{RECEIVED}"
+INBOUND = f"GET /invoices/inbound/{RECEIVED}"
+NOT_FOUND = (404, {"title": "An error occurred", "detail": "Not Found", "status": 404})
+EXPIRED = (401, {"code": 401, "message": "Expired JWT Token"})
+BOOKED = datetime(2026, 9, 21, 15, 0, tzinfo=UTC)  # the moment of make_message
+
+
 def make_token(**claims: Any) -> str:
     claims = {
         "iat": time.time(),
@@ -160,3 +169,9 @@ def make_event(**changes: Any) -> dict[str, Any]:
         "eventId": "01990000-0000-7000-8000-00000000e001", "eventType": "invoice.status", "status": "205",
         "statusLabel": "Approved", "invoiceUuid": RECEIVED, "direction": "INBOUND",
     } | changes  # fmt: skip
+
+
+def page_of(*items: Any, more: bool = False, page: int = 1) -> tuple[int, dict[str, Any]]:
+    """One page of a Hydra collection."""
+    view = {"@id": f"/invoices?page={page}"} | ({"hydra:next": f"/invoices?page={page + 1}"} if more else {})
+    return 200, {"hydra:member": list(items), "hydra:totalItems": 99, "hydra:view": view}
