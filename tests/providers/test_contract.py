@@ -1,0 +1,289 @@
+"""Every platform against the contract of providers/base.py. A new platform is one more line in CASES."""
+
+import inspect
+import json
+import logging
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from lifecycle.codes import REASONS
+from providers import base
+from providers.base import PermanentError, TemporaryError, UncertainError, Unsupported
+from providers.registry import ADAPTERS, explain
+
+from .battery import HOSTILE_BODIES, Case, echo_everything, no_network, unknown_words
+from .cases import acube
+
+CASES = [
+    acube.CASE,
+]
+
+FIELD_TYPES = {"str": str, "int": int, "bool": bool, "url": str, "list": list, "choice": str}
+
+every_case = pytest.mark.parametrize("case", CASES, ids=str)
+
+
+def payloads(*folders: str):
+    rows = [(case, name, body) for case in CASES for folder in folders for name, body in case.payloads(folder).items()]
+    return pytest.mark.parametrize(("case", "name", "body"), rows, ids=[f"{case}-{name}" for case, name, _body in rows])
+
+
+def sayable(*, first_only: bool = False):
+    rows = [(case, *row) for case in CASES for row in (case.sayable()[:1] if first_only else case.sayable())]
+    return pytest.mark.parametrize(("case", "status", "side"), rows, ids=[f"{c}-{s}-{side}" for c, s, side in rows])
+
+
+# --- what it declares ---
+
+
+def test_every_adapter_has_a_case():
+    assert sorted(ADAPTERS) == sorted(case.kind for case in CASES)
+
+
+@every_case
+def test_declaration(case: Case):
+    cls = case.adapter_class
+    assert (cls.kind, bool(cls.label)) == (case.kind, True)
+    assert 200 <= cls.hook_success_status < 300
+    for group in (cls.settings_fields, cls.secret_fields, cls.line_setting_fields, cls.line_secret_fields):
+        names = [field.name for field in group]
+        assert sorted(set(names)) == sorted(names)
+        assert [field.name for field in group if not field.help or field.type not in FIELD_TYPES] == []
+        for field in group:
+            assert field.default is None or isinstance(field.default, FIELD_TYPES[field.type])
+            assert (field.type == "choice") == bool(field.choices)
+            assert field.type != "choice" or field.default in field.choices
+
+
+@every_case
+def test_secrets_have_no_default(case: Case):
+    fields = (*case.adapter_class.secret_fields, *case.adapter_class.line_secret_fields)
+    assert [field.name for field in fields if field.default is not None] == []
+
+
+@every_case
+def test_explanation_is_json(case: Case):
+    assert json.loads(json.dumps(explain(case.kind)))["kind"] == case.kind
+
+
+OFFERS = {
+    "webhooks": ("verify_webhook", "parse_webhook"),
+    "polling": ("poll",),
+    "look_up": ("find_status",),
+    "history": ("fetch_statuses",),
+    "submit_formats": ("submit_invoice",),
+    "buyer_statuses": ("send_status",),
+    "seller_statuses": ("send_status",),
+}
+
+
+@every_case
+@pytest.mark.parametrize("capability", OFFERS)
+def test_capability_is_more_than_a_word(case: Case, capability):
+    if getattr(case.make().capabilities, capability):
+        inherited = [
+            name for name in OFFERS[capability] if getattr(case.adapter_class, name) is getattr(base.Adapter, name)
+        ]
+        assert inherited == []
+
+
+@every_case
+def test_what_is_not_offered_says_so(case: Case):
+    for name, method in inspect.getmembers(base.Adapter, inspect.isfunction):
+        if "Unsupported" in inspect.getsource(method) and getattr(case.adapter_class, name) is method:
+            adapter, arguments = case.make(no_network), [None] * (len(inspect.signature(method).parameters) - 1)
+            with pytest.raises(Unsupported):
+                getattr(adapter, name)(*arguments)
+
+
+# --- pushes ---
+
+
+@payloads("genuine", "unknown")
+def test_genuine_push_is_accepted(case: Case, name, body):
+    case.make().verify_webhook(case.genuine(body))
+
+
+@payloads("genuine")
+@pytest.mark.parametrize("forgery", sorted({name for case in CASES for name in case.forgeries}))
+def test_forged_push_is_refused(case: Case, name, body, forgery):
+    if forgery not in case.forgeries:
+        pytest.skip("not a forgery of this dialect")
+    with pytest.raises((base.NotGenuine, base.WrongLine)):
+        case.make().verify_webhook(case.forgeries[forgery](case.genuine(body)))
+
+
+@payloads("genuine")
+def test_genuine_push_is_read_without_network_and_alike_each_time(case: Case, name, body):
+    request = case.genuine(body)
+    first, second = case.make(no_network).parse_webhook(request), case.make(no_network).parse_webhook(request)
+    assert first == second
+    assert 0 < len(first.key) <= 200
+    assert bool(first.bells or first.statuses or first.invoices) != bool(first.ignored)
+    assert unknown_words(first) == []
+
+
+@every_case
+def test_pushes_have_keys_of_their_own(case: Case):
+    bodies = case.payloads("genuine").values()
+    keys = [case.make(no_network).parse_webhook(case.genuine(body)).key for body in bodies]
+    assert sorted(set(keys)) == sorted(keys)
+
+
+@payloads("unknown")
+def test_unknown_word_is_kept(case: Case, name, body):
+    delivery = case.make(no_network).parse_webhook(case.genuine(body))
+    assert bool(delivery.ignored) or any(unknown_words(delivery))
+
+
+@payloads("malformed")
+def test_malformed_push_is_refused(case: Case, name, body):
+    with pytest.raises(base.Malformed):
+        case.make(no_network).parse_webhook(case.genuine(body))
+
+
+@every_case
+@pytest.mark.parametrize("name", HOSTILE_BODIES)
+def test_hostile_push_never_breaks_the_door(case: Case, name):
+    if case.sign is None:
+        pytest.skip("pushes nothing")
+    try:
+        delivery = case.make(no_network).parse_webhook(case.genuine(HOSTILE_BODIES[name]))
+    except base.HookError:
+        return
+    assert 0 < len(delivery.key) <= 200
+
+
+# --- telling ---
+
+
+@sayable()
+def test_offered_status_is_told_once(case: Case, status, side):
+    far_end = case.far_end()
+    receipt = case.make(far_end).send_status(case.message(status, side))
+    told = [request for request in far_end.requests if request.method != "GET" and not case.is_login(request)]
+    assert (isinstance(receipt, base.Receipt), len(told)) == (True, 1)
+
+
+@every_case
+@pytest.mark.parametrize("side", ["buyer", "seller"])
+@pytest.mark.parametrize("status", ["200", "213", "250", "999"])
+def test_status_of_the_platforms_is_never_told(case: Case, status, side):
+    with pytest.raises(Unsupported):
+        case.make(no_network).send_status(case.message(status, side))
+
+
+@sayable()
+def test_offered_reasons_are_national(case: Case, status, side):
+    offered = case.make(no_network).reasons_for(status, side=side) or frozenset()
+    assert sorted(code for code in offered if status not in REASONS[code].statuses) == []
+
+
+@sayable(first_only=True)
+@pytest.mark.parametrize(
+    ("answer", "kind", "retry_after"),
+    [
+        (httpx.ConnectError("x"), TemporaryError, None),
+        (httpx.ConnectTimeout("x"), TemporaryError, None),
+        (httpx.ReadTimeout("x"), UncertainError, None),
+        (httpx.RemoteProtocolError("x"), UncertainError, None),
+        ((500, {}), UncertainError, None),
+        ((503, {}), UncertainError, None),
+        ((503, {}, {"retry-after": "17"}), TemporaryError, 17),
+        ((429, {}, {"retry-after": "17"}), TemporaryError, 17),
+        ((302, {}, {"location": "https://elsewhere.example.test/"}), PermanentError, None),
+        ((400, {}), PermanentError, None),
+        ((403, b"<html>"), PermanentError, None),
+        ((401, {}), PermanentError, None),
+    ],
+    ids=str,
+)
+def test_telling_fails_in_our_terms(case: Case, status, side, answer, kind, retry_after):
+    far_end = case.failing(answer)
+    with pytest.raises(base.PlatformError) as caught:
+        case.make(far_end).send_status(case.message(status, side))
+    assert (type(caught.value), getattr(caught.value, "retry_after", None)) == (kind, retry_after)
+    again = isinstance(answer, tuple) and answer[0] == 401  # once more with a new token
+    assert len(far_end.requests) == (2 if again else 1)
+
+
+@sayable(first_only=True)
+def test_lost_statement_is_not_found_on_a_platform_that_does_not_show_it(case: Case, status, side):
+    if not case.make().capabilities.look_up:
+        pytest.skip("cannot be looked up")
+    far_end = case.far_end()
+    assert case.make(far_end).find_status(case.message(status, side)) is None
+    assert {request.method for request in far_end.requests if not case.is_login(request)} == {"GET"}
+
+
+@sayable(first_only=True)
+@pytest.mark.parametrize("answer", [(500, {}), (200, b"<html>"), httpx.ReadTimeout("x")], ids=str)
+def test_failed_look_up_is_never_taken_for_absence(case: Case, status, side, answer):
+    if not case.make().capabilities.look_up:
+        pytest.skip("cannot be looked up")
+    with pytest.raises(base.PlatformError):
+        case.make(case.failing(answer)).find_status(case.message(status, side))
+
+
+# --- asking ---
+
+
+@every_case
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (httpx.ConnectError("x"), TemporaryError),
+        (httpx.ReadTimeout("x"), TemporaryError),
+        ((500, {}), TemporaryError),
+        ((429, {}, {"retry-after": "17"}), TemporaryError),
+        ((200, b"<html>"), TemporaryError),
+        ((403, {}), PermanentError),
+    ],
+    ids=str,
+)
+def test_asking_fails_in_our_terms(case: Case, answer, kind):
+    with pytest.raises(base.PlatformError) as caught:
+        case.read(case.make(case.failing(answer)))
+    assert type(caught.value) is kind
+
+
+@every_case
+def test_poll_goes_on_from_its_own_cursor(case: Case):
+    adapter = case.make()
+    if not adapter.capabilities.polling:
+        pytest.skip("cannot be polled")
+    first = adapter.poll({})
+    second = adapter.poll(json.loads(json.dumps(first.cursor)))
+    assert {report.direction for report in first.invoices} <= {"received", "issued"}
+    assert second.cursor == first.cursor
+
+
+@every_case
+def test_check_of_a_broken_platform_raises_nothing(case: Case):
+    results = list(case.make(case.failing((500, {}))).check())
+    assert (all(result.name for result in results), [result for result in results if not result.ok] != []) == (
+        True,
+        True,
+    )
+
+
+# --- secrets ---
+
+
+@every_case
+def test_secrets_show_nowhere(case: Case, caplog):
+    caplog.set_level(logging.DEBUG)
+    far_end = case.failing(echo_everything)
+    adapter = case.make(far_end)
+    shown = [repr(case.account), repr(vars(adapter)), repr(replace(case.account, name="other"))]
+    status, side = case.sayable()[0]
+    for call in (lambda: case.read(adapter), lambda: adapter.send_status(case.message(status, side))):
+        with pytest.raises(base.PlatformError) as caught:
+            call()
+        shown += [repr(caught.value), str(caught.value), caught.value.answer]
+    everything = "\n".join([*shown, *(result.message for result in adapter.check()), caplog.text])
+    credentials = [request.headers.get("authorization", "").rpartition(" ")[2] for request in far_end.requests]
+    secrets = {*case.account.secrets.values(), *credentials} - {""}
+    assert (len(secrets) > 0, [secret for secret in secrets if secret in everything]) == (True, [])
