@@ -1,0 +1,63 @@
+"""What one user sees and may do, read once per request: the pages and their buttons ask this."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+from invoices.access import customers_of
+from invoices.models import AddressingLine, Customer, Membership, Role
+from providers.models import Connection
+
+
+class Desk:
+    def __init__(self, user: Any) -> None:
+        self.user = user
+
+    @cached_property
+    def _roles(self) -> dict[int, Role]:
+        if self.user.is_superuser:
+            return dict.fromkeys((customer.pk for customer in customers_of(self.user)), Role.ADMINISTRATOR)
+        rows = Membership.objects.filter(user=self.user).values_list("customer_id", "role")
+        return {customer_id: Role(role) for customer_id, role in rows}
+
+    @cached_property
+    def customers(self) -> list[Customer]:
+        return list(customers_of(self.user))
+
+    def customer_ids(self, role: str = Role.READER) -> list[int]:
+        least = Role(role).rank
+        return [customer_id for customer_id, held in self._roles.items() if held.rank >= least]
+
+    def may(self, customer_id: int, role: str) -> bool:
+        held = self._roles.get(customer_id)
+        return held is not None and held.rank >= Role(role).rank
+
+    def role_for(self, customer_id: int) -> Role | None:
+        return self._roles.get(customer_id)
+
+    @property
+    def is_clerk(self) -> bool:
+        return bool(self.customer_ids(Role.CLERK))
+
+    @property
+    def is_administrator(self) -> bool:
+        return bool(self.customer_ids(Role.ADMINISTRATOR))
+
+    @property
+    def has_many_customers(self) -> bool:
+        return len(self._roles) > 1
+
+    @cached_property
+    def connections(self) -> list[Connection]:
+        """The connections that serve customers of this user."""
+        return self._serving(self.customer_ids())
+
+    @cached_property
+    def administered_connection_ids(self) -> list[UUID]:
+        return [connection.pk for connection in self._serving(self.customer_ids(Role.ADMINISTRATOR))]
+
+    def _serving(self, customer_ids: list[int]) -> list[Connection]:
+        lines = AddressingLine.objects.filter(customer_id__in=customer_ids)
+        return list(Connection.objects.filter(pk__in=lines.values("connection")))

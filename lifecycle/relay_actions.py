@@ -1,0 +1,97 @@
+"""Which buttons a person gets for a relay. A table that mirrors the services, which check again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from invoices.models import Role
+
+from . import services, transitions
+from .desk import Desk
+from .models import RelayState, RelayTask
+
+
+@dataclass(frozen=True)
+class Action:
+    """`allowed` says whether this person may do it to this relay in its present state."""
+
+    name: str
+    label: str | Promise
+    done: str | Promise
+    run: Callable[..., Any]
+    allowed: Callable[[Desk, RelayTask], bool]
+    tone: str = ""
+
+
+def _is_own(desk: Desk, relay: RelayTask) -> bool:
+    return bool(relay.event.actor_id == desk.user.pk)
+
+
+def _may(desk: Desk, relay: RelayTask, role: str) -> bool:
+    return desk.may(relay.invoice.customer_id, role)
+
+
+def _may_release(desk: Desk, relay: RelayTask) -> bool:
+    least = transitions.MINIMUM_ROLE.get(relay.event.status or "", Role.APPROVER)
+    return relay.state == RelayState.AWAITING_APPROVAL and not _is_own(desk, relay) and _may(desk, relay, least)
+
+
+def _may_undo(desk: Desk, relay: RelayTask) -> bool:
+    waiting = relay.state in (RelayState.AWAITING_APPROVAL, RelayState.SCHEDULED)
+    return waiting and _may(desk, relay, Role.CLERK if _is_own(desk, relay) else Role.APPROVER)
+
+
+def _may_give_up(desk: Desk, relay: RelayTask) -> bool:
+    if relay.state == RelayState.UNSUPPORTED:
+        return _may(desk, relay, Role.CLERK if _is_own(desk, relay) else Role.APPROVER)
+    return relay.state == RelayState.FAILED and _may(desk, relay, Role.APPROVER)
+
+
+def _may_retry(desk: Desk, relay: RelayTask) -> bool:
+    return relay.state == RelayState.FAILED and _may(desk, relay, Role.ADMINISTRATOR)
+
+
+def _may_tell_arrived(desk: Desk, relay: RelayTask) -> bool:
+    if relay.state == RelayState.UNCERTAIN:
+        return _may(desk, relay, Role.ADMINISTRATOR)
+    # A sent one is asked for by itself while look-ups are planned.
+    unanswered = relay.state == RelayState.SENT and relay.next_attempt_at is None
+    return (unanswered or relay.state == RelayState.UNSUPPORTED) and _may(desk, relay, Role.APPROVER)
+
+
+def _may_send_again(desk: Desk, relay: RelayTask) -> bool:
+    return relay.state == RelayState.UNCERTAIN and _may(desk, relay, Role.ADMINISTRATOR)
+
+
+def _resolve(arrived: bool) -> Callable[..., RelayTask]:
+    return lambda **who: services.resolve(arrived=arrived, **who)
+
+
+ACTIONS = {
+    action.name: action
+    for action in (
+        Action("release", _("Release"), _("Released."), services.release, _may_release, tone="primary"),
+        Action("undo", _("Undo"), _("Taken back: it is not sent."), services.cancel, _may_undo),
+        Action("retry", _("Try again"), _("It is sent again."), services.retry, _may_retry, tone="primary"),
+        Action(
+            "arrived",
+            _("It is on the platform"),
+            _("Noted: the platform has it."),
+            _resolve(True),
+            _may_tell_arrived,
+        ),
+        Action("again", _("It is not there: send again"), _("It is sent again."), _resolve(False), _may_send_again),
+        Action("give-up", _("Give up"), _("Given up: the decision does not count."), services.cancel, _may_give_up),
+    )
+}
+
+
+def with_actions(desk: Desk, relays: Iterable[RelayTask]) -> None:
+    """Put on each relay what this person may do with it."""
+    for relay in relays:
+        relay.actions = [each for each in ACTIONS.values() if each.allowed(desk, relay)]  # type: ignore[attr-defined]

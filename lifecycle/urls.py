@@ -1,0 +1,25 @@
+from django.urls import path
+
+from .views import connections, dashboard, decisions, deliveries, invoices, relays, worklist
+
+app_name = "lifecycle"
+
+urlpatterns = [
+    path("", worklist.worklist, name="worklist"),
+    path("worklist/live/", worklist.worklist_live, name="worklist_live"),
+    path("invoices/", invoices.invoice_list, name="invoices"),
+    path("invoices/take-in-hand/", decisions.take_in_hand, name="take_in_hand"),
+    path("invoices/<uuid:invoice_id>/", invoices.invoice, name="invoice"),
+    path("invoices/<uuid:invoice_id>/live/", invoices.invoice_live, name="invoice_live"),
+    path("invoices/<uuid:invoice_id>/decide/<str:status>/", decisions.decide, name="decide"),
+    path("invoices/<uuid:invoice_id>/comments/", invoices.comment, name="comment"),
+    path("invoices/<uuid:invoice_id>/assignment/", invoices.assign, name="assign"),
+    path("relays/", relays.relay_list, name="relays"),
+    path("relays/<uuid:relay_id>/<slug:name>/", relays.relay_action, name="relay_action"),
+    path("deliveries/", deliveries.delivery_list, name="deliveries"),
+    path("deliveries/replay/", deliveries.replay, name="replay"),
+    path("deliveries/<uuid:delivery_id>/", deliveries.delivery, name="delivery"),
+    path("connections/", connections.connection_list, name="connections"),
+    path("connections/<uuid:connection_id>/check/", connections.check, name="check"),
+    path("dashboard/", dashboard.dashboard, name="dashboard"),
+]

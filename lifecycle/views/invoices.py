@@ -1,0 +1,209 @@
+"""The list of invoices and the page of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Max
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from invoices.access import invoices_of
+from invoices.documents.errors import UnreadableDocument
+from invoices.documents.model import Attachment
+from invoices.documents.readable import render_readable
+from invoices.models import Invoice, InvoiceDocument, Role
+from invoices.services import read_stored_original
+from lifecycle import queries, services
+from lifecycle.codes import STATUSES, Reported
+from lifecycle.forms import AssignForm, CommentForm, InvoiceFilterForm
+from lifecycle.models import RelayTask
+from lifecycle.relay_actions import with_actions
+
+from .page import DeskRequest, digest, done, page, piece
+
+PDF = "application/pdf"
+
+
+@page
+@require_GET
+def invoice_list(request: DeskRequest) -> HttpResponse:
+    form = InvoiceFilterForm(request.GET, desk=request.desk)
+    found = queries.KeysetPage([], "")
+    if form.is_valid():
+        wanted = form.cleaned_data
+        ids = [each.pk for each in request.desk.customers if wanted["customer"] in ("", each.siren)]
+        invoices = queries.filter_invoices(queries.of_customers(ids), wanted, request.user)
+        found = queries.keyset_page(invoices, "created_at", request.GET.get("after", ""))
+        queries.with_relay_states(found.rows)
+    context = {"form": form, "found": found, "lane": queries.LANES_BY_NAME.get(request.GET.get("lane", ""))}
+    return render(request, "lifecycle/invoice_list.html", context)
+
+
+def visible_invoice(request: DeskRequest, invoice_id: UUID) -> Invoice:
+    related = ("customer", "connection", "addressing_line", "assigned_to")
+    return get_object_or_404(invoices_of(request.user).select_related(*related), pk=invoice_id)
+
+
+@page
+@require_GET
+def invoice(request: DeskRequest, invoice_id: UUID) -> HttpResponse:
+    shown = visible_invoice(request, invoice_id)
+    context = {
+        "invoice": shown,
+        "live": live_marker(shown, oob=False),
+        "comment_form": CommentForm() if request.desk.may(shown.customer_id, Role.CLERK) else None,
+        **pieces(request, shown),
+        "document": document_piece(request, shown),
+    }
+    return render(request, "lifecycle/invoice.html", context)
+
+
+@page
+@require_GET
+def invoice_live(request: DeskRequest, invoice_id: UUID) -> HttpResponse:
+    """What changed on an invoice's page since it was drawn; 204 if nothing did."""
+    shown = visible_invoice(request, invoice_id)
+    if request.GET.get("seen") == fingerprint(shown):
+        return HttpResponse(status=204)
+    parts = [live_marker(shown, oob=True), *pieces(request, shown).values()]
+    if request.GET.get("document") != document_key(shown):
+        parts.append(document_piece(request, shown))
+    return HttpResponse(SafeString("").join(parts))
+
+
+def fingerprint(shown: Invoice) -> str:
+    """Changes with everything the page shows; three cheap queries."""
+    relays = RelayTask.objects.filter(invoice=shown).order_by("sequence")
+    states = list(relays.values_list("state", "attempts", "look_ups", "next_attempt_at", "last_error"))
+    talk = shown.comments.aggregate(count=Count("pk"), last=Max("pk"))
+    return digest(shown.version, shown.updated_at, states, talk)
+
+
+def document_key(shown: Invoice) -> str:
+    return digest(shown.document_state, list(shown.documents.values_list("pk")))
+
+
+def live_marker(shown: Invoice, *, oob: bool) -> SafeString:
+    """The element that asks again every two seconds; each answer brings its successor."""
+    address = reverse("lifecycle:invoice_live", args=[shown.pk])
+    return format_html(
+        '<div id="live" hx-get="{}?seen={}&amp;document={}" hx-trigger="every 2s, refresh from:body"'
+        ' hx-swap="none"{}></div>',
+        address,
+        fingerprint(shown),
+        document_key(shown),
+        SafeString(' hx-swap-oob="true"') if oob else "",
+    )
+
+
+@dataclass(frozen=True)
+class DecisionButton:
+    code: str
+    carried: bool
+    is_final: bool
+    tone: str
+    title: str
+
+
+def decision_buttons(request: DeskRequest, shown: Invoice) -> list[DecisionButton]:
+    codes = services.statuses_for(request.user, shown)
+    return [
+        DecisionButton(
+            code=code,
+            carried=services.can_carry(shown, code),
+            is_final=STATUSES[code].final,
+            tone=STATUSES[code].tone,
+            title=str(STATUSES[code].definition),
+        )
+        for code in codes
+    ]
+
+
+def pieces(request: DeskRequest, shown: Invoice) -> dict[str, SafeString]:
+    """The live regions of an invoice's page."""
+    events = list(
+        shown.status_events.select_related("actor", "relay__released_by", "relay__event", "relay__connection")
+        .prefetch_related("relay__tries")
+        .order_by("-occurred_at", "-sequence")
+    )
+    relays = [event.relay for event in events if hasattr(event, "relay")]
+    for relay in relays:
+        relay.invoice = shown
+    with_actions(request.desk, relays)
+    is_clerk = request.desk.may(shown.customer_id, Role.CLERK)
+    context = {
+        "invoice": shown,
+        "events": events,
+        "buttons": decision_buttons(request, shown),
+        "is_clerk": is_clerk,
+        "role": request.desk.role_for(shown.customer_id),
+        "assign_form": AssignForm(invoice=shown) if is_clerk else None,
+        "comments": shown.comments.select_related("author"),
+    }
+    names = ("invoice_head", "invoice_decisions", "invoice_facts", "invoice_timeline", "invoice_comments")
+    return {name: piece(request, name, context) for name in names}
+
+
+def document_piece(request: DeskRequest, shown: Invoice) -> SafeString:
+    documents = list(shown.documents.all())
+    context = {
+        "invoice": shown,
+        "readable": None,
+        "error": "",
+        "documents": documents,
+        "pdf": next((each for each in documents if each.media_type == PDF), None),
+        "original": next((each for each in documents if each.kind == InvoiceDocument.Kind.ORIGINAL), None),
+    }
+    try:
+        context["readable"] = SafeString(
+            render_readable(read_stored_original(shown), attachment_url=attachment_addresses(shown))
+        )
+    except (UnreadableDocument, OSError) as error:
+        context["error"] = shown.document_error or str(error)
+    return piece(request, "invoice_document", context)
+
+
+def attachment_addresses(shown: Invoice) -> Any:
+    def address(index: int, attachment: Attachment) -> str:
+        return reverse("invoices:attachment", args=[shown.pk, index])
+
+    return address
+
+
+# --- what is done on the page -----------------------------------------------------------------------------------------
+
+
+@page
+@require_POST
+def comment(request: DeskRequest, invoice_id: UUID) -> HttpResponse:
+    shown = visible_invoice(request, invoice_id)
+    form = CommentForm(request.POST)
+    here = reverse("lifecycle:invoice", args=[shown.pk])
+    if not form.is_valid():
+        return done(request, form.errors["text"][0], to=here, tone="bad")
+    services.add_comment(user=request.user, invoice=shown, text=form.cleaned_data["text"])
+    return done(request, _("Comment added."), to=here)
+
+
+@page
+@require_POST
+def assign(request: DeskRequest, invoice_id: UUID) -> HttpResponse:
+    shown = visible_invoice(request, invoice_id)
+    form = AssignForm(request.POST, invoice=shown)
+    here = reverse("lifecycle:invoice", args=[shown.pk])
+    if not form.is_valid():
+        return done(request, form.errors["to"][0], to=here, tone="bad")
+    services.assign(user=request.user, invoice=shown, to=form.cleaned_data["to"])
+    return done(request, _("Assignment saved."), to=here)
+
+
+def reported_words(code: str) -> str:
+    return str(Reported(STATUSES[code].reported_to_ppf).label)

@@ -1,0 +1,59 @@
+"""The outbox as people see it, and what they do with a relay."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST
+
+from lifecycle import queries
+from lifecycle.models import RelayState
+from lifecycle.relay_actions import ACTIONS, with_actions
+from lifecycle.services import DecisionRefused, WrongRelayState
+
+from .page import DeskRequest, digest, done, page, piece
+
+
+@page
+@require_GET
+def relay_list(request: DeskRequest) -> HttpResponse:
+    state = request.GET.get("state", "")
+    rows = queries.relays_of(request.desk)
+    if state in RelayState.values:
+        rows = rows.filter(state=state)
+    found = queries.keyset_page(rows, "created_at", request.GET.get("after", ""))
+    first = not state and not request.GET.get("after")
+    urgent = queries.relays_needing_people(request.desk) if first else []
+    with_actions(request.desk, [*urgent, *found.rows])
+    context = {"found": found, "urgent": urgent, "state": state, "states": RelayState.choices}
+    body = piece(request, "relay_tables", context)
+    if request.htmx and not request.htmx.boosted:
+        return _if_changed(request, body)
+    return render(request, "lifecycle/relay_list.html", {**context, "body": body})
+
+
+def _if_changed(request: DeskRequest, body: str) -> HttpResponse:
+    """A poll: the browser keeps what it has where the answer would be the same."""
+    tag = f'"{digest(body)}"'
+    if request.headers.get("If-None-Match") == tag:
+        return HttpResponse(status=304)
+    return HttpResponse(body, headers={"ETag": tag})
+
+
+@page
+@require_POST
+def relay_action(request: DeskRequest, relay_id: UUID, name: str) -> HttpResponse:
+    relay = get_object_or_404(queries.relays_of(request.desk), pk=relay_id)
+    if name not in ACTIONS:
+        raise Http404
+    action = ACTIONS[name]
+    back = reverse("lifecycle:invoice", args=[relay.invoice_id])
+    try:
+        action.run(user=request.user, relay_id=relay.pk)
+    except (WrongRelayState, PermissionDenied, DecisionRefused) as refused:
+        return done(request, str(refused), to=back, tone="bad")
+    return done(request, str(action.done), to=back)

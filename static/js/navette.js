@@ -1,0 +1,217 @@
+"use strict";
+// The little script of the pages: dialogs, keys, live regions, notices. Everything works without it, only slower.
+(() => {
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+  // --- notices
+
+  function notify(text, tone = "good") {
+    const notice = document.createElement("p");
+    notice.className = `notice notice--${tone}`;
+    notice.textContent = text;
+    const open = $("dialog[open]");
+    const box = $("#notices");
+    // A modal dialog makes the rest of the page inert and silent.
+    (open || box).append(notice);
+    if (tone !== "bad") setTimeout(() => notice.remove(), 6000);
+    else notice.addEventListener("click", () => notice.remove());
+  }
+  document.addEventListener("notify", (event) => {
+    closeDialog();
+    notify(event.detail.text, event.detail.tone);
+  });
+
+  // --- dialogs
+
+  let opener = null;
+  function openDialog(dialog) {
+    if (!dialog.open) {
+      opener = document.activeElement && document.activeElement.id;
+      dialog.showModal();
+    }
+    const wanted = $(".has-error input, .has-error select, .has-error textarea, [data-focus] input, [data-focus] select, a[data-focus], [autofocus]", dialog);
+    if (wanted) wanted.focus();
+  }
+  function closeDialog() {
+    $$("dialog[open]").forEach((dialog) => dialog.close());
+  }
+  document.addEventListener("close", (event) => {
+    if (event.target.id === "dialog") $("#dialog-content").replaceChildren();
+    const back = opener && document.getElementById(opener);
+    if (back) back.focus();
+    opener = null;
+  }, true);
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target.id === "dialog-content") openDialog($("#dialog"));
+  });
+  document.addEventListener("click", (event) => {
+    const target = event.target;
+    if (target.closest("[data-close]")) closeDialog();
+    else if (target.closest("[data-open]")) openDialog(document.getElementById(target.closest("[data-open]").dataset.open));
+    else if (target.closest("a[data-reload]")) { event.preventDefault(); location.reload(); }
+    else if (target.matches("dialog[open]") && !$("form", target)) target.close();
+    $$("details.menu[open]").forEach((menu) => { if (!menu.contains(target)) menu.open = false; });
+  });
+
+  // --- live regions
+
+  let failures = 0;
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.detail.elt.id === "live" && document.hidden) event.preventDefault();
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden && $("#live")) htmx.trigger(document.body, "refresh");
+  });
+  // What did not change stays, with its focus, its scroll and its open details.
+  document.addEventListener("htmx:oobBeforeSwap", (event) => {
+    const old = event.detail.target;
+    const fresh = event.detail.fragment.firstElementChild;
+    if (!old || !fresh || !old.dataset.seen) return;
+    if (old.dataset.seen === fresh.dataset.seen) { event.detail.shouldSwap = false; return; }
+    $$("details[open][id]", old).forEach((each) => {
+      const same = fresh.querySelector(`#${CSS.escape(each.id)}`);
+      if (same) same.open = true;
+    });
+    const tab = $('[role="tab"][aria-selected="true"]', old);
+    if (tab) requestAnimationFrame(() => { const same = document.getElementById(tab.id); if (same) selectTab(same); });
+  });
+  document.addEventListener("htmx:oobAfterSwap", () => { findStep(); });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (event.detail.successful) { if (failures) { failures = 0; $$(".notice--offline").forEach((each) => each.remove()); } }
+    const form = event.detail.elt;
+    if (event.detail.successful && form.matches && form.matches("form[data-reset]")) form.reset();
+  });
+  function offline() {
+    failures += 1;
+    if (failures === 2) { notify(document.body.dataset.offline, "bad"); $("#notices").lastElementChild?.classList.add("notice--offline"); }
+  }
+  document.addEventListener("htmx:sendError", offline);
+  document.addEventListener("htmx:responseError", (event) => {
+    if (event.detail.elt.id === "live") offline();
+    else notify(document.body.dataset.refused, "bad");
+  });
+
+  // --- times counted down
+
+  setInterval(() => {
+    $$("time[data-until]").forEach((each) => {
+      const seconds = Math.round((new Date(each.dateTime) - Date.now()) / 1000);
+      if (seconds >= 0 && seconds < 120) each.textContent = `${seconds} s`;
+    });
+  }, 500);
+
+  // --- tabs
+
+  function selectTab(tab) {
+    $$('[role="tab"]', tab.closest("[data-tabs]")).forEach((each) => {
+      const mine = each === tab;
+      each.setAttribute("aria-selected", mine);
+      each.tabIndex = mine ? 0 : -1;
+      const panel = document.getElementById(each.getAttribute("aria-controls"));
+      panel.hidden = !mine;
+      const frame = mine && $("iframe[data-src]", panel);
+      if (frame && !frame.src) frame.src = frame.dataset.src;
+    });
+  }
+  document.addEventListener("click", (event) => {
+    const tab = event.target.closest('[role="tab"]');
+    if (tab) selectTab(tab);
+  });
+  document.addEventListener("keydown", (event) => {
+    if (!event.target.matches?.('[role="tab"]') || !["ArrowLeft", "ArrowRight"].includes(event.key)) return;
+    const tabs = $$('[role="tab"]', event.target.closest("[data-tabs]"));
+    const next = tabs[(tabs.indexOf(event.target) + (event.key === "ArrowRight" ? 1 : tabs.length - 1)) % tabs.length];
+    next.focus();
+    selectTab(next);
+  });
+
+  // --- ticks
+
+  function countTicks(form) {
+    const count = $$('td.tick input:checked', form).length;
+    $$("[data-tick-count]", form).forEach((each) => { each.textContent = count ? `(${count})` : ""; });
+    $$("[data-needs-ticks]", form).forEach((each) => { each.disabled = !count; });
+  }
+  document.addEventListener("change", (event) => {
+    const form = event.target.form;
+    if (event.target.matches("[data-tick-all]")) $$("td.tick input", form).forEach((each) => { each.checked = event.target.checked; });
+    if (event.target.matches("[data-tick-all], td.tick input")) countTicks(form);
+    if (event.target.matches("[data-submit]")) form.requestSubmit();
+  });
+  $$("[data-bulk]").forEach((bulk) => countTicks(bulk.closest("form")));
+
+  // --- the list one came from, for j and k on an invoice
+
+  const rows = () => $$("[data-row] th a").filter((link) => link.offsetParent);
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest("[data-row] a")) return;
+    sessionStorage.setItem("list", JSON.stringify([...new Set(rows().map((link) => link.pathname))]));
+    sessionStorage.setItem("from", location.href);
+  });
+  function findStep() {
+    const list = JSON.parse(sessionStorage.getItem("list") || "[]");
+    const step = $("[data-step]");
+    const place = list.indexOf(location.pathname);
+    if (!step || place < 0) return;
+    step.hidden = false;
+    [["[data-previous]", list[place - 1]], ["[data-next]", list[place + 1]]].forEach(([selector, address]) => {
+      const link = $(selector);
+      if (address) link.href = address; else link.removeAttribute("href");
+    });
+    $("[data-place]").textContent = `${place + 1}/${list.length}`;
+    const from = sessionStorage.getItem("from");
+    if (from) $("[data-back]").href = from;
+  }
+  findStep();
+
+  // --- keys
+
+  const typing = (element) => element.matches("input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable]");
+  const shortcuts = $("#shortcuts");
+  if (shortcuts) {
+    shortcuts.checked = localStorage.getItem("shortcuts") !== "off";
+    shortcuts.addEventListener("change", () => localStorage.setItem("shortcuts", shortcuts.checked ? "on" : "off"));
+  }
+  function moveRow(by) {
+    const links = rows();
+    if (!links.length) return false;
+    const here = links.findIndex((link) => link.closest("[data-row]").contains(document.activeElement));
+    const next = links[Math.min(Math.max(here + by, 0), links.length - 1)];
+    next.focus();
+    next.closest("[data-row]").scrollIntoView({ block: "nearest" });
+    return true;
+  }
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      const go = $("dialog[open] [data-go]") || (event.target.form && $("button[type=submit]", event.target.form));
+      if (go) { event.preventDefault(); go.click(); }
+      return;
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (event.key === "Escape" && event.target.id === "search") { event.target.blur(); return; }
+    if (typing(event.target) || (shortcuts && !shortcuts.checked)) return;
+    if ($("dialog[open]")) return;
+    const key = event.key;
+    if (key === "j" && moveRow(1)) { event.preventDefault(); return; }
+    if (key === "k" && moveRow(-1)) { event.preventDefault(); return; }
+    if (key === "v") { $("td.tick input", document.activeElement.closest("[data-row]") || document.createElement("i"))?.click(); return; }
+    if (key === "/") { event.preventDefault(); $("#search")?.focus(); $("#search")?.select(); return; }
+    if (key === "?") { openDialog($("#help")); return; }
+    if (key === "c" && $(".comment-form textarea")) { event.preventDefault(); $(".comment-form textarea").focus(); return; }
+    if (!/^[a-z]$/.test(key)) return;
+    const target = $(`[data-key="${key}"]`);
+    if (target && !target.disabled && (target.tagName !== "A" || target.href)) { event.preventDefault(); target.focus(); target.click(); }
+  });
+
+  // --- light and dark
+
+  $("#theme")?.addEventListener("click", () => {
+    const dark = document.documentElement.dataset.theme
+      ? document.documentElement.dataset.theme === "dark"
+      : matchMedia("(prefers-color-scheme: dark)").matches;
+    const theme = dark ? "light" : "dark";
+    document.documentElement.dataset.theme = theme;
+    document.cookie = `theme=${theme}; path=/; max-age=31536000; samesite=lax`;
+  });
+})();
