@@ -22,6 +22,8 @@ def invoices_of(user: Any, role: str = Role.READER) -> QuerySet[Invoice]:
 
 def role_of(user: Any, customer: Customer) -> str | None:
     """The user's role for this customer, or None."""
+    if not user.is_authenticated or not user.is_active:
+        return None
     if user.is_superuser:
         return Role.ADMINISTRATOR
     return Membership.objects.filter(user=user, customer=customer).values_list("role", flat=True).first()

@@ -20,6 +20,13 @@ from .documents.model import ParsedInvoice
 from .documents.reader import read_invoice
 from .models import AddressingLine, Direction, DocumentState, Invoice, InvoiceDocument, document_path
 
+# What a document tells of an invoice, as `_describe` writes it.
+DESCRIBED = (
+    "document_state", "document_error", "number", "type_code", "process", "issue_date", "due_date", "currency",
+    "total_without_vat", "total_vat", "total_with_vat", "amount_due", "vat_breakdown", "preceding_numbers", "warnings",
+    "seller_name", "seller_siren", "seller_vat_number", "buyer_name", "buyer_siren", "buyer_vat_number", "updated_at",
+)  # fmt: skip
+
 
 class UnknownOwner(Exception):
     """No addressing line of this connection matches the invoice's party: an administrator must add it."""
@@ -32,15 +39,15 @@ def receive_invoice(*, connection: Connection, report: InvoiceReport, files: Seq
     """
     parsed, error = _read_original(files)
     with transaction.atomic():
-        invoice = Invoice.objects.filter(connection=connection, provider_ref=report.provider_ref).first()
-        created = invoice is None
-        if invoice is None:
-            invoice = _new_invoice(connection, report, parsed)
+        known = Invoice.objects.filter(connection=connection, provider_ref=report.provider_ref).exists()
+        created = not known and _create_invoice(connection, report, parsed)
+        # Locked, for its status may be written at the same time; and that is not among what is saved here.
+        invoice = Invoice.objects.select_for_update().get(connection=connection, provider_ref=report.provider_ref)
         for file in files:
             store_document(invoice=invoice, file=file)
         if parsed is not None or error:
             _describe(invoice, parsed, error)
-        invoice.save()
+            invoice.save(update_fields=DESCRIBED)
     return invoice, created
 
 
@@ -54,9 +61,10 @@ def _read_original(files: Sequence[File]) -> tuple[ParsedInvoice | None, str]:
         return None, str(error.message)
 
 
-def _new_invoice(connection: Connection, report: InvoiceReport, parsed: ParsedInvoice | None) -> Invoice:
+def _create_invoice(connection: Connection, report: InvoiceReport, parsed: ParsedInvoice | None) -> bool:
+    """False where another worker was quicker."""
     line = find_line(connection, report, parsed)
-    invoice, _created = Invoice.objects.get_or_create(
+    _invoice, created = Invoice.objects.get_or_create(
         connection=connection,
         provider_ref=report.provider_ref,
         defaults={
@@ -77,7 +85,7 @@ def _new_invoice(connection: Connection, report: InvoiceReport, parsed: ParsedIn
             "buyer_vat_number": report.buyer.vat_number[:30],
         },
     )
-    return invoice
+    return created
 
 
 def find_line(connection: Connection, report: InvoiceReport, parsed: ParsedInvoice | None) -> AddressingLine:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from invoices.models import Invoice
 from providers.base import Payment, Reason, StatusReport
+from providers.services import storable, storable_key
 
 from . import transitions
 from .codes import FINAL_STATUSES, INVOICE_STATUSES
@@ -18,6 +20,8 @@ from .models import WITHOUT_EFFECT, Origin, RelayState, RelayTask, SeenReport, S
 
 # Two machines' clocks: a platform may date our status a little before we did.
 CLOCK_TOLERANCE = timedelta(minutes=5)
+# How long after a fact a push without a time may still speak of it.
+RECENT = timedelta(hours=1)
 
 
 def lock_invoice(invoice_id: Any) -> Invoice:
@@ -63,17 +67,17 @@ def append_event(
         invoice=invoice,
         sequence=last.sequence + 1 if last else 1,
         status=status,
-        native_status=native_status[:100],
+        native_status=storable(native_status)[:100],
         issuer_role=issuer_role,
         origin=origin,
         reasons=[_reason_row(reason) for reason in reasons],
-        note=note,
+        note=storable(note),
         payments=[_payment_row(payment) for payment in payments],
         occurred_at=occurred_at or now,
         recorded_at=now,
         unexpected=unexpected,
         actor=actor,
-        source_key=source_key[:200],
+        source_key=storable_key(source_key),
         previous_hash=last.hash if last else "",
     )
     event.hash = event.compute_hash()
@@ -83,7 +87,8 @@ def append_event(
 
 def _reason_row(reason: Reason) -> dict[str, str]:
     row = {"code": reason.code, "text": reason.text}
-    return row | ({"native_code": reason.native_code} if reason.native_code else {})
+    row |= {"native_code": reason.native_code} if reason.native_code else {}
+    return {name: storable(value) for name, value in row.items()}
 
 
 def _payment_row(payment: Payment) -> dict[str, str | None]:
@@ -129,7 +134,7 @@ def record_on_locked(invoice: Invoice, report: StatusReport) -> StatusEvent | No
     identity = identity_of(report)
     if SeenReport.objects.filter(invoice=invoice, identity=identity).exists():
         return None
-    known = _confirm_echo(invoice, report) or _find_untimed(invoice, report)
+    known = _find_echoed(invoice, report) or _find_told_otherwise(invoice, report)
     event = known or append_event(
         invoice,
         status=report.status,
@@ -150,33 +155,46 @@ def record_on_locked(invoice: Invoice, report: StatusReport) -> StatusEvent | No
 def identity_of(report: StatusReport) -> str:
     """What makes two reports the same fact: the platform's key, else word, issuer and time."""
     if report.key:
-        return f"key:{report.key}"[:200]
-    moment = report.occurred_at.isoformat() if report.occurred_at else "untimed"
-    return f"{report.status or report.native_status}|{report.issuer_role}|{moment}"[:200]
+        return storable_key(f"key:{report.key}")
+    moment = report.occurred_at.astimezone(UTC).isoformat() if report.occurred_at else "untimed"
+    return storable_key(f"{report.status or report.native_status}|{report.issuer_role}|{moment}")
 
 
-def _confirm_echo(invoice: Invoice, report: StatusReport) -> StatusEvent | None:
-    """Our own status coming back: its relay is confirmed, however far it had got."""
+def _find_echoed(invoice: Invoice, report: StatusReport) -> StatusEvent | None:
+    """Our own status coming back: its relay is confirmed, however far it had got.
+
+    A proposal that nobody released was not said, so a report of the same is the platform's own news.
+    """
     if report.status is None:
         return None
     relays = (
         RelayTask.objects.filter(invoice=invoice, event__status=report.status)
-        .exclude(state__in=[RelayState.CONFIRMED, RelayState.CANCELLED])
+        .exclude(state__in=WITHOUT_EFFECT)
+        .exclude(event__in=_sighted(invoice, report).values("event"))
         .select_related("event")
         .order_by("sequence")
     )
     for relay in relays:
-        if is_echo(relay.event, report):
-            confirm(relay)
+        if is_echo(relay, report):
+            if relay.state != RelayState.CONFIRMED:
+                confirm(relay)
             return relay.event
     return None
 
 
-def is_echo(event: StatusEvent, report: StatusReport) -> bool:
-    """Same code and issuer, not older than our decision, and the same amounts where the report gives any."""
+def _sighted(invoice: Invoice, report: StatusReport) -> QuerySet[SeenReport]:
+    """What was told in the report's own way: with a time, or without. Each fact is told at most once in each."""
+    return SeenReport.objects.filter(invoice=invoice, is_timed=report.occurred_at is not None)
+
+
+def is_echo(relay: RelayTask, report: StatusReport) -> bool:
+    """Same code and issuer, between our decision and its confirmation, and the same amounts where any are given."""
+    event = relay.event
     if event.status != report.status or (report.issuer_role or event.issuer_role) != event.issuer_role:
         return False
     if report.occurred_at and report.occurred_at < event.occurred_at - CLOCK_TOLERANCE:
+        return False
+    if relay.confirmed_at and (report.occurred_at or timezone.now() - RECENT) > relay.confirmed_at + CLOCK_TOLERANCE:
         return False
     amounts = sorted(payment["amount"] for payment in event.payments)
     told = sorted(f"{payment.amount:.2f}" for payment in report.payments)
@@ -193,21 +211,19 @@ def confirm(relay: RelayTask) -> None:
     relay.save(update_fields=["state", "confirmed_at", "sent_at", "next_attempt_at", "leased_until", "last_error"])
 
 
-def _find_untimed(invoice: Invoice, report: StatusReport) -> StatusEvent | None:
-    """An event recorded from a push without a time, now seen in the platform's dated history (or the reverse)."""
-    sightings = SeenReport.objects.filter(
-        invoice=invoice,
-        event__status=report.status,
-        event__native_status=report.native_status,
-        event__issuer_role=report.issuer_role,
-        is_timed=report.occurred_at is None,
-    )
+def _find_told_otherwise(invoice: Invoice, report: StatusReport) -> StatusEvent | None:
+    """An event recorded from a push without a time, now seen in the platform's dated history; or the reverse."""
+    events = StatusEvent.objects.filter(invoice=invoice, status=report.status, origin=Origin.PLATFORM)
+    if report.status is None:
+        events = events.filter(native_status=storable(report.native_status)[:100])
+    if report.issuer_role:
+        events = events.filter(issuer_role__in=[report.issuer_role, ""])
     if report.occurred_at is None:
         # The history told it before the push did; only a recent fact can be meant.
-        sightings = sightings.filter(event__recorded_at__gte=timezone.now() - timedelta(hours=1))
-    both = SeenReport.objects.filter(invoice=invoice, is_timed=report.occurred_at is not None).values("event")
-    sighting = sightings.exclude(event__in=both).select_related("event").order_by("event__sequence").first()
-    return sighting.event if sighting else None
+        events = events.filter(recorded_at__gte=timezone.now() - RECENT)
+    else:
+        events = events.filter(occurred_at__gte=report.occurred_at - CLOCK_TOLERANCE)
+    return events.exclude(pk__in=_sighted(invoice, report).values("event")).order_by("sequence").first()
 
 
 def _is_unexpected(invoice: Invoice, report: StatusReport) -> bool:

@@ -23,9 +23,9 @@ from providers.registry import get_adapter
 from . import events, transitions
 from .codes import CORRECTIVE_TYPES, STATUSES, Side, Status, reason_label, reasons_for, status_label
 from .models import IdempotencyKey, Origin, RelayState, RelayTask, StatusEvent
+from .relays import DRAIN_TASK, payments_of, reasons_of
 from .transitions import Facts, Problem
 
-DRAIN_RELAYS = "lifecycle.tasks.drain_relays"
 # Decisions that a second person releases where the customer asks for four eyes.
 FOUR_EYES_STATUSES = frozenset(
     {
@@ -250,7 +250,7 @@ def _first_state(invoice: Invoice, wish: Wish) -> tuple[RelayState, Any]:
 def _nudge_for(relay: RelayTask) -> None:
     if relay.next_attempt_at:
         delay = max(0.0, (relay.next_attempt_at - timezone.now()).total_seconds())
-        transaction.on_commit(lambda: nudge(DRAIN_RELAYS, delay=delay))
+        transaction.on_commit(lambda: nudge(DRAIN_TASK, delay=delay))
 
 
 # --- afterwards -------------------------------------------------------------------------------------------------------
@@ -277,12 +277,16 @@ def _enqueue(relay: RelayTask) -> None:
     relay.state = RelayState.PENDING if carried else RelayState.UNSUPPORTED
     relay.next_attempt_at = timezone.now() if carried else None
     relay.leased_until = None
+    relay.look_ups = 0
     relay.last_error = ""
 
 
 @transaction.atomic
 def release(*, user: Any, relay_id: Any) -> RelayTask:
-    """The second pair of eyes agrees; nobody releases their own decision. The table is asked again."""
+    """The second pair of eyes agrees; nobody releases their own decision. The table is asked again.
+
+    It keeps the time at which it was proposed: one that later statuses have overtaken is to be proposed anew.
+    """
     relay, invoice = _locked_relay(relay_id, RelayState.AWAITING_APPROVAL)
     if relay.event.actor_id == user.pk:
         raise PermissionDenied(_("A second person must release this decision."))
@@ -294,13 +298,14 @@ def release(*, user: Any, relay_id: Any) -> RelayTask:
     relay.released_by = user
     relay.save()
     events.project(invoice)
+    if invoice.status != relay.event.status:
+        message = _("Invoice %(invoice)s moved on since this was proposed: cancel it and decide again.")
+        raise DecisionRefused([Problem("status", "overtaken", message % {"invoice": invoice})])
     _nudge_for(relay)
     return relay
 
 
 def _wish_of(event: StatusEvent) -> Wish:
-    from .relays import payments_of, reasons_of
-
     return Wish(status=event.status or "", reasons=reasons_of(event), note=event.note, payments=payments_of(event))
 
 
@@ -339,7 +344,7 @@ def resolve(*, user: Any, relay_id: Any, arrived: bool) -> RelayTask:
     _require(user, invoice, Role.ADMINISTRATOR if relay.state == RelayState.UNCERTAIN else Role.APPROVER)
     if arrived:
         events.confirm(relay)
-        relay.receipt = {"resolved_by": user.get_username()}
+        relay.receipt = {**(relay.receipt or {}), "resolved_by": user.get_username()}
     elif relay.state == RelayState.UNCERTAIN:
         _enqueue(relay)
     else:

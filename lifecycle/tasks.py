@@ -6,7 +6,7 @@ from datetime import timedelta
 from django.db.models import Q
 from django.utils import timezone
 
-from providers.base import PlatformError
+from providers.base import PlatformError, Unsupported
 from providers.models import Connection
 
 from . import inbox, relays
@@ -26,23 +26,30 @@ def drain_relays() -> int:
 
 def sweep() -> None:
     """Every minute: whatever a lost nudge, a killed worker or a silent platform left behind."""
-    inbox.retry_waiting()
-    inbox.drain()
-    relays.drain()
-    poll_due()
+    for step in (inbox.retry_waiting, inbox.drain, relays.drain, poll_due):
+        try:
+            step()
+        except Exception:  # a fault in one must not stop the others, minute after minute
+            logger.exception("The sweep's step %s failed", step.__name__)
 
 
 def poll_due() -> None:
     due = Connection.objects.filter(Q(polled_at=None) | Q(polled_at__lt=timezone.now() - POLL_EVERY))
     for connection in due.filter(state=Connection.State.ACTIVE):
-        poll_one(connection)
+        # Of two sweeps that meet, one polls.
+        if due.filter(pk=connection.pk).update(polled_at=timezone.now()):
+            poll_one(connection)
 
 
 def poll_one(connection: Connection) -> int | None:
     """How many things were new, or None where the platform cannot be polled now."""
     try:
         return inbox.poll(connection)
+    except Unsupported:
+        logger.debug("%s cannot be polled", connection.name)
     except PlatformError as error:
-        Connection.objects.filter(pk=connection.pk).update(polled_at=timezone.now())
         logger.warning("Poll of %s failed: %s", connection.name, error.message)
-        return None
+    except Exception:
+        logger.exception("Poll of %s failed", connection.name)
+    Connection.objects.filter(pk=connection.pk).update(polled_at=timezone.now())
+    return None

@@ -11,34 +11,36 @@ INTERVAL = 0.1
 
 logger = logging.getLogger(__name__)
 _last: dict[str, float] = {}
-_waiting: set[str] = set()
+_due: dict[str, float] = {}  # the earliest timer that waits, by task
 _lock = threading.Lock()
 
 
 def nudge(task: str, *, delay: float = 0) -> None:
     """Enqueue `task` (a dotted name) after `delay` seconds, at most once per INTERVAL in this process.
 
-    Call it after commit. A lost nudge loses nothing: the sweep runs every minute.
+    Call it after commit. A lost nudge loses nothing: the sweep runs every minute. Nor does one that an earlier waiting
+    timer makes superfluous: the drain it starts looks for what comes next.
     """
+    now = time.monotonic()
     with _lock:
-        wait = max(delay, _last.get(task, -INTERVAL) + INTERVAL - time.monotonic())
-        if wait <= 0:
-            _last[task] = time.monotonic()
-        elif not delay and task in _waiting:
+        at = max(now + delay, _last.get(task, -INTERVAL) + INTERVAL)
+        if at <= now:
+            _last[task] = now
+        elif now < _due.get(task, 0) <= at:
             return
-        elif not delay:
-            _waiting.add(task)
-    if wait <= 0:
+        else:
+            _due[task] = at
+    if at <= now:
         _enqueue(task)
-    else:
-        timer = threading.Timer(wait, _enqueue_later, args=[task])
-        timer.daemon = True
-        timer.start()
+        return
+    timer = threading.Timer(at - now, _enqueue_later, args=[task])
+    timer.daemon = True
+    timer.start()
 
 
 def _enqueue_later(task: str) -> None:
     with _lock:
-        _waiting.discard(task)
+        _due.pop(task, None)
         _last[task] = time.monotonic()
     try:
         _enqueue(task)

@@ -1,6 +1,7 @@
 """Secrets at rest: JSON sealed with MultiFernet, keys from SECRETS_KEYS (the first seals, all unseal)."""
 
 import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -13,13 +14,44 @@ class SealBroken(Exception):
     """A sealed value was written under a key we no longer have."""
 
 
-class Secrets(dict[str, str]):
-    """Unsealed secrets that never show themselves in a repr, a log or a debug page."""
+class Secrets(Mapping[str, str]):
+    """Secrets that never show themselves in a repr, a pickle, a log or a debug page.
+
+    Those of a stored row are opened when first read: a lost key breaks the call that needs the secret, not every query
+    that touches the row, and saving the row keeps what could not be opened.
+    """
+
+    def __init__(self, values: Mapping[str, str] | None = None, *, sealed: str = "") -> None:
+        self._values = dict(values or {})
+        self._sealed = sealed
+
+    def _open(self) -> dict[str, str]:
+        if self._sealed:
+            self._values, self._sealed = json.loads(unseal(self._sealed)), ""
+        return self._values
+
+    def sealed(self) -> str:
+        """What the column holds: "" for no secrets."""
+        return self._sealed or (seal(json.dumps(self._values)) if self._values else "")
+
+    def __getitem__(self, name: str) -> str:
+        return self._open()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._open())
+
+    def __len__(self) -> int:
+        return len(self._open())
 
     def __repr__(self) -> str:
-        return f"<Secrets: {', '.join(sorted(self)) or 'none'}>"
+        return "<Secrets: hidden>"
 
-    __str__ = __repr__
+    def __reduce__(self) -> Any:
+        return _unpickle, (self.sealed(),)
+
+
+def _unpickle(sealed: str) -> Secrets:
+    return Secrets(sealed=sealed)
 
 
 def _box() -> MultiFernet:
@@ -53,13 +85,13 @@ class SealedField(models.TextField):
     """A dict of strings, sealed in the column. Cannot be searched; serialises to nothing readable."""
 
     def from_db_value(self, value: str | None, *args: Any) -> Secrets:
-        return Secrets(json.loads(unseal(value))) if value else Secrets()
+        return Secrets(sealed=value or "")
 
     def to_python(self, value: Any) -> Secrets:
-        return value if isinstance(value, Secrets) else Secrets(value or {})
+        return value if isinstance(value, Secrets) else Secrets(value)
 
     def get_prep_value(self, value: Any) -> str:
-        return seal(json.dumps(dict(value))) if value else ""
+        return self.to_python(value).sealed()
 
     def value_to_string(self, obj: models.Model) -> str:
         return ""

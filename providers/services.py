@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import connection as database
@@ -15,7 +16,7 @@ from django.utils import timezone
 from . import base
 from .models import Connection, Hook, RefusedRequest, WebhookDelivery
 from .registry import get_adapter
-from .sealing import Secrets
+from .sealing import SealBroken, Secrets
 
 # A hook and its adapter are kept this long per process: a push costs one INSERT and no look-up. It is also the time
 # a closed hook or a changed secret may still be served by a web process.
@@ -28,6 +29,8 @@ _hooks: dict[str, tuple[float, Hook, base.Adapter]] = {}
 
 def find_hook(kind: str, token: str) -> tuple[Hook, base.Adapter] | None:
     """The open hook behind a token with its connection's adapter, or None."""
+    if "\0" in token:  # no column can hold it
+        return None
     kept = _hooks.get(token)
     if kept is None or kept[0] < time.monotonic():
         hook = Hook.objects.select_related("connection").filter(token=token, closed_at=None).first()
@@ -50,6 +53,8 @@ def open_hook(*, connection: Connection, line_identifier: str = "", token: str =
         hook = connection.hooks.filter(closed_at=None, line_identifier=line_identifier).first()
         if hook and (not token or hook.token == token):
             return hook, False
+        if token and Hook.objects.filter(token=token).exists():
+            raise ValueError("This hook token was used before, and a closed address stays closed: give another one.")
         if hook:
             close_hook(hook=hook)
         given = {"token": token} if token else {}
@@ -74,13 +79,34 @@ INSERT = """
 
 def store_delivery(*, hook: Hook, pushed: base.HookRequest, key: str) -> None:
     """One statement in autocommit, much cheaper than the ORM's BEGIN, INSERT, COMMIT; a duplicate changes nothing."""
-    headers = {name: value for name, value in pushed.headers.items() if name.lower() not in SECRET_HEADERS}
     values: list[Any] = [
-        uuid.uuid4(), hook.connection_id, hook.line_identifier, key[:200], pushed.received_at, pushed.url[:300],
-        json.dumps(headers), pushed.body, pushed.received_at,
+        uuid.uuid4(), hook.connection_id, hook.line_identifier, storable_key(key), pushed.received_at, pushed.url[:300],
+        json.dumps(_without_secrets(pushed.headers, hook.connection)), pushed.body, pushed.received_at,
     ]  # fmt: skip
     with database.cursor() as cursor:
         cursor.execute(INSERT, values)
+
+
+def _without_secrets(headers: Mapping[str, str], connection: Connection) -> dict[str, str]:
+    """By name, and by value: a platform may show our shared secret in a header of any name."""
+    secrets = [secret for secret in connection.secrets.values() if secret]
+    return {
+        name: storable(value)
+        for name, value in headers.items()
+        if name.lower() not in SECRET_HEADERS and not any(secret in value for secret in secrets)
+    }
+
+
+def storable(text: str) -> str:
+    """The text with a mark for what PostgreSQL cannot hold: NUL and halves of surrogate pairs."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def storable_key(key: str) -> str:
+    """A key as the column holds it: one that does not fit is replaced by its digest, so that no two become the same."""
+    if len(key) <= 200 and storable(key) == key:
+        return key
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def read_stored(delivery: WebhookDelivery) -> base.HookRequest:
@@ -97,8 +123,9 @@ def read_stored(delivery: WebhookDelivery) -> base.HookRequest:
 
 def note_refusal(*, connection: Connection, error: base.HookError, size: int) -> None:
     """Keep a row of diagnosis, and only the newest REFUSED_KEPT of them."""
+    reason = storable(str(error))[:300]
     RefusedRequest.objects.create(
-        connection=connection, status_code=error.status_code, reason=str(error)[:300], size=min(size, 2**31 - 1)
+        connection=connection, status_code=error.status_code, reason=reason, size=min(size, 2**31 - 1)
     )
     rows = RefusedRequest.objects.filter(connection=connection)
     for newest_too_many in rows.order_by("-id")[REFUSED_KEPT : REFUSED_KEPT + 1]:
@@ -140,8 +167,8 @@ def check_connection(connection: Connection) -> list[base.CheckResult]:
     """Ask the platform, keep the answer with the connection."""
     try:
         results = list(get_adapter(connection).check())
-    except base.PlatformError as error:
-        results = [base.CheckResult(name="check", ok=False, message=error.message)]
+    except (base.PlatformError, SealBroken) as error:
+        results = [base.CheckResult(name="check", ok=False, message=str(error))]
     connection.checked_at = timezone.now()
     connection.check_results = [vars(result) for result in results]
     connection.save(update_fields=["checked_at", "check_results"])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from urllib.parse import urljoin
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.utils import timezone
 from rest_framework.decorators import api_view, authentication_classes, parser_classes, permission_classes
 from rest_framework.request import Request
@@ -35,14 +36,25 @@ def hook(request: Request, kind: str, token: str) -> HttpResponse:
     try:
         pushed = _read(request._request, row, adapter.max_hook_body)
         adapter.verify_webhook(pushed)
-        delivery = adapter.parse_webhook(pushed)
+        key = _key_of(adapter, pushed)
     except base.HookError as error:
         logger.warning("Webhook for %s refused (%s): %s", row.connection.name, error.status_code, error)
         services.note_refusal(connection=row.connection, error=error, size=_length(request._request) or 0)
         return _answer(error.status_code, str(error))
-    services.store_delivery(hook=row, pushed=pushed, key=delivery.key)
+    services.store_delivery(hook=row, pushed=pushed, key=key)
     nudge("lifecycle.tasks.drain_inbox")
     return HttpResponse(status=adapter.hook_success_status)
+
+
+def _key_of(adapter: base.Adapter, pushed: base.HookRequest) -> str:
+    """What tells this push from others. A genuine push that our own code chokes on is kept, for the worker to show."""
+    try:
+        return adapter.parse_webhook(pushed).key
+    except base.HookError:
+        raise
+    except Exception:
+        logger.exception("A genuine push to %s could not be read; it is stored all the same", adapter.account.name)
+        return hashlib.sha256(pushed.body).hexdigest()
 
 
 def _read(request: HttpRequest, row: Hook, limit: int) -> base.HookRequest:
@@ -52,11 +64,17 @@ def _read(request: HttpRequest, row: Hook, limit: int) -> base.HookRequest:
         raise base.Malformed("No Content-Length: let the reverse proxy buffer requests.")
     if length > limit:
         raise TooLarge(f"The body has {length} bytes; {limit} are allowed.")
+    try:
+        body = request.read(length)
+    except UnreadablePostError:
+        body = b""
+    if len(body) < length:
+        raise base.Malformed("The connection ended before the whole body came.")
     return base.HookRequest(
         method=request.method or "POST",
         url=urljoin(settings.PUBLIC_URL, request.get_full_path()),
         headers=dict(request.headers),
-        body=request.read(length),
+        body=body,
         received_at=timezone.now(),
         line=base.Line(identifier=row.line_identifier) if row.line_identifier else None,
     )
@@ -64,7 +82,16 @@ def _read(request: HttpRequest, row: Hook, limit: int) -> base.HookRequest:
 
 def _length(request: HttpRequest) -> int | None:
     length = request.META.get("CONTENT_LENGTH") or ""
-    return int(length) if length.isdigit() else None
+    return int(length) if length.isdecimal() and length.isascii() and len(length) < 16 else None
+
+
+@api_view(["POST"])
+@authentication_classes([])
+@permission_classes([])
+@parser_classes([])
+def nowhere(request: Request, rest: str) -> HttpResponse:
+    """Whatever else is pushed below /hooks/: no address of ours, and neither a redirect nor a 404."""
+    return _answer(410, "This address is closed or was never open.")
 
 
 def _answer(status_code: int, text: str) -> HttpResponse:

@@ -1,7 +1,19 @@
+"""What all tests share: the database's set-up and address, the official tables, the system's browser."""
+
+import os
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
 import pytest
+from django.conf import settings
 from django.db import connection
 
 from providers import nudge, services
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +33,42 @@ def _fresh_process_memory():
     """What a process keeps between requests must not travel between tests."""
     services.forget_hooks()
     nudge._last.clear()
+    nudge._due.clear()
+
+
+def pytest_runtest_teardown():
+    """A nudge that still waits would write while the database is emptied."""
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.cancel()
+            thread.join()
+
+
+@pytest.fixture(scope="session")
+def norm() -> Path:
+    """The folder of the official tables and examples, which only our own machines have."""
+    folder = Path(settings.BASE_DIR).parent / "shared" / "norm"
+    if not folder.is_dir():
+        pytest.skip("the official tables (../shared/norm) are not on this machine")
+    return folder
+
+
+@pytest.fixture
+def database_url(transactional_db: None) -> str:
+    """The test database as DATABASE_URL for a child process; its rows are committed, so the child sees them."""
+    database = settings.DATABASES["default"]
+    user, password = quote(database["USER"]), quote(database.get("PASSWORD") or "")
+    host, port = database.get("HOST") or "", database.get("PORT") or ""
+    if host.startswith("/"):
+        return f"postgres://{user}:{password}@/{database['NAME']}?host={quote(host, safe='')}"
+    return f"postgres://{user}:{password}@{host}:{port or 5432}/{database['NAME']}"
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        pytest.skip("no Chromium on this machine")
+    # Chromium's own sandbox refuses to run as root.
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    return {**browser_type_launch_args, "executable_path": program, "args": arguments}
