@@ -1,0 +1,53 @@
+# One command each; every one makes .venv first where it is missing or its locked packages have changed.
+PYTHON ?= python3
+BIN := .venv/bin
+APPS := einvoice_project invoices lifecycle providers
+COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+
+.PHONY: run test check fix lock help
+
+help:
+	@echo "make run    start the whole demo: database, sandbox platform, web server, worker"
+	@echo "make test   run all tests"
+	@echo "make check  format, lint, types, migrations, translations, environment reference"
+	@echo "make fix    format and repair what can be repaired"
+	@echo "make lock   pin the newest versions pyproject.toml allows"
+
+run: export NAVETTE_DEMO = 1
+run: .venv/installed
+	@exec $(BIN)/python manage.py demo
+
+test: .venv/installed
+	@exec $(BIN)/python -m pytest
+
+check: export NAVETTE_DEMO = 1
+check: .venv/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python -m einvoice_project.translations --check
+	$(BIN)/python -m einvoice_project.environment | diff docs/environment.md -
+
+fix: .venv/installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/python -m einvoice_project.translations
+	$(BIN)/python -m einvoice_project.environment > docs/environment.md
+
+# The others take their versions from production.txt, so that what is tested is what runs.
+lock: .venv/installed
+	$(COMPILE) --upgrade -o requirements/production.txt pyproject.toml
+	$(COMPILE) --upgrade -c requirements/production.txt --extra demo --extra dev -o requirements/dev.txt pyproject.toml
+	$(COMPILE) --upgrade -c requirements/production.txt --extra redis -o requirements/redis.txt pyproject.toml
+	$(COMPILE) --upgrade -c requirements/production.txt --extra s3 -o requirements/s3.txt pyproject.toml
+
+.venv/installed: requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Navette needs Python 3.11 or newer; $$($(PYTHON) --version) was found. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || \
+		{ echo "Python's venv module is missing (Debian, Ubuntu: apt install python3-venv)."; rm -rf .venv; exit 1; }
+	@echo "Installing the packages of requirements/dev.txt into .venv ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@

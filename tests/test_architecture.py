@@ -1,0 +1,70 @@
+"""The shape of the project: imports point down, and there is no drawer for everything."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+BASE = Path(settings.BASE_DIR)
+APPS = ("einvoice_project", "invoices", "lifecycle", "providers")
+# Everybody may use the official vocabulary.
+LEAF = "lifecycle.codes"
+FORBIDDEN = [
+    ("providers", ("invoices", "lifecycle")),
+    ("invoices", ("lifecycle",)),
+    # The sandbox shares no code with the adapters it talks to.
+    ("providers/sandbox", ("django.db", "invoices", "providers", "lifecycle")),
+]
+LONGEST_FILE = 500
+
+
+def sources(folder: str) -> list[Path]:
+    return sorted(path for path in (BASE / folder).rglob("*.py") if "migrations" not in path.parts)
+
+
+def imported_modules(path: Path) -> Iterator[str]:
+    """Dotted names, absolute: `from lifecycle import codes` gives `lifecycle.codes`."""
+    package = path.relative_to(BASE).parent.parts
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            origin = ".".join([*above, *(node.module or "").split(".")]).strip(".")
+            yield from (f"{origin}.{alias.name}" for alias in node.names)
+
+
+def is_inside(module: str, package: str) -> bool:
+    return f"{module}.".startswith(f"{package}.")
+
+
+@pytest.mark.parametrize(("folder", "above"), FORBIDDEN, ids=[folder for folder, _above in FORBIDDEN])
+def test_imports_point_down(folder: str, above: tuple[str, ...]) -> None:
+    own = folder.replace("/", ".")
+    upward = [
+        f"{path.relative_to(BASE)} imports {module}"
+        for path in sources(folder)
+        for module in imported_modules(path)
+        if any(is_inside(module, package) for package in above)
+        and not is_inside(module, LEAF)
+        and not is_inside(module, own)
+    ]
+    assert upward == []
+
+
+def test_vocabulary_is_a_leaf() -> None:
+    modules = imported_modules(BASE / "lifecycle" / "codes.py")
+    assert [module for module in modules if module.split(".")[0] in APPS] == []
+
+
+def test_no_module_is_a_drawer_for_everything() -> None:
+    drawers = {"core", "common", "utils", "util", "helpers", "misc"}
+    paths = [path for app in APPS for path in (BASE / app).rglob("*")]
+    assert [str(path) for path in paths if path.stem in drawers] == []
+
+
+def test_files_stay_short() -> None:
+    lengths = {path: len(path.read_text().splitlines()) for app in (*APPS, "tests") for path in sources(app)}
+    assert {str(path): length for path, length in lengths.items() if length > LONGEST_FILE} == {}
