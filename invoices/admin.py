@@ -1,0 +1,369 @@
+"""Customers, people, connections and invoices in the admin. Staff see the rows of the customers they administer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.mfa.admin import Authenticator  # registers it there, so that it can be replaced here
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import User
+from django.db.models import Q, QuerySet
+from django.forms.models import BaseInlineFormSet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
+
+from providers import services as platforms
+from providers.admin import AccountAdmin, ConnectionAdmin, LargeTable, ReadOnly, RefusedRequestAdmin
+from providers.base import Field
+from providers.models import Connection, RefusedRequest
+from providers.registry import find_adapter_class
+
+from .access import customers_of
+from .forms import AddressingLineForm, NewAddressingLineForm
+from .models import AddressingLine, ApiToken, Comment, Customer, Invoice, InvoiceDocument, Membership, Role
+from .staff import match_memberships
+
+
+def administered(user: Any) -> QuerySet[Customer]:
+    return customers_of(user, Role.ADMINISTRATOR)
+
+
+def connections_of(user: Any) -> QuerySet[Connection]:
+    """The connections that serve a customer this user administers."""
+    return Connection.objects.filter(addressing_lines__customer__in=administered(user).values("pk"))
+
+
+class ScopedChoices:
+    """A choice of another row offers what that row's own admin shows this user."""
+
+    admin_site: Any
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        model = db_field.remote_field.model
+        if self.admin_site.is_registered(model):
+            kwargs["queryset"] = self.admin_site.get_model_admin(model).get_queryset(request)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
+
+
+class Scoped(ScopedChoices):
+    """Superusers see every row; other staff those of `scope`."""
+
+    def scope(self, user: Any) -> Q:
+        raise NotImplementedError
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows = super().get_queryset(request)  # type: ignore[misc]
+        return rows if request.user.is_superuser else rows.filter(self.scope(request.user))
+
+
+class OfCustomer(Scoped):
+    """Rows with a `customer`, or one at `customer_path`."""
+
+    customer_path = "customer"
+
+    def scope(self, user: Any) -> Q:
+        return Q(**{f"{self.customer_path}__in": administered(user).values("pk")})
+
+
+class OfConnection(Scoped):
+    """Rows with a `connection`."""
+
+    def scope(self, user: Any) -> Q:
+        return Q(connection__in=connections_of(user).values("pk"))
+
+
+# --- customers --------------------------------------------------------------------------------------------------------
+
+
+class MembershipInline(OfCustomer, admin.TabularInline):
+    model = Membership
+    extra = 0
+    fields = ("user", "customer", "role")
+
+
+class LineInline(ScopedChoices, admin.TabularInline):
+    model = AddressingLine
+    extra = 0
+    fields = ("identifier", "connection")
+    show_change_link = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AddressingLine]:
+        return super().get_queryset(request).defer("secrets")
+
+
+@admin.register(Customer)
+class CustomerAdmin(OfCustomer, admin.ModelAdmin):
+    customer_path = "pk"
+    list_display = ("name", "siren", "vat_number", "four_eyes", "undo_seconds")
+    list_filter = ("four_eyes",)
+    search_fields = ("name", "siren", "vat_number")
+    search_help_text = _("Name, SIREN or VAT number")
+    readonly_fields = ("created_at",)
+    inlines = (LineInline, MembershipInline)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """The SIREN is what rights and addressing lines hang on: only a superuser corrects it."""
+        return self.readonly_fields if request.user.is_superuser else (*self.readonly_fields, "siren")
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        super().save_formset(request, form, formset, change)
+        if formset.model is AddressingLine:
+            for line in formset.new_objects:
+                open_line_hook(line)
+        elif formset.model is Membership:
+            touched = [*formset.new_objects, *(each for each, _fields in formset.changed_objects)]
+            for membership in [*touched, *formset.deleted_objects]:
+                match_memberships(membership.user)
+
+
+@admin.register(AddressingLine)
+class AddressingLineAdmin(OfCustomer, AccountAdmin):
+    new_form, account_form = NewAddressingLineForm, AddressingLineForm
+    list_display = ("identifier", "customer", "connection", "level")
+    list_select_related = ("customer", "connection")
+    search_fields = ("identifier", "customer__name", "connection__name")
+    search_help_text = _("Identifier, customer or connection")
+    readonly_fields = ("hook_address",)
+
+    class Media:
+        css = {"all": ("css/admin.css",)}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AddressingLine]:
+        return super().get_queryset(request).defer("secrets", "connection__secrets")
+
+    def declared(self, obj: AddressingLine) -> tuple[tuple[Field, ...], tuple[Field, ...]]:
+        cls = find_adapter_class(obj.connection.kind)
+        return (cls.line_setting_fields, cls.line_secret_fields) if cls else ((), ())
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        where = ["customer", "identifier", "connection"]
+        if obj is None:
+            return [(None, {"fields": where})]
+        return [(None, {"fields": [*where, "hook_address"]}), *self.account_groups(request, obj)]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """The fields follow from the connection: another one means another line."""
+        return (*self.readonly_fields, "customer", "connection") if obj else self.readonly_fields
+
+    @admin.display(description=_("level"))
+    def level(self, line: AddressingLine) -> str:
+        return line.level
+
+    @admin.display(description=_("address the platform pushes to"))
+    def hook_address(self, line: AddressingLine) -> str:
+        hooks = line.connection.hooks.filter(closed_at=None, line_identifier__in=("", line.identifier))
+        hook = hooks.order_by("-line_identifier").first()
+        return format_html('<code class="copyable">{}</code>', hook.url) if hook else "–"
+
+    def save_model(self, request: HttpRequest, obj: AddressingLine, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        platforms.forget_hooks()
+        if not change:
+            open_line_hook(obj)
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        settings, secrets = self.declared(obj)
+        if not settings and not secrets:
+            return super().response_add(request, obj, post_url_continue)
+        text = _t("Addressing line %(line)s is made. Fill in what its platform needs.") % {"line": obj}
+        self.message_user(request, text, messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:invoices_addressingline_change", args=[obj.pk]))
+
+
+def open_line_hook(line: AddressingLine) -> None:
+    """The address of a line, where the platform pushes to one per line."""
+    cls = find_adapter_class(line.connection.kind)
+    if cls and cls.hook_per_line:
+        platforms.open_hook(connection=line.connection, line_identifier=line.identifier)
+
+
+# --- connections ------------------------------------------------------------------------------------------------------
+
+
+@admin.register(Connection)
+class ScopedConnectionAdmin(Scoped, ConnectionAdmin):
+    def scope(self, user: Any) -> Q:
+        return Q(pk__in=connections_of(user).values("pk"))
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A connection shared with customers of others is theirs too: a superuser changes it."""
+        if not super().has_change_permission(request, obj):
+            return False
+        if obj is None or request.user.is_superuser:
+            return True
+        own = administered(request.user).values("pk")
+        return not obj.addressing_lines.exclude(customer__in=own).exists()
+
+
+@admin.register(RefusedRequest)
+class ScopedRefusedRequestAdmin(OfConnection, RefusedRequestAdmin):
+    pass
+
+
+# --- invoices ---------------------------------------------------------------------------------------------------------
+
+
+class DocumentInline(ReadOnly, admin.TabularInline):
+    model = InvoiceDocument
+    fields = readonly_fields = ("kind", "filename", "media_type", "size", "sha256", "received_at")
+
+
+class CommentInline(ReadOnly, admin.TabularInline):
+    model = Comment
+    fields = readonly_fields = ("created_at", "author", "text")
+
+
+class InvoiceAdmin(OfCustomer, ReadOnly, LargeTable):
+    """Registered by `lifecycle.admin`, which adds the history, the search and the decisions."""
+
+    list_display = (
+        "number", "direction", "status_text", "seller_name", "buyer_name", "total_with_vat", "currency", "issue_date",
+        "customer", "created_at",
+    )  # fmt: skip
+    fieldsets = (
+        (None, {"fields": ("number", "direction", "status_text", "status_at", "type_code", "process", "customer")}),
+        (_("Dates and amounts"), {"fields": (
+            "issue_date", "due_date", "currency", "total_without_vat", "total_vat", "total_with_vat", "amount_due",
+            "vat_breakdown",
+        )}),
+        (_("Parties"), {"fields": (
+            "seller_name", "seller_siren", "seller_vat_number", "buyer_name", "buyer_siren", "buyer_vat_number",
+        )}),
+        (_("Platform"), {"fields": ("connection", "addressing_line", "provider_ref", "created_at", "updated_at")}),
+        (_("Document"), {"fields": ("document_state", "document_error", "warnings", "preceding_numbers")}),
+        (_("Work"), {"fields": ("assigned_to", "version")}),
+    )  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Invoice]:
+        rows = super().get_queryset(request).select_related("customer", "connection", "addressing_line", "assigned_to")
+        return rows.defer("connection__secrets", "addressing_line__secrets", "vat_breakdown", "search")
+
+    @admin.display(description=_("status"))
+    def status_text(self, invoice: Invoice) -> str:
+        return f"{invoice.status} {invoice.status_label}" if invoice.status else "–"
+
+
+# --- people -----------------------------------------------------------------------------------------------------------
+
+
+class NeedsMembership(BaseInlineFormSet):
+    """Whoever is no superuser makes users of the own customers only."""
+
+    request_user: Any
+
+    def clean(self) -> None:
+        super().clean()
+        if not self.is_bound or self.request_user.is_superuser or any(self.errors):
+            return
+        kept = [form for form in self.forms if form.cleaned_data and not form.cleaned_data.get("DELETE")]
+        if not kept:
+            self._non_form_errors.append(_t("Give the user a role for one of your customers."))  # type: ignore[attr-defined]
+
+
+class UserMembershipInline(OfCustomer, admin.TabularInline):
+    model = Membership
+    extra = 0
+    fields = ("customer", "role")
+    formset = NeedsMembership
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        formset: Any = super().get_formset(request, obj, **kwargs)
+        formset.request_user = request.user
+        return formset
+
+
+class ApiTokenInline(admin.TabularInline):
+    model = ApiToken
+    extra = 0
+    fields = readonly_fields = ("ends_with", "created_at", "last_used_at")
+    verbose_name_plural = _("API tokens (delete one to revoke it)")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # by the action, which shows it once
+
+    @admin.display(description=_("ends with"))
+    def ends_with(self, token: ApiToken) -> str:
+        return f"…{token.hint}"
+
+
+admin.site.unregister(User)
+
+
+@admin.register(User)
+class UserAdmin(Scoped, DjangoUserAdmin):
+    list_display = ("username", "first_name", "last_name", "email", "is_active", "is_staff", "last_login")
+    list_filter = ("is_active", "is_staff", "is_superuser")
+    inlines = (UserMembershipInline, ApiTokenInline)
+    actions = ("create_token",)
+    # Without the fields that would let an administrator of a customer become one of all.
+    staff_fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        (_("Personal info"), {"fields": ("first_name", "last_name", "email")}),
+        (_("Permissions"), {"fields": ("is_active",)}),
+        (_("Important dates"), {"fields": ("last_login", "date_joined")}),
+    )
+
+    def scope(self, user: Any) -> Q:
+        own = Membership.objects.filter(customer__in=administered(user).values("pk"))
+        return Q(pk__in=own.values("user")) | Q(pk=user.pk)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Not superusers, nor people who also work for customers of others: a new password opens those too."""
+        if not super().has_change_permission(request, obj):
+            return False
+        if obj is None or request.user.is_superuser:
+            return True
+        own = administered(request.user).values("pk")
+        return not obj.is_superuser and not obj.memberships.exclude(customer__in=own).exists()
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None or request.user.is_superuser:
+            return super().get_fieldsets(request, obj)
+        return self.staff_fieldsets
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ("last_login", "date_joined")
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
+        return self.inlines if obj else (UserMembershipInline,)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        match_memberships(form.instance)
+
+    @admin.action(description=_("Create an API token for each selected user"), permissions=["create_token"])
+    def create_token(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        for user in queryset:
+            if not self.has_change_permission(request, user):
+                words = _t("%(user)s: you may not change this user.") % {"user": user}
+                self.message_user(request, words, messages.ERROR)
+                continue
+            secret = ApiToken.new_token()
+            ApiToken.objects.create(user=user, digest=ApiToken.digest_of(secret), hint=secret[-4:])
+            self.log_change(request, user, [{"added": {"name": _t("API token"), "object": f"…{secret[-4:]}"}}])
+            text = _t("API token of {user}, shown this once only: {token}")
+            shown = format_html('<code class="copyable">{}</code>', secret)
+            self.message_user(request, format_html(text, user=user, token=shown), messages.SUCCESS)
+
+    def has_create_token_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("invoices.add_apitoken")
+
+
+admin.site.unregister(Authenticator)
+
+
+@admin.register(Authenticator)
+class AuthenticatorAdmin(ReadOnly, admin.ModelAdmin):
+    """A lost second factor is deleted here; what it holds is never shown."""
+
+    list_display = ("user", "type", "created_at", "last_used_at")
+    list_select_related = ("user",)
+    search_fields = ("user__username",)
+    fields = list_display
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("mfa.delete_authenticator")
