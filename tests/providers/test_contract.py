@@ -4,9 +4,11 @@ import inspect
 import json
 import logging
 from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import pytest
+from django.conf import settings
 
 from lifecycle.codes import REASONS
 from providers import base
@@ -66,6 +68,22 @@ def test_secrets_have_no_default(case: Case):
 @every_case
 def test_explanation_is_json(case: Case):
     assert json.loads(json.dumps(explain(case.kind)))["kind"] == case.kind
+
+
+def documented_row(field: base.Field) -> str:
+    """A field's line in docs/platforms.md."""
+    default = ("no", "yes")[field.default] if field.type == "bool" else "" if field.default is None else field.default
+    choices = f" ({', '.join(field.choices)})" if field.choices else ""
+    required = " Required." if field.required else ""
+    return f"| `{field.name}` | {field.type}{choices} | {default} | {field.help}{required} |"
+
+
+@every_case
+def test_fields_are_documented(case: Case):
+    cls = case.adapter_class
+    lines = (Path(settings.BASE_DIR) / "docs" / "platforms.md").read_text().splitlines()
+    fields = (*cls.settings_fields, *cls.secret_fields, *cls.line_setting_fields, *cls.line_secret_fields)
+    assert [row for row in map(documented_row, fields) if row not in lines] == []
 
 
 OFFERS = {

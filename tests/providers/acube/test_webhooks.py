@@ -322,9 +322,9 @@ def test_parse_new_invoice():
     assert (bell.provider_ref, bell.is_new_invoice, bell.hint) == (RECEIVED, True, None)
 
 
-def test_parse_outbound_stage_rings_only():
+def test_parse_outbound_stage_announces_and_gives_no_hint():
     (bell,) = parse(make_event(eventType="invoice.outbound", status="PAID")).bells
-    assert (bell.is_new_invoice, bell.hint) == (False, None)
+    assert (bell.is_new_invoice, bell.hint) == (True, None)
 
 
 @pytest.mark.parametrize("kind", ["legal_entity.onboarding", "legal-entity.onboarding"])
