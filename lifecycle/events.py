@@ -73,7 +73,8 @@ def append_event(
         reasons=[_reason_row(reason) for reason in reasons],
         note=storable(note),
         payments=[_payment_row(payment) for payment in payments],
-        occurred_at=occurred_at or now,
+        # Status times travel in whole seconds (MDT-78); finer ones would sort our own after a quick answer to it.
+        occurred_at=(occurred_at or now).replace(microsecond=0),
         recorded_at=now,
         unexpected=unexpected,
         actor=actor,

@@ -207,8 +207,7 @@ def _note_answer(user: Any, fingerprint: str, key: str, relay: RelayTask) -> Non
 
 
 def _record_decision(user: Any, invoice: Invoice, wish: Wish) -> RelayTask:
-    # Status times travel in whole seconds (MDT-78); finer ones would sort our own after a quick answer to it.
-    now = timezone.now().replace(microsecond=0)
+    now = timezone.now()
     event = events.append_event(
         invoice,
         status=wish.status,
