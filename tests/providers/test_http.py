@@ -234,3 +234,11 @@ def test_rate_is_kept_per_scope_and_can_be_lifted():
         http.wait_turn(f"scope {number}", 1)
         http.wait_turn("free", 0)
     assert time.monotonic() - start < 0.5
+
+
+@pytest.mark.parametrize(
+    "shown", ['my pa"ss', '"my pa\\"ss"', '"{\\"a\\": \\"my pa\\\\\\"ss\\"}"', "a=my+pa%22ss", "a=my%20pa%22ss"]
+)
+def test_secret_is_hidden_in_every_shape(shown):
+    hidden = http.hide(shown, ['my pa"ss', ""])
+    assert (http.HIDDEN in hidden, "ss" in hidden) == (True, False)
