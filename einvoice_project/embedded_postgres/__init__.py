@@ -104,6 +104,10 @@ class Cluster:
         return Path("/tmp") / f"navette-{self._digest}"  # noqa: S108
 
     @property
+    def server_options(self) -> dict[str, str]:
+        return OPTIONS | (EPHEMERAL_OPTIONS if self.ephemeral else {})
+
+    @property
     def _digest(self) -> str:
         return hashlib.sha256(f"{os.geteuid()} {self.folder}".encode()).hexdigest()[:16]
 
@@ -141,9 +145,7 @@ class Cluster:
             self._create(account, programs)
         _own(self.socket_folder, account)
         self._forget_stale_pid()
-        options = OPTIONS | {"unix_socket_directories": str(self.socket_folder)}
-        if self.ephemeral:
-            options |= EPHEMERAL_OPTIONS
+        options = self.server_options | {"unix_socket_directories": str(self.socket_folder)}
         arguments = " ".join(f"-c {name}='{value}'" for name, value in options.items())
         log = self.data / "server.log"
         # After a killed server, its last children may need a moment to notice and let go of its memory.
