@@ -41,7 +41,7 @@ def histories_of(invoices: Iterable[Invoice]) -> dict[Any, tuple[str, ...]]:
     counting = StatusEvent.objects.filter(invoice__in=histories, status__isnull=False)
     rows = counting.exclude(relay__state__in=WITHOUT_EFFECT).order_by("occurred_at", "sequence")
     for invoice_id, status in rows.values_list("invoice_id", "status"):
-        histories[invoice_id].append(status)
+        histories[invoice_id].append(status or "")
     return {invoice_id: tuple(history) for invoice_id, history in histories.items()}
 
 

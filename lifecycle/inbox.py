@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -34,7 +34,6 @@ from providers.base import (
     InvoiceReport,
     PermanentError,
     PlatformError,
-    PollPage,
     StatusReport,
     Unsupported,
 )
@@ -42,7 +41,6 @@ from providers.models import Connection, WebhookDelivery
 from providers.nudge import nudge
 from providers.registry import get_adapter
 from providers.services import read_stored, storable
-from providers.tokens import ConnectionMemory
 
 from . import events
 
@@ -57,9 +55,6 @@ RETRY_DELAYS = (2, 15, 60, 600, 3600, 3 * 3600, 8 * 3600)
 MAX_CLAIMS = len(RETRY_DELAYS) + 1
 # Claims after which the news of a push is recorded although the platform's history still does not show it.
 HISTORY_PATIENCE = 2
-# Where a connection's memory keeps the invoices that its last poll could not take in, and how many at most.
-LEFT_OUT = "left_out_of_poll"
-LEFT_OUT_KEPT = 1000
 
 State = WebhookDelivery.State
 
@@ -192,7 +187,7 @@ def _look_for_all(jobs: list[Job]) -> None:
     wanted: dict[tuple[Any, str], tuple[Adapter, bool]] = {}
     for job in jobs:
         for bell in job.bells:
-            known = _find_invoice(job.row.connection, bell.provider_ref)
+            known = find_invoice(job.row.connection, bell.provider_ref)
             if known is None and not bell.is_new_invoice:
                 continue  # quarantined when it is applied
             with_files = known is None or known.document_state in _states_to_fetch(bell)
@@ -281,7 +276,7 @@ def _record_pushed(row: WebhookDelivery, report: StatusReport, place: int) -> Un
 
     News with neither a key nor a time is told apart by the push that brought it.
     """
-    invoice = _find_invoice(row.connection, report.provider_ref)
+    invoice = find_invoice(row.connection, report.provider_ref)
     if invoice is None:
         return UnknownInvoice(report.provider_ref)
     if not report.key and report.occurred_at is None:
@@ -293,7 +288,7 @@ def _record_pushed(row: WebhookDelivery, report: StatusReport, place: int) -> Un
 def _answer_bell(job: Job, bell: Bell) -> str:
     shown = _shown(job, bell)
     broken = save_look(job.row.connection, shown)
-    events.record_reports(_get_invoice(job.row.connection, bell.provider_ref).pk, shown.statuses)
+    events.record_reports(get_invoice(job.row.connection, bell.provider_ref).pk, shown.statuses)
     return broken
 
 
@@ -345,12 +340,12 @@ def wake(connection: Connection, provider_ref: str) -> None:
         transaction.on_commit(lambda: nudge(DRAIN_TASK))
 
 
-def _find_invoice(connection: Connection, provider_ref: str) -> Invoice | None:
+def find_invoice(connection: Connection, provider_ref: str) -> Invoice | None:
     return Invoice.objects.filter(connection=connection, provider_ref=provider_ref).first()
 
 
-def _get_invoice(connection: Connection, provider_ref: str) -> Invoice:
-    invoice = _find_invoice(connection, provider_ref)
+def get_invoice(connection: Connection, provider_ref: str) -> Invoice:
+    invoice = find_invoice(connection, provider_ref)
     if invoice is None:
         raise UnknownInvoice(provider_ref)
     return invoice
@@ -362,7 +357,7 @@ def _get_invoice(connection: Connection, provider_ref: str) -> Invoice:
 def _save(row: WebhookDelivery, changes: Mapping[str, Any]) -> None:
     """Only while the claim is still ours: a lease that ran out may have given the row to another worker."""
     mine = WebhookDelivery.objects.filter(pk=row.pk, leased_until=row.leased_until, state=State.RECEIVED)
-    mine.update(**changes | {"error": storable(changes["error"])}, leased_until=None)
+    mine.update(**{**changes, "error": storable(changes["error"])}, leased_until=None)
 
 
 def _finish(row: WebhookDelivery, state: str, error: str = "") -> None:
@@ -424,66 +419,3 @@ def retry_waiting() -> int:
         if Invoice.objects.filter(connection=connection_id, provider_ref=ref).exists():
             woken += waiting.filter(connection=connection_id, waits_for=ref).update(**_fresh())
     return woken
-
-
-def refresh(invoice: Invoice) -> list[Any]:
-    """Ask the platform for an invoice's history now and record what is new."""
-    adapter = get_adapter(invoice.connection)
-    return events.record_reports(invoice.pk, _find_statuses(adapter, invoice.provider_ref) or ())
-
-
-def poll(connection: Connection) -> int:
-    """The safety net: take in what the pushes missed. Returns how many invoices and statuses were new.
-
-    What could not be taken in is noted with the connection and tried again by the next poll, for the cursor moves on.
-    """
-    adapter = get_adapter(connection)
-    left_before: list[str] = connection.memory.get(LEFT_OUT, [])
-    page = adapter.poll(connection.poll_cursor)
-    refs = [*left_before, *(each.provider_ref for each in page.invoices)]
-    bells = [Bell(provider_ref=ref, is_new_invoice=True) for ref in refs if not _find_invoice(connection, ref)]
-    left_out: list[str] = []
-    new = 0
-    for bell in _each_once([*bells, *page.bells]):
-        new += _polled_bell(connection, adapter, bell, left_out)
-    for status in page.statuses:
-        new += _polled_status(connection, adapter, status, left_out)
-    _note_poll(connection, page, left_out)
-    return new
-
-
-def _each_once(bells: Iterable[Bell]) -> Iterable[Bell]:
-    return {bell.provider_ref: bell for bell in bells}.values()
-
-
-def _polled_bell(connection: Connection, adapter: Adapter, bell: Bell, left_out: list[str]) -> int:
-    """One invoice of a poll; what is wrong with one must not keep the others out."""
-    known = _find_invoice(connection, bell.provider_ref)
-    try:
-        shown = look(adapter, bell.provider_ref, with_files=known is None)
-        with transaction.atomic():
-            save_look(connection, shown)
-            invoice = _get_invoice(connection, bell.provider_ref)
-            return len(events.record_reports(invoice.pk, shown.statuses)) + (known is None)
-    except Exception as error:
-        foreseen = isinstance(error, PlatformError | invoices.UnknownOwner | UnknownInvoice)
-        logger.warning(
-            "Poll of %s: invoice %s left out: %s", connection.name, bell.provider_ref, error, exc_info=not foreseen
-        )
-        left_out.append(bell.provider_ref)
-        return 0
-
-
-def _polled_status(connection: Connection, adapter: Adapter, status: StatusReport, left_out: list[str]) -> int:
-    invoice = _find_invoice(connection, status.provider_ref)
-    if invoice is None:  # its history will tell this status too
-        return _polled_bell(connection, adapter, Bell(provider_ref=status.provider_ref, is_new_invoice=True), left_out)
-    return int(events.record_report(invoice.pk, status) is not None)
-
-
-def _note_poll(connection: Connection, page: PollPage, left_out: list[str]) -> None:
-    connection.poll_cursor, connection.polled_at = dict(page.cursor), timezone.now()
-    connection.save(update_fields=["poll_cursor", "polled_at"])
-    kept = list(dict.fromkeys(left_out))[:LEFT_OUT_KEPT]
-    if kept != connection.memory.get(LEFT_OUT, []):
-        ConnectionMemory(connection).set(LEFT_OUT, kept)

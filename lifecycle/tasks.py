@@ -9,7 +9,7 @@ from django.utils import timezone
 from providers.base import PlatformError, Unsupported
 from providers.models import Connection
 
-from . import inbox, relays
+from . import inbox, polling, relays
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def poll_due() -> None:
 def poll_one(connection: Connection) -> int | None:
     """How many things were new, or None where the platform cannot be polled now."""
     try:
-        return inbox.poll(connection)
+        return polling.poll(connection)
     except Unsupported:
         logger.debug("%s cannot be polled", connection.name)
     except PlatformError as error:

@@ -2,12 +2,17 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
+
+if TYPE_CHECKING:
+    _Text = models.TextField[Mapping[str, str], "Secrets"]
+else:
+    _Text = models.TextField
 
 
 class SealBroken(Exception):
@@ -81,7 +86,7 @@ def reseal(sealed: str) -> str:
         raise SealBroken("A secret cannot be opened with the keys in SECRETS_KEYS.") from error
 
 
-class SealedField(models.TextField):
+class SealedField(_Text):
     """A dict of strings, sealed in the column. Cannot be searched; serialises to nothing readable."""
 
     def from_db_value(self, value: str | None, *args: Any) -> Secrets:

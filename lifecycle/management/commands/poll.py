@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from lifecycle import inbox
+from lifecycle import polling
 from providers.base import PlatformError, Unsupported
 from providers.management.connections import add_connection_argument, chosen_connections
 from providers.models import Connection
@@ -31,7 +31,7 @@ class Command(BaseCommand):
 
     def poll_one(self, connection: Connection) -> bool:
         try:
-            new = inbox.poll(connection)
+            new = polling.poll(connection)
         except Unsupported as error:
             self.say(f"{connection.name}: {error.message}")
         except PlatformError as error:

@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from invoices.models import Invoice
-from lifecycle import inbox
+from lifecycle import polling
 from lifecycle.codes import FINAL_STATUSES, status_label
 from lifecycle.models import RelayState, RelayTask
 from providers.base import PlatformError
@@ -63,7 +63,7 @@ class Command(BaseCommand):
         compared = found = open_points = failures = failures_in_row = 0
         for invoice in invoices.iterator(chunk_size=200):
             try:
-                new = inbox.refresh(invoice)
+                new = polling.refresh(invoice)
             except PlatformError as error:
                 self.stderr.write(f"{connection.name}  {invoice}: {error.message}")
                 failures, failures_in_row = failures + 1, failures_in_row + 1
