@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 from functools import cache
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import httpx
@@ -39,6 +40,8 @@ def _client_of_process(pid: int) -> httpx.Client:
     limits = httpx.Limits(max_connections=100, max_keepalive_connections=50, keepalive_expiry=60)
     timeout = httpx.Timeout(30, connect=5)
     client = httpx.Client(follow_redirects=False, limits=limits, timeout=timeout, headers={"User-Agent": "Navette"})
+    # The client is shared by all connections: a cookie of one must not travel with the calls of another.
+    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     atexit.register(client.close)
     return client
 

@@ -35,7 +35,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEMO:
             raise CommandError("The demo has fixed passwords: set NAVETTE_DEMO=1 to say that this is no real desk.")
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        for stop in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(stop, signal.default_int_handler)
         call_command("migrate", verbosity=0)
         sandbox_url = f"http://127.0.0.1:{options['sandbox_port']}"
         provisioning.provision(demo.wish(sandbox_url))
