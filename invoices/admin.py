@@ -91,9 +91,6 @@ class LineInline(ScopedChoices, admin.TabularInline):
     fields = ("identifier", "connection")
     show_change_link = True
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[AddressingLine]:
-        return super().get_queryset(request).defer("secrets")
-
 
 @admin.register(Customer)
 class CustomerAdmin(OfCustomer, admin.ModelAdmin):
@@ -131,9 +128,6 @@ class AddressingLineAdmin(OfCustomer, AccountAdmin):
 
     class Media:
         css = {"all": ("css/admin.css",)}
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[AddressingLine]:
-        return super().get_queryset(request).defer("secrets", "connection__secrets")
 
     def declared(self, obj: AddressingLine) -> tuple[tuple[Field, ...], tuple[Field, ...]]:
         cls = find_adapter_class(obj.connection.kind)
@@ -240,7 +234,7 @@ class InvoiceAdmin(OfCustomer, ReadOnly, LargeTable):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Invoice]:
         rows = super().get_queryset(request).select_related("customer", "connection", "addressing_line", "assigned_to")
-        return rows.defer("connection__secrets", "addressing_line__secrets", "vat_breakdown", "search")
+        return rows.defer("vat_breakdown", "search")
 
     @admin.display(description=_("status"))
     def status_text(self, invoice: Invoice) -> str:

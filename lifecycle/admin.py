@@ -192,7 +192,7 @@ class RelayTaskAdmin(OfCustomer, ReadOnly, LargeTable):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RelayTask]:
         rows = super().get_queryset(request).select_related("event", "invoice", "connection", "released_by")
-        return rows.defer("connection__secrets", "invoice__search").prefetch_related("event__invoice")
+        return rows.defer("invoice__search").prefetch_related("event__invoice")
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         if not search_term.strip():

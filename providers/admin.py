@@ -27,7 +27,7 @@ from .base import Field, PlatformError
 from .forms import AccountForm, ConnectionForm, NewConnectionForm, build_account_form
 from .models import Connection, Hook, WebhookDelivery
 from .registry import UnknownKind, find_adapter_class, get_adapter
-from .sealing import SealBroken, Secrets
+from .sealing import SealBroken
 
 SHOWN_BODY = 20_000  # characters of a pushed body on its page
 
@@ -124,19 +124,6 @@ class AccountAdmin(admin.ModelAdmin):
         kwargs["form"] = build_account_form(self.account_form, *self.declared(obj))[0] if obj else self.new_form
         return super().get_form(request, obj, change, **kwargs)
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).defer("secrets")
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """A row whose secrets cannot be unsealed still opens, so that they can be entered anew."""
-        obj: Any = super().get_object(request, object_id, from_field)
-        try:
-            getattr(obj, "secrets", None)
-        except SealBroken as error:
-            obj.secrets = Secrets()
-            messages.error(request, str(error))
-        return obj
-
     @method_decorator(sensitive_post_parameters())
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         return super().changeform_view(request, *args, **kwargs)
@@ -194,8 +181,7 @@ class ConnectionAdmin(AccountAdmin):
             obj.state = Connection.State.PAUSED
         super().save_model(request, obj, form, change)
         services.forget_hooks()
-        adapter = get_adapter(obj)
-        if not change and adapter.capabilities.webhooks and not adapter.hook_per_line:
+        if not change and (adapter := get_adapter(obj)).capabilities.webhooks and not adapter.hook_per_line:
             services.open_hook(connection=obj)
 
     def response_add(self, request: HttpRequest, obj: Connection, post_url_continue: str | None = None) -> HttpResponse:
@@ -276,7 +262,7 @@ class RefusedRequestAdmin(ReadOnly, LargeTable):
     fields = ("received_at", "connection", "status_code", "reason", "size")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).select_related("connection").defer("connection__secrets")
+        return super().get_queryset(request).select_related("connection")
 
 
 class WebhookDeliveryAdmin(ReadOnly, LargeTable):
@@ -294,8 +280,7 @@ class WebhookDeliveryAdmin(ReadOnly, LargeTable):
         css = {"all": ("css/admin.css",)}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookDelivery]:
-        rows = super().get_queryset(request).select_related("connection")
-        return rows.defer("connection__secrets", "body", "headers")
+        return super().get_queryset(request).select_related("connection").defer("body", "headers")
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         """Exact, through the unique index of connection and key."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from .base import Field
 from .models import Connection
 from .registry import ADAPTERS, adapter_class
-from .sealing import Secrets
+from .sealing import SealBroken, Secrets
 
 SETTING, SECRET, FORGET = "setting_", "secret_", "forget_secrets"
 
@@ -73,18 +73,31 @@ class AccountForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         for field in self.setting_fields:
             self.initial[SETTING + field.name] = self.instance.settings.get(field.name, field.default)
-        stored = self.instance.secrets
+        stored = self._find_secrets()
         for field in self.secret_fields:
             if SECRET + field.name in self.fields:
-                self._mask(self.fields[SECRET + field.name], is_stored=bool(stored.get(field.name)))
+                self._mask(self.fields[SECRET + field.name], stored, field.name)
         if FORGET in self.fields:
-            optional = [field.name for field in self.secret_fields if not field.required and stored.get(field.name)]
+            known = stored or {}
+            optional = [field.name for field in self.secret_fields if not field.required and known.get(field.name)]
             self.fields[FORGET].choices = [(name, name) for name in optional]  # type: ignore[attr-defined]
 
-    def _mask(self, form_field: forms.Field, *, is_stored: bool) -> None:
-        form_field.required = form_field.required and not is_stored
+    def _find_secrets(self) -> dict[str, str] | None:
+        """None where they cannot be unsealed: they stay as they are until somebody enters them anew."""
+        try:
+            return dict(self.instance.secrets)
+        except SealBroken:
+            return None
+
+    def _mask(self, form_field: forms.Field, stored: Mapping[str, str] | None, name: str) -> None:
+        words = _("not set")
+        if stored is None:
+            words = _("cannot be unsealed with today's keys – enter it anew")
+        elif stored.get(name):
+            words = _("stored – leave empty to keep it")
+        form_field.required = form_field.required and stored is not None and not stored.get(name)
         form_field.widget.is_required = form_field.required
-        form_field.widget.attrs["placeholder"] = _("stored – leave empty to keep it") if is_stored else _("not set")
+        form_field.widget.attrs["placeholder"] = words
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
@@ -105,11 +118,12 @@ class AccountForm(forms.ModelForm):
 
     def _merged_secrets(self) -> Secrets:
         forgotten = self.cleaned_data.get(FORGET) or ()
-        secrets = {name: value for name, value in self.instance.secrets.items() if name not in forgotten}
-        for field in self.secret_fields:
-            if value := self.cleaned_data.get(SECRET + field.name):
-                secrets[field.name] = value
-        return Secrets(secrets)
+        entered = {field.name: self.cleaned_data.get(SECRET + field.name) for field in self.secret_fields}
+        written = {name: value for name, value in entered.items() if value}
+        if not written and not forgotten:
+            return self.instance.secrets
+        kept = {name: value for name, value in (self._find_secrets() or {}).items() if name not in forgotten}
+        return Secrets(kept | written)
 
 
 def build_account_form(

@@ -21,8 +21,8 @@ def add_connection_argument(parser: ArgumentParser) -> None:
 
 
 def chosen_connections(names: list[str]) -> QuerySet[Connection]:
-    """The named connections, or all active ones. Secrets are unsealed one by one, so that a bad one stops no other."""
-    connections = Connection.objects.order_by("name").defer("secrets")
+    """The named connections, or all active ones."""
+    connections = Connection.objects.order_by("name")
     if not names:
         return connections.filter(state=Connection.State.ACTIVE)
     unknown = sorted(set(names) - set(connections.values_list("name", flat=True)))
