@@ -1,0 +1,185 @@
+"""A platform that does what a test tells it: the far end of lifecycle's tests, without HTTP."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+
+import pytest
+from django.db import connections
+
+from lifecycle.codes import INVOICE_STATUSES
+from providers import registry
+from providers.base import (
+    Adapter,
+    Bell,
+    Capabilities,
+    Delivery,
+    Field,
+    File,
+    HookRequest,
+    InvoiceReport,
+    Malformed,
+    NotGenuine,
+    Party,
+    PermanentError,
+    PollPage,
+    Receipt,
+    StatusMessage,
+    StatusReport,
+)
+
+SECRET = "the-shared-secret"
+EVERY_STATUS = frozenset(INVOICE_STATUSES)
+
+
+class Platform:
+    """What it was told and asked, and what it will answer: a value, an exception, or a function of the argument."""
+
+    def __init__(self) -> None:
+        self.told: list[StatusMessage] = []
+        self.asked: list[tuple[str, str]] = []
+        self.answers: dict[str, list[Any]] = defaultdict(list)
+        self.invoices: dict[str, InvoiceReport] = {}
+        self.files: dict[str, tuple[File, ...]] = {}
+        self.histories: dict[str, tuple[StatusReport, ...]] = {}
+        self.capabilities = Capabilities(
+            buyer_statuses=EVERY_STATUS, seller_statuses=EVERY_STATUS, look_up=True, history=True, polling=True
+        )
+        self.lock = threading.Lock()
+
+    def answer(self, call: str, *answers: Any) -> None:
+        """The next answers to a call; the last one stays."""
+        self.answers[call] = list(answers)
+
+    def next(self, call: str, argument: Any, usual: Any) -> Any:
+        with self.lock:
+            scripted = self.answers[call]
+            answer = (scripted.pop(0) if len(scripted) > 1 else scripted[0]) if scripted else usual
+        answer = answer(argument) if callable(answer) else answer
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def has(self, ref: str, *statuses: StatusReport, files: tuple[File, ...] = (), **values: Any) -> None:
+        """It holds this invoice now."""
+        defaults: dict[str, Any] = {"direction": "received", "number": ref, "buyer": Party(siren="800112237")}
+        self.invoices[ref] = InvoiceReport(provider_ref=ref, **(defaults | values))
+        self.files[ref] = files
+        self.histories[ref] = statuses
+
+    @property
+    def told_statuses(self) -> list[str]:
+        return [message.status for message in self.told]
+
+
+class Scripted(Adapter):
+    kind = "scripted"
+    label = "Scripted platform"
+    secret_fields = (Field(name="secret"),)
+    platform: ClassVar[Platform]
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self.platform.capabilities
+
+    def verify_webhook(self, request: HookRequest) -> None:
+        if not hmac.compare_digest(request.header("X-Secret"), SECRET):
+            raise NotGenuine("The secret is wrong.")
+
+    def parse_webhook(self, request: HookRequest) -> Delivery:
+        try:
+            body = json.loads(request.body)
+        except ValueError:
+            raise Malformed("The body is not JSON.") from None
+        self.platform.next("parse", body, None)
+        return read_push(body)
+
+    def fetch_invoice(self, provider_ref: str) -> InvoiceReport:
+        self.platform.asked.append(("invoice", provider_ref))
+        usual = self.platform.invoices.get(provider_ref) or PermanentError("No such invoice.", status_code=404)
+        return self.platform.next("fetch_invoice", provider_ref, usual)
+
+    def fetch_files(self, provider_ref: str) -> tuple[File, ...]:
+        self.platform.asked.append(("files", provider_ref))
+        return self.platform.next("fetch_files", provider_ref, self.platform.files.get(provider_ref, ()))
+
+    def fetch_statuses(self, provider_ref: str) -> tuple[StatusReport, ...]:
+        self.platform.asked.append(("statuses", provider_ref))
+        return self.platform.next("fetch_statuses", provider_ref, self.platform.histories.get(provider_ref, ()))
+
+    def poll(self, cursor: Mapping[str, Any]) -> PollPage:
+        return self.platform.next("poll", cursor, PollPage())
+
+    def send_status(self, message: StatusMessage) -> Receipt:
+        with self.platform.lock:
+            self.platform.told.append(message)
+        return self.platform.next("send", message, Receipt(reference=f"r-{message.id}"))
+
+    def find_status(self, message: StatusMessage) -> Receipt | None:
+        self.platform.asked.append(("status", message.id))
+        return self.platform.next("find", message, None)
+
+
+def read_push(body: dict[str, Any]) -> Delivery:
+    bells = [
+        Bell(
+            provider_ref=bell["ref"],
+            is_new_invoice=bell.get("new", False),
+            hint=read_status(bell["hint"] | {"ref": bell["ref"]}) if "hint" in bell else None,
+        )
+        for bell in body.get("bells", ())
+    ]
+    return Delivery(
+        key=body["key"],
+        bells=tuple(bells),
+        statuses=tuple(read_status(status) for status in body.get("statuses", ())),
+        ignored=body.get("ignored", ""),
+    )
+
+
+def read_status(row: dict[str, Any]) -> StatusReport:
+    return StatusReport(
+        provider_ref=row["ref"],
+        status=row.get("status"),
+        native_status=row.get("word", ""),
+        issuer_role=row.get("role", ""),
+        note=row.get("note", ""),
+        occurred_at=datetime.fromisoformat(row["at"]) if "at" in row else None,
+        key=row.get("key", ""),
+    )
+
+
+@pytest.fixture
+def platform(monkeypatch) -> Platform:
+    """The far end behind every connection of kind "scripted"."""
+    Scripted.platform = Platform()
+    monkeypatch.setitem(registry.ADAPTERS, "scripted", "tests.scripted.Scripted")
+    return Scripted.platform
+
+
+def together(*calls: Callable[[], Any]) -> list[Any]:
+    """Run the calls at the same moment, each in a thread of its own; their results or exceptions, in order."""
+    start = threading.Barrier(len(calls))
+    results: list[Any] = [None] * len(calls)
+
+    def run(place: int) -> None:
+        start.wait()
+        try:
+            results[place] = calls[place]()
+        except Exception as error:
+            results[place] = error
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=[place]) for place in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
