@@ -30,7 +30,12 @@ PROBLEM_FIELD = re.compile(r"(?P<rows>reasons|payments)\[(?P<index>\d+)]\.(?P<fi
 class InvoiceFilterForm(forms.Form):
     """The filters of the list, as they stand in the URL."""
 
-    q = forms.CharField(label=_("Search"), required=False, max_length=200)
+    q = forms.CharField(
+        label=_("Search"),
+        required=False,
+        max_length=200,
+        widget=forms.TextInput({"type": "search", "data-search": True, "placeholder": _("Number, party, SIREN")}),
+    )
     lane = forms.ChoiceField(label=_("Worklist"), required=False)
     customer = forms.ChoiceField(label=_("Customer"), required=False)
     direction = forms.ChoiceField(
@@ -64,11 +69,6 @@ class InvoiceFilterForm(forms.Form):
             self.add_error("until", _("This date lies before the first one."))
         return wanted
 
-    @property
-    def is_narrowed(self) -> bool:
-        """A filter beyond the search box is set, so the panel is shown open."""
-        return any(self.data.get(name) for name in self.fields if name != "q")
-
 
 class DeliveryFilterForm(forms.Form):
     state = forms.ChoiceField(
@@ -85,8 +85,13 @@ class CommentForm(forms.ModelForm):
         error_messages = {"text": {"required": _("Write something first.")}}
 
 
+class PersonField(forms.ModelChoiceField):
+    def label_from_instance(self, user: Any) -> str:
+        return user.get_full_name() or user.get_username()
+
+
 class AssignForm(forms.Form):
-    to = forms.ModelChoiceField(
+    to = PersonField(
         label=_("Assigned to"), queryset=get_user_model().objects.none(), required=False, empty_label=_("Nobody")
     )
 

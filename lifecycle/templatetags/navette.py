@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -139,6 +139,12 @@ def when(moment: datetime | None) -> SafeString:
         short = date_format(local, "SHORT_DATE_FORMAT")
     full = date_format(local, "DATETIME_FORMAT")
     return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), full, short)
+
+
+@register.filter
+def day(value: date | None) -> str:
+    """A date in a column."""
+    return date_format(value, _("m/d/y")) if value else ""
 
 
 @register.simple_tag

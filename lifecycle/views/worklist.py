@@ -43,7 +43,9 @@ def _gather(request: DeskRequest) -> dict[str, Any]:
     desk = request.desk
     relays = queries.relays_needing_people(desk)
     clocks = queries.running_clocks(desk)
-    with_actions(desk, relays)
+    shown = {relay.pk for relay in clocks}
+    relays = [relay for relay in relays if relay.pk not in shown]
+    with_actions(desk, [*clocks, *relays])
     waiting = [relay for relay in relays if relay.state == RelayState.AWAITING_APPROVAL]
     mine = [relay for relay in waiting if relay.actions and relay.event.actor_id != desk.user.pk]
     return {

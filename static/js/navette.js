@@ -189,14 +189,14 @@
       return;
     }
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-    if (event.key === "Escape" && event.target.id === "search") { event.target.blur(); return; }
+    if (event.key === "Escape" && event.target.matches("[data-search]")) { event.target.blur(); return; }
     if (typing(event.target) || (shortcuts && !shortcuts.checked)) return;
     if ($("dialog[open]")) return;
     const key = event.key;
     if (key === "j" && moveRow(1)) { event.preventDefault(); return; }
     if (key === "k" && moveRow(-1)) { event.preventDefault(); return; }
     if (key === "v") { $("td.tick input", document.activeElement.closest("[data-row]") || document.createElement("i"))?.click(); return; }
-    if (key === "/") { event.preventDefault(); $("#search")?.focus(); $("#search")?.select(); return; }
+    if (key === "/") { event.preventDefault(); $("[data-search]")?.focus(); $("[data-search]")?.select(); return; }
     if (key === "?") { openDialog($("#help")); return; }
     if (key === "c" && $(".comment-form textarea")) { event.preventDefault(); $(".comment-form textarea").focus(); return; }
     if (!/^[a-z]$/.test(key)) return;
