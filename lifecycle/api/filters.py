@@ -11,9 +11,8 @@ from invoices.models import Customer, Direction
 from lifecycle import codes
 from lifecycle.models import RelayState
 from lifecycle.queries import prefix_search
-from providers.models import WebhookDelivery
-
 from lifecycle.serializer_fields import StrictSerializer, UtcDateTimeField
+from providers.models import WebhookDelivery
 
 # Read elsewhere: by the paginator and by content negotiation.
 OTHER_PARAMETERS = {"cursor", "page_size", "format"}

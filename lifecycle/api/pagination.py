@@ -106,6 +106,17 @@ class KeysetPagination(BasePagination):
         ]
 
 
+class OnePage(KeysetPagination):
+    """For what always fits one page: the same shape of answer, without parameters."""
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
+        self.next = self.previous = None
+        return list(queryset)
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        return []
+
+
 def _text(value: Any) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 

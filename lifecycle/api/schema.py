@@ -24,7 +24,7 @@ PROBLEMS = {
     422: "Values refused; `errors` names each.",
     500: "Our fault; it is logged.",
 }
-READING = (401, 403, 406, 500)
+READING = (400, 401, 403, 406, 500)
 WRITING = (400, 401, 403, 406, 409, 411, 413, 415, 422, 500)
 
 IDEMPOTENCY_KEY = OpenApiParameter(
@@ -48,12 +48,8 @@ class ApiSchema(AutoSchema):
         return answers | {str(code): self._problem(code, direction) for code in self._problem_codes()}
 
     def _problem_codes(self) -> list[int]:
-        codes = set(READING if self.method == "GET" else WRITING)
-        if "{" in self.path:
-            codes.add(404)
-        elif self.method == "GET":
-            codes.add(400)
-        return sorted(codes)
+        codes = READING if self.method == "GET" else WRITING
+        return sorted([*codes, 404] if "{" in self.path else codes)
 
     def _problem(self, code: int, direction: Direction) -> dict[str, Any]:
         answer = OpenApiResponse(ProblemSerializer, description=PROBLEMS[code])

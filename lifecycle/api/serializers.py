@@ -11,11 +11,10 @@ from rest_framework.reverse import reverse
 from invoices.models import AddressingLine, Customer, Invoice, InvoiceDocument, Role
 from lifecycle import codes
 from lifecycle.models import RelayTask, StatusEvent
+from lifecycle.serializer_fields import MoneyField, RowSerializer, StrictCharField, StrictSerializer
 from lifecycle.services import Wish
 from providers.base import Payment, Reason
 from providers.models import Connection, WebhookDelivery
-
-from lifecycle.serializer_fields import MoneyField, RowSerializer, StrictCharField, StrictSerializer
 
 Read = dict[str, Any]
 

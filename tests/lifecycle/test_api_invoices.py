@@ -240,7 +240,7 @@ def test_feed_waits_for_a_change_that_is_not_committed_yet(api):
     meanwhile = numbers(api.get(since))
     commit.set()
     thread.join()
-    Invoice.objects.exclude(updated_at=past)  # both are settled after the clocks' tolerance
+    # Both are settled once the clocks' tolerance has passed.
     deadline = datetime.now(UTC) + timedelta(seconds=10)
     while len(afterwards := numbers(api.get(since))) < 2 and datetime.now(UTC) < deadline:
         pass
@@ -336,6 +336,7 @@ def test_documents_are_listed_and_come_byte_for_byte(api):
     assert b"".join(answer.streaming_content) == content
     assert answer.headers["Content-Type"] == "application/pdf"
     assert answer.headers["Content-Disposition"].startswith("attachment;")
+    answer.close()
 
 
 def test_document_is_not_served_under_another_invoice(api):

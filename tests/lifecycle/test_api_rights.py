@@ -125,6 +125,7 @@ def test_rights_per_address_and_caller(name, caller):
     if answer.status_code >= 400:
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert answer.json()["status"] == answer.status_code
+    answer.close()
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case[2] == LIST or name == "delivery-list"])

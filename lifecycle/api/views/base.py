@@ -19,6 +19,7 @@ from invoices.models import Invoice
 from lifecycle import services
 from lifecycle.api.filters import OTHER_PARAMETERS, Filters
 from lifecycle.api.pagination import KeysetPagination
+from lifecycle.api.parsers import BoundedJSONParser
 from lifecycle.desk import Desk
 from providers.base import MIB
 
@@ -26,6 +27,7 @@ from providers.base import MIB
 class ApiView(GenericAPIView[Any]):
     """`keyset`: the list's order, see KeysetPagination. `max_body`: in bytes."""
 
+    parser_classes = (BoundedJSONParser,)
     pagination_class = KeysetPagination
     keyset: ClassVar[Sequence[str]] = ("-created_at", "-id")
     filters: ClassVar[type[Filters] | None] = None

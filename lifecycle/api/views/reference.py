@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import QuerySet
@@ -21,6 +21,7 @@ from rest_framework.response import Response
 from invoices.models import AddressingLine, Customer
 from lifecycle import codes
 from lifecycle.api.filters import LineFilters, ReasonFilters
+from lifecycle.api.pagination import OnePage
 from lifecycle.api.serializers import (
     AddressingLineSerializer,
     ConnectionSerializer,
@@ -95,10 +96,11 @@ class ConnectionDetail(ConnectionView, DetailView):
 
 
 class CodeList(ApiView):
-    """A table that fits one page."""
+    pagination_class = OnePage
 
-    def answer(self, rows: Sequence[Any]) -> Response:
-        return Response({"next": None, "previous": None, "results": self.get_serializer(rows, many=True).data})
+    def answer(self, rows: Iterable[Any]) -> Response:
+        page = self.paginate_queryset(rows)  # type: ignore[arg-type]
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
 
 class StatusList(CodeList):
@@ -107,7 +109,7 @@ class StatusList(CodeList):
     @extend_schema(operation_id="codes_statuses_list", responses=StatusSerializer(many=True))
     def get(self, request: Request) -> Response:
         """The official statuses and what the law says of each, on one page."""
-        return self.answer(list(codes.STATUSES.values()))
+        return self.answer(codes.STATUSES.values())
 
 
 class ReasonList(CodeList):
@@ -119,7 +121,7 @@ class ReasonList(CodeList):
         """The official reasons, on one page."""
         status = self.filtering.validated_data.get("status") if self.filtering else None
         listed = codes.reasons_for(status) if status else codes.REASONS
-        return self.answer([codes.REASONS[code] for code in listed])
+        return self.answer(codes.REASONS[code] for code in listed)
 
 
 class Schema(SpectacularAPIView):
