@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import translation
 
 from lifecycle.provisioning import WishRefused, provision
 from providers.registry import UnknownKind, explain
@@ -41,7 +42,9 @@ def _explain(kind: str) -> Any:
 
 def _provision(file: str) -> Any:
     try:
-        return provision(_read(file))
+        # What commands print is in English throughout.
+        with translation.override("en"):
+            return provision(_read(file))
     except WishRefused as error:
         raise CommandError(str(error)) from error
 
