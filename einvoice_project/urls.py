@@ -9,6 +9,7 @@ admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-a
 admin.site.site_header = admin.site.site_title = "Navette"
 
 urlpatterns = [
+    path("hooks/", include("providers.urls")),
     path("healthz", health.alive, name="healthz"),
     path("readyz", health.ready, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
@@ -16,7 +17,6 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("i18n/", include("django.conf.urls.i18n")),
     path("api/v1/", include("lifecycle.api.urls")),
-    path("hooks/", include("providers.urls")),
     path("", include("lifecycle.urls")),
     path("", include("invoices.urls")),
 ]

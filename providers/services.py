@@ -9,8 +9,8 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.db import InterfaceError, OperationalError, transaction
 from django.db import connection as database
-from django.db import transaction
 from django.utils import timezone
 
 from . import base
@@ -83,8 +83,20 @@ def store_delivery(*, hook: Hook, pushed: base.HookRequest, key: str) -> None:
         uuid.uuid4(), hook.connection_id, hook.line_identifier, storable_key(key), pushed.received_at, pushed.url[:300],
         json.dumps(_without_secrets(pushed.headers, hook.connection)), pushed.body, pushed.received_at,
     ]  # fmt: skip
+    # A kept connection is not asked first whether it still lives: that would be a statement more for every push.
+    database.health_check_done = True
+    try:
+        _execute(INSERT, values)
+    except (InterfaceError, OperationalError):
+        if database.in_atomic_block or database.is_usable():
+            raise
+        database.close()
+        _execute(INSERT, values)
+
+
+def _execute(statement: str, values: list[Any]) -> None:
     with database.cursor() as cursor:
-        cursor.execute(INSERT, values)
+        cursor.execute(statement, values)
 
 
 def _without_secrets(headers: Mapping[str, str], connection: Connection) -> dict[str, str]:

@@ -5,8 +5,8 @@ from . import views
 app_name = "providers"
 
 urlpatterns = [
-    path("<slug:kind>/<str:token>/", views.hook, name="hook"),
+    path("<slug:kind>/<str:token>/", views.HookView.as_view(), name="hook"),
     # Some platforms strip the slash; a redirect would lose the body.
-    path("<slug:kind>/<str:token>", views.hook),
-    path("<path:rest>", views.nowhere),
+    path("<slug:kind>/<str:token>", views.HookView.as_view()),
+    path("<path:rest>", views.NowhereView.as_view()),
 ]

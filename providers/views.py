@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from typing import Any
 from urllib.parse import urljoin
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.utils import timezone
-from rest_framework.decorators import api_view, authentication_classes, parser_classes, permission_classes
+from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
+from rest_framework.views import APIView
 
 from . import base, services
 from .models import Hook
 from .nudge import nudge
+
+CLOSED = "This address is closed or was never open."
 
 logger = logging.getLogger(__name__)
 
@@ -23,27 +27,52 @@ class TooLarge(base.HookError):
     status_code = 413
 
 
-@api_view(["POST"])
-@authentication_classes([])
-@permission_classes([])
-@parser_classes([])
-def hook(request: Request, kind: str, token: str) -> HttpResponse:
+class AnyAnswer(BaseContentNegotiation):
+    """Platforms read the status code: what they accept as a body is nothing to refuse a delivery for."""
+
+    def select_parser(self, request: Any, parsers: Any) -> None:
+        return None
+
+    def select_renderer(self, request: Any, renderers: Any, format_suffix: Any = None) -> Any:
+        return renderers[0], renderers[0].media_type
+
+
+class PushView(APIView):
+    """Nobody logs in, and nothing parses the body before it is verified."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    parser_classes = ()
+    content_negotiation_class = AnyAnswer
+    schema = None
+
+
+class HookView(PushView):
     """204 stored or duplicate (or what the kind's protocol wants); 400, 401, 403, 410, 413. Never a redirect or 404."""
-    found = services.find_hook(kind, token)
-    if found is None:
-        return _answer(410, "This address is closed or was never open.")
-    row, adapter = found
-    try:
-        pushed = _read(request._request, row, adapter.max_hook_body)
-        adapter.verify_webhook(pushed)
-        key = _key_of(adapter, pushed)
-    except base.HookError as error:
-        logger.warning("Webhook for %s refused (%s): %s", row.connection.name, error.status_code, error)
-        services.note_refusal(connection=row.connection, error=error, size=_length(request._request) or 0)
-        return _answer(error.status_code, str(error))
-    services.store_delivery(hook=row, pushed=pushed, key=key)
-    nudge("lifecycle.tasks.drain_inbox")
-    return HttpResponse(status=adapter.hook_success_status)
+
+    def post(self, request: Request, kind: str, token: str) -> HttpResponse:
+        found = services.find_hook(kind, token)
+        if found is None:
+            return _answer(410, CLOSED)
+        row, adapter = found
+        try:
+            pushed = _read(request._request, row, adapter.max_hook_body)
+            adapter.verify_webhook(pushed)
+            key = _key_of(adapter, pushed)
+        except base.HookError as error:
+            logger.warning("Webhook for %s refused (%s): %s", row.connection.name, error.status_code, error)
+            services.note_refusal(connection=row.connection, error=error, size=_length(request._request) or 0)
+            return _answer(error.status_code, str(error))
+        services.store_delivery(hook=row, pushed=pushed, key=key)
+        nudge("lifecycle.tasks.drain_inbox")
+        return HttpResponse(status=adapter.hook_success_status)
+
+
+class NowhereView(PushView):
+    """Whatever else is pushed below /hooks/: no address of ours, and neither a redirect nor a 404."""
+
+    def post(self, request: Request, rest: str) -> HttpResponse:
+        return _answer(410, CLOSED)
 
 
 def _key_of(adapter: base.Adapter, pushed: base.HookRequest) -> str:
@@ -83,15 +112,6 @@ def _read(request: HttpRequest, row: Hook, limit: int) -> base.HookRequest:
 def _length(request: HttpRequest) -> int | None:
     length = request.META.get("CONTENT_LENGTH") or ""
     return int(length) if length.isdecimal() and length.isascii() and len(length) < 16 else None
-
-
-@api_view(["POST"])
-@authentication_classes([])
-@permission_classes([])
-@parser_classes([])
-def nowhere(request: Request, rest: str) -> HttpResponse:
-    """Whatever else is pushed below /hooks/: no address of ours, and neither a redirect nor a 404."""
-    return _answer(410, "This address is closed or was never open.")
 
 
 def _answer(status_code: int, text: str) -> HttpResponse:

@@ -12,6 +12,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -55,9 +56,12 @@ def check_secret(request: HookRequest, *, header: str, secret: str) -> None:
 
 
 def check_digest(request: HookRequest) -> None:
+    digest = hashlib.sha256(request.body).digest()
+    if _single_header(request, "content-digest") == f"sha-256=:{base64.b64encode(digest).decode()}:":
+        return  # as A-Cube writes it; whatever else the header may lawfully look like takes longer
     digests = _structured(request, "content-digest")
     claimed = digests.get("sha-256", (None, {}))[0]
-    if not isinstance(claimed, bytes) or not hmac.compare_digest(claimed, hashlib.sha256(request.body).digest()):
+    if not isinstance(claimed, bytes) or not hmac.compare_digest(claimed, digest):
         raise NotGenuine("The body is not the one of content-digest.")
 
 
@@ -158,6 +162,7 @@ def _verifies(key: Ed25519PublicKey, signature: bytes, base: bytes) -> bool:
 # --- the platform's key -----------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=64)
 def parse_public_key(text: str) -> Ed25519PublicKey:
     """PEM, bare base64 of its DER, or base64 of the 32 raw bytes. ValueError for anything else."""
     try:
