@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from allauth.mfa.admin import Authenticator  # registers it there, so that it can be replaced here
+# From their admin, so that they are registered by the time they are replaced here.
+from allauth.mfa.admin import Authenticator
+from allauth.socialaccount.admin import SocialApp, SocialToken
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import User
@@ -13,7 +15,7 @@ from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.translation import gettext as _t
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from providers import services as platforms
@@ -90,6 +92,10 @@ class LineInline(ScopedChoices, admin.TabularInline):
     extra = 0
     fields = ("identifier", "connection")
     show_change_link = True
+    can_delete = False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # on the line's own page, with what its platform needs
 
 
 @admin.register(Customer)
@@ -159,11 +165,20 @@ class AddressingLineAdmin(OfCustomer, AccountAdmin):
         if not change:
             open_line_hook(obj)
 
+    def delete_model(self, request: HttpRequest, obj: AddressingLine) -> None:
+        for hook in obj.connection.hooks.filter(closed_at=None, line_identifier=obj.identifier):
+            platforms.close_hook(hook=hook)
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[AddressingLine]) -> None:
+        for line in queryset:
+            self.delete_model(request, line)
+
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
         settings, secrets = self.declared(obj)
         if not settings and not secrets:
             return super().response_add(request, obj, post_url_continue)
-        text = _t("Addressing line %(line)s is made. Fill in what its platform needs.") % {"line": obj}
+        text = gettext("Addressing line %(line)s is made. Fill in what its platform needs.") % {"line": obj}
         self.message_user(request, text, messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:invoices_addressingline_change", args=[obj.pk]))
 
@@ -255,7 +270,7 @@ class NeedsMembership(BaseInlineFormSet):
             return
         kept = [form for form in self.forms if form.cleaned_data and not form.cleaned_data.get("DELETE")]
         if not kept:
-            self._non_form_errors.append(_t("Give the user a role for one of your customers."))  # type: ignore[attr-defined]
+            self._non_form_errors.append(gettext("Give the user a role for one of your customers."))  # type: ignore[attr-defined]
 
 
 class UserMembershipInline(OfCustomer, admin.TabularInline):
@@ -333,13 +348,13 @@ class UserAdmin(Scoped, DjangoUserAdmin):
     def create_token(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         for user in queryset:
             if not self.has_change_permission(request, user):
-                words = _t("%(user)s: you may not change this user.") % {"user": user}
+                words = gettext("%(user)s: you may not change this user.") % {"user": user}
                 self.message_user(request, words, messages.ERROR)
                 continue
             secret = ApiToken.new_token()
             ApiToken.objects.create(user=user, digest=ApiToken.digest_of(secret), hint=secret[-4:])
-            self.log_change(request, user, [{"added": {"name": _t("API token"), "object": f"…{secret[-4:]}"}}])
-            text = _t("API token of {user}, shown this once only: {token}")
+            self.log_change(request, user, [{"added": {"name": gettext("API token"), "object": f"…{secret[-4:]}"}}])
+            text = gettext("API token of {user}, shown this once only: {token}")
             shown = format_html('<code class="copyable">{}</code>', secret)
             self.message_user(request, format_html(text, user=user, token=shown), messages.SUCCESS)
 
@@ -347,6 +362,8 @@ class UserAdmin(Scoped, DjangoUserAdmin):
         return request.user.has_perm("invoices.add_apitoken")
 
 
+# Single sign-on is set up by the environment; these pages would show its secret and tokens.
+admin.site.unregister([SocialApp, SocialToken])
 admin.site.unregister(Authenticator)
 
 

@@ -10,8 +10,9 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.translation import gettext as _t
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from invoices.admin import CommentInline, DocumentInline, InvoiceAdmin, OfConnection, OfCustomer
@@ -64,7 +65,7 @@ class StatusFilter(admin.SimpleListFilter):
 class EventInline(ReadOnly, admin.TabularInline):
     model = StatusEvent
     fields = readonly_fields = (
-        "sequence", "label", "issuer_role", "origin", "reasons", "note", "payments", "occurred_at", "unexpected",
+        "sequence", "label", "issuer_role", "origin", "reasons", "note", "payments", "occurred_at", "surprise",
     )  # fmt: skip
     show_change_link = True
     ordering = ("sequence",)
@@ -73,9 +74,18 @@ class EventInline(ReadOnly, admin.TabularInline):
     def label(self, event: StatusEvent) -> str:
         return event_label(event)
 
+    @admin.display(description=_("unexpected"))
+    def surprise(self, event: StatusEvent) -> str:
+        return surprise(event)
+
 
 def event_label(event: StatusEvent) -> str:
     return f"{event.status} {event.label}" if event.status else event.label
+
+
+def surprise(event: StatusEvent) -> str:
+    """In words: the admin's green tick would praise what breaks the table."""
+    return gettext("against the table") if event.unexpected else ""
 
 
 @admin.register(Invoice)
@@ -90,10 +100,14 @@ class InvoiceWithHistoryAdmin(InvoiceAdmin):
         query = prefix_search(search_term)
         return (queryset.filter(search=query) if query else queryset), False
 
+    def view_on_site(self, obj: Invoice) -> str:
+        """The desk's own page, with the document and the decisions."""
+        return reverse("lifecycle:invoice", args=[obj.pk])
+
     @admin.action(description=_("Take selected invoices in hand (204)"), permissions=["decide"])
     def take_in_hand(self, request: HttpRequest, queryset: QuerySet[Invoice]) -> None:
         wish = Wish(status=Status.IN_HAND.value)
-        done = _t("taken in hand; the platform is told.")
+        done = gettext("taken in hand; the platform is told.")
 
         def decide(invoice: Invoice) -> None:
             services.issue_status(user=request.user, invoice_id=invoice.pk, wish=wish)
@@ -113,7 +127,7 @@ class StatusEventAdmin(OfCustomer, ReadOnly, LargeTable):
 
     customer_path = "invoice__customer"
     list_display = (
-        "invoice", "sequence", "status_text", "issuer_role", "origin", "unexpected", "actor", "occurred_at",
+        "invoice", "sequence", "status_text", "issuer_role", "origin", "surprise", "actor", "occurred_at",
         "recorded_at",
     )  # fmt: skip
     list_filter = ("origin", "unexpected")
@@ -121,7 +135,7 @@ class StatusEventAdmin(OfCustomer, ReadOnly, LargeTable):
     search_help_text = _("Search an invoice by number, SIREN or name to see its history")
     fields = (
         "id", "invoice", "sequence", "status_text", "native_status", "issuer_role", "origin", "reasons", "note",
-        "payments", "occurred_at", "recorded_at", "unexpected", "actor", "source_key", "previous_hash", "hash",
+        "payments", "occurred_at", "recorded_at", "surprise", "actor", "source_key", "previous_hash", "hash",
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[StatusEvent]:
@@ -133,6 +147,10 @@ class StatusEventAdmin(OfCustomer, ReadOnly, LargeTable):
     @admin.display(description=_("status"))
     def status_text(self, event: StatusEvent) -> str:
         return event_label(event)
+
+    @admin.display(description=_("unexpected"))
+    def surprise(self, event: StatusEvent) -> str:
+        return surprise(event)
 
 
 # --- relays -----------------------------------------------------------------------------------------------------------
@@ -187,9 +205,6 @@ class RelayTaskAdmin(OfCustomer, ReadOnly, LargeTable):
         "leased_until", "last_error", "receipt", "created_at", "sent_at", "confirmed_at", "deadline_at", "released_by",
     )  # fmt: skip
 
-    class Media:
-        css = {"all": ("css/admin.css",)}
-
     def get_queryset(self, request: HttpRequest) -> QuerySet[RelayTask]:
         rows = super().get_queryset(request).select_related("event", "invoice", "connection", "released_by")
         return rows.defer("invoice__search").prefetch_related("event__invoice")
@@ -212,21 +227,21 @@ class RelayTaskAdmin(OfCustomer, ReadOnly, LargeTable):
 
     @admin.action(description=_("Send selected failed relays again"), permissions=["operate"])
     def retry(self, request: HttpRequest, queryset: QuerySet[RelayTask]) -> None:
-        done = _t("sent again now.")
+        done = gettext("sent again now.")
         act_on_each(self, request, queryset, lambda row: services.retry(user=request.user, relay_id=row.pk), done)
 
     @admin.action(description=_("Cancel selected relays"), permissions=["operate"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[RelayTask]) -> None:
-        done = _t("cancelled; the decision does not count any more.")
+        done = gettext("cancelled; the decision does not count any more.")
         act_on_each(self, request, queryset, lambda row: services.cancel(user=request.user, relay_id=row.pk), done)
 
     @admin.action(description=_("I looked: the platform shows it"), permissions=["operate"])
     def say_arrived(self, request: HttpRequest, queryset: QuerySet[RelayTask]) -> None:
-        self._resolve(request, queryset, arrived=True, done=_t("confirmed."))
+        self._resolve(request, queryset, arrived=True, done=gettext("confirmed."))
 
     @admin.action(description=_("I looked: the platform does not show it, send it again"), permissions=["operate"])
     def say_not_arrived(self, request: HttpRequest, queryset: QuerySet[RelayTask]) -> None:
-        self._resolve(request, queryset, arrived=False, done=_t("sent again now."))
+        self._resolve(request, queryset, arrived=False, done=gettext("sent again now."))
 
     def _resolve(self, request: HttpRequest, queryset: QuerySet[RelayTask], *, arrived: bool, done: str) -> None:
         def resolve(row: RelayTask) -> None:
@@ -247,5 +262,5 @@ class ReplayableDeliveryAdmin(OfConnection, WebhookDeliveryAdmin):
 
     @admin.action(description=_("Replay selected deliveries"), permissions=["operate"])
     def replay(self, request: HttpRequest, queryset: QuerySet[WebhookDelivery]) -> None:
-        done = _t("replayed; the worker takes it up now.")
+        done = gettext("replayed; the worker takes it up now.")
         act_on_each(self, request, queryset, lambda row: inbox.replay(user=request.user, delivery_id=row.pk), done)

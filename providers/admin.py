@@ -18,7 +18,7 @@ from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
-from django.utils.translation import gettext as _t
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 
@@ -53,12 +53,16 @@ def _estimated_rows(table: str) -> int:
 
 
 class LargeTable(admin.ModelAdmin):
-    """A list that stays quick at a million rows: no totals, no sorting away from the index."""
+    """A list that stays quick at a million rows: no totals, no counts by filter, no sorting away from the index."""
 
     paginator = EstimatePaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     sortable_by = ()
+
+    class Media:
+        css = {"all": ("css/admin.css",)}
 
 
 class ReadOnly:
@@ -185,7 +189,7 @@ class ConnectionAdmin(AccountAdmin):
             services.open_hook(connection=obj)
 
     def response_add(self, request: HttpRequest, obj: Connection, post_url_continue: str | None = None) -> HttpResponse:
-        text = _t("Connection “%(name)s” is made, and paused. Fill in its secrets, then set it to active.")
+        text = gettext("Connection “%(name)s” is made, and paused. Fill in its secrets, then set it to active.")
         self.message_user(request, text % {"name": obj.name}, messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:providers_connection_change", args=[obj.pk]))
 
@@ -198,7 +202,9 @@ class ConnectionAdmin(AccountAdmin):
             if self.has_change_permission(request, connection):
                 allowed.append(connection)
             else:
-                self.message_user(request, _t("%s: you may not change this connection.") % connection, messages.ERROR)
+                self.message_user(
+                    request, gettext("%s: you may not change this connection.") % connection, messages.ERROR
+                )
         return allowed
 
     @admin.action(description=_("Check selected connections"), permissions=["change"])
@@ -226,17 +232,17 @@ class ConnectionAdmin(AccountAdmin):
             except (UnknownKind, SealBroken) as error:
                 self.message_user(request, f"{connection}: {error}", messages.ERROR)
             else:
-                words = " ".join(changes) or _t("nothing had to be changed.")
+                words = " ".join(changes) or gettext("nothing had to be changed.")
                 self.message_user(request, f"{connection}: {words}", messages.SUCCESS)
 
     @admin.action(description=_("Pause selected connections"), permissions=["change"])
     def pause(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
-        text = _t("%s: paused. Pushes are still stored; nothing is sent or polled.")
+        text = gettext("%s: paused. Pushes are still stored; nothing is sent or polled.")
         self._set_state(request, queryset, Connection.State.PAUSED, text)
 
     @admin.action(description=_("Resume selected connections"), permissions=["change"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
-        self._set_state(request, queryset, Connection.State.ACTIVE, _t("%s: active again."))
+        self._set_state(request, queryset, Connection.State.ACTIVE, gettext("%s: active again."))
 
     def _set_state(self, request: HttpRequest, queryset: QuerySet[Connection], state: str, text: str) -> None:
         for connection in self._changeable(request, queryset):
@@ -247,7 +253,7 @@ class ConnectionAdmin(AccountAdmin):
 
     @admin.action(description=_("Replace the addresses of selected connections"), permissions=["change"])
     def replace_hooks(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
-        text = _t("%s: new address opened, the old one answers 410 from now on. Register it at the platform.")
+        text = gettext("%s: new address opened, the old one answers 410 from now on. Register it at the platform.")
         for connection in self._changeable(request, queryset):
             for hook in connection.hooks.filter(closed_at=None):
                 services.close_hook(hook=hook)
@@ -275,9 +281,6 @@ class WebhookDeliveryAdmin(ReadOnly, LargeTable):
         (_("Processing"), {"fields": ("state", "error", "waits_for", "attempts", "next_attempt_at", "processed_at")}),
         (_("Request"), {"fields": ("header_lines", "pretty_body")}),
     )
-
-    class Media:
-        css = {"all": ("css/admin.css",)}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookDelivery]:
         return super().get_queryset(request).select_related("connection").defer("body", "headers")
@@ -307,5 +310,7 @@ class WebhookDeliveryAdmin(ReadOnly, LargeTable):
         text = delivery.body_text
         with suppress(ValueError):  # not JSON, or broken: shown as it came
             text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-        cut = _t("… %(count)s more characters") % {"count": len(text) - SHOWN_BODY} if len(text) > SHOWN_BODY else ""
+        cut = (
+            gettext("… %(count)s more characters") % {"count": len(text) - SHOWN_BODY} if len(text) > SHOWN_BODY else ""
+        )
         return format_html('<pre class="raw">{}</pre>{}', text[:SHOWN_BODY], cut)

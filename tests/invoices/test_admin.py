@@ -4,6 +4,8 @@ import re
 
 import pytest
 from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialApp, SocialToken
+from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.contrib.messages import get_messages
@@ -16,6 +18,7 @@ from invoices.models import AddressingLine, ApiToken, Customer, Invoice, Members
 from invoices.staff import ADMINISTRATORS, RIGHTS, grant_administrator_permissions, match_memberships
 from providers.admin import EstimatePaginator
 from providers.models import Hook
+from providers.services import open_hook
 from tests import fake_provider
 from tests.factories import OTHER_SIREN, SIREN, make_connection, make_customer, make_invoice, make_line, make_user
 
@@ -220,6 +223,22 @@ def test_secret_of_a_line_is_written_and_never_shown(admin_client, customer):
         assert admin_client.get(address).content.decode().count("correct-horse-battery") == 0
 
 
+def test_deleted_line_closes_its_address(admin_client, customer):
+    connection = make_connection(kind="fake_line")
+    line = make_line(customer, connection)
+    hook, _created = open_hook(connection=connection, line_identifier=SIREN)
+    other, _created = open_hook(connection=connection, line_identifier=f"{SIREN}_X")
+
+    admin_client.post(list_of("invoices_addressingline"), {
+        "action": "delete_selected", "_selected_action": [line.pk], "post": "yes"
+    })  # fmt: skip
+
+    hook.refresh_from_db()
+    other.refresh_from_db()
+    assert AddressingLine.objects.count() == 0
+    assert [hook.closed_at is None, other.closed_at is None] == [False, True]
+
+
 # --- people -----------------------------------------------------------------------------------------------------------
 
 
@@ -320,6 +339,10 @@ def test_second_factor_is_deleted_and_never_shown(admin_client, customer):
 
     assert page.count("JBSWY3DPEHPK3PXP") == 0
     assert Authenticator.objects.count() == 0
+
+
+def test_single_sign_on_secrets_have_no_page():
+    assert [admin.site.is_registered(model) for model in (SocialApp, SocialToken)] == [False, False]
 
 
 # --- invoices ---------------------------------------------------------------------------------------------------------

@@ -154,6 +154,15 @@ def test_poll_of_one_that_is_down_does_not_stop_the_others(talking):
     )
 
 
+def test_poll_names_what_it_could_not_take_in(talking):
+    tell("unreadable", "203")
+
+    answer = run("poll")
+
+    words = "could not be taken in, tried again by the next poll"
+    assert (answer.code, answer.errors) == (1, [f"talking: {words}: unreadable"])
+
+
 def test_poll_leaves_paused_connections_alone_unless_named():
     make_connection(kind="talking", name="resting", state=Connection.State.PAUSED)
 

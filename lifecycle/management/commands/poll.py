@@ -17,7 +17,7 @@ from providers.sealing import SealBroken
 class Command(BaseCommand):
     help = (
         "Asks the platforms for invoices and statuses that no webhook brought, and takes them in. The worker does it "
-        "every half hour by itself. Exit code 1 if a platform could not be asked."
+        "every half hour by itself. Exit code 1 if a platform could not be asked or an invoice not be taken in."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -42,7 +42,16 @@ class Command(BaseCommand):
             return False
         else:
             self.say(f"{connection.name}: {new} new")
+            return self.nothing_left_out(connection)
         return True
+
+    def nothing_left_out(self, connection: Connection) -> bool:
+        connection.refresh_from_db(fields=["memory"])
+        left_out = connection.memory.get(polling.LEFT_OUT) or []
+        if left_out:
+            words = "could not be taken in, tried again by the next poll"
+            self.stderr.write(f"{connection.name}: {words}: {', '.join(left_out)}")
+        return not left_out
 
     def say(self, text: str) -> None:
         if self.verbosity:
