@@ -1,7 +1,10 @@
 """The shape of the project: imports point down, and there is no drawer for everything."""
 
 import ast
+import re
+import sys
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,8 @@ FORBIDDEN = [
     ("providers/sandbox", ("django.db", "invoices", "providers", "lifecycle")),
 ]
 LONGEST_FILE = 500
+# Used where production does not come: the sandbox, the embedded database, the compiler of translations.
+NOT_IN_PRODUCTION = {"polib", "psutil", "werkzeug"}
 
 
 def sources(folder: str) -> list[Path]:
@@ -68,3 +73,20 @@ def test_no_module_is_a_drawer_for_everything() -> None:
 def test_files_stay_short() -> None:
     lengths = {path: len(path.read_text().splitlines()) for app in (*APPS, "tests") for path in sources(app)}
     assert {str(path): length for path, length in lengths.items() if length > LONGEST_FILE} == {}
+
+
+def test_every_imported_package_is_locked_for_production() -> None:
+    locked = set(
+        re.findall(r"^([a-z0-9._-]+)(?:\[[^]]*\])?==", (BASE / "requirements/production.txt").read_text(), re.MULTILINE)
+    )
+    origins = packages_distributions()
+    imported = {module.split(".")[0] for app in APPS for path in sources(app) for module in imported_modules(path)} - {
+        *sys.stdlib_module_names,
+        *APPS,
+        *NOT_IN_PRODUCTION,
+    }
+    missing = {
+        name for name in imported if not locked & {re.sub(r"[._]", "-", part.lower()) for part in origins.get(name, [])}
+    }
+    # Types only, never imported when running.
+    assert missing - {"django_stubs_ext"} == set()
