@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core import signing
 from django.db import connection as database
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from rest_framework.pagination import BasePagination
@@ -45,7 +45,7 @@ def settled_before() -> datetime:
 class KeysetPagination(BasePagination):
     """Views give `keyset`: the sort columns, all in one direction, unique together."""
 
-    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         self.base_url = request.build_absolute_uri()
         self.keyset: Sequence[str] = view.get_keyset()
         size = _page_size(request)
@@ -79,7 +79,7 @@ class KeysetPagination(BasePagination):
             raise _bad("cursor", _("This is not a cursor of ours: follow the links of an answer.")) from error
         if keyset != list(self.keyset):
             raise _bad("cursor", _("This cursor belongs to another list: follow the links of an answer."))
-        columns = [model._meta.get_field(column.lstrip("-")) for column in self.keyset]
+        columns: list[Any] = [model._meta.get_field(column.lstrip("-")) for column in self.keyset]
         return backwards, [column.to_python(value) for column, value in zip(columns, told, strict=True)]
 
     def get_paginated_response(self, data: Any) -> Response:

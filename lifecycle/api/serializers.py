@@ -182,9 +182,9 @@ class DecisionSerializer(StrictSerializer):
     """A wish to issue a status. Which statuses, reasons and amounts go together is asked of the official table."""
 
     status = StrictCharField(help_text="One of the invoice's `next_statuses`.")
-    reasons = ReasonSerializer(many=True, default=list, max_length=50)
+    reasons = ReasonSerializer(many=True, default=list, max_length=50)  # type: ignore[call-arg]
     note = StrictCharField(default="", allow_blank=True, trim_whitespace=False, help_text="Goes to the other party.")
-    payments = PaymentSerializer(many=True, default=list, max_length=50)
+    payments = PaymentSerializer(many=True, default=list, max_length=50)  # type: ignore[call-arg]
     version = serializers.IntegerField(
         default=None,
         allow_null=True,
@@ -270,7 +270,9 @@ RULES = get_args(codes.Rule)
 
 class CodeSerializer(serializers.Serializer[Any]):
     code = serializers.CharField()
-    label = serializers.SerializerMethodField(help_text="In the language of Accept-Language; French by default.")
+    label = serializers.SerializerMethodField(  # type: ignore[assignment]
+        help_text="In the language of Accept-Language; French by default."
+    )
     label_fr = serializers.CharField(help_text="The official label.")
     label_en = serializers.CharField()
 
@@ -323,7 +325,7 @@ class ProblemSerializer(serializers.Serializer[Any]):
     title = serializers.CharField()
     status = serializers.IntegerField()
     detail = serializers.CharField()
-    errors = ErrorRowSerializer(many=True, required=False)
+    errors = ErrorRowSerializer(many=True, required=False)  # type: ignore[assignment]
     next_statuses = serializers.ListField(
         child=serializers.CharField(), required=False, help_text="With a refused decision: what may be issued now."
     )

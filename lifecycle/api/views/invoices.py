@@ -51,7 +51,7 @@ class InvoiceView(ApiView):
         rows = args[0] if kwargs.get("many") and args else args
         facts = services.facts_for(rows)
         possible = {invoice_id: transitions.issuable(each) for invoice_id, each in facts.items()}
-        kwargs["context"] = self.get_serializer_context() | {"next_statuses": possible}
+        kwargs["context"] = {**self.get_serializer_context(), "next_statuses": possible}
         return InvoiceSerializer(*args, **kwargs)
 
 
@@ -67,7 +67,7 @@ class InvoiceList(InvoiceView, ListView):
     def get_keyset(self) -> Sequence[str]:
         return ("updated_at", "id") if self.is_feed else self.keyset
 
-    def filter_queryset(self, queryset: QuerySet[Invoice]) -> QuerySet[Invoice]:
+    def filter_queryset(self, queryset: Any) -> Any:
         queryset = super().filter_queryset(queryset)
         return queryset.filter(updated_at__lt=settled_before()) if self.is_feed else queryset
 
