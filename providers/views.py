@@ -62,7 +62,7 @@ class HookView(PushView):
         except base.HookError as error:
             logger.warning("Webhook for %s refused (%s): %s", row.connection.name, error.status_code, error)
             services.note_refusal(connection=row.connection, error=error, size=_length(request._request) or 0)
-            return _answer(error.status_code, str(error))
+            return _answer(error.status_code, services.storable(str(error)))
         services.store_delivery(hook=row, pushed=pushed, key=key)
         nudge("lifecycle.tasks.drain_inbox")
         return HttpResponse(status=adapter.hook_success_status)

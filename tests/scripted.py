@@ -117,6 +117,7 @@ class Scripted(Adapter):
         return self.platform.next("poll", cursor, PollPage())
 
     def send_status(self, message: StatusMessage) -> Receipt:
+        self.account.secrets.get("secret")
         with self.platform.lock:
             self.platform.told.append(message)
         return self.platform.next("send", message, Receipt(reference=f"r-{message.id}"))

@@ -1,0 +1,508 @@
+"""The outbox: told once, in order, and never on a guess."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import connection as database
+from django.db import transaction
+from django.utils import timezone
+
+from lifecycle import events, relays, services
+from lifecycle.models import RelayAttempt, RelayTask
+from lifecycle.services import Wish
+from providers.base import PermanentError, Reason, Receipt, StatusReport, TemporaryError, UncertainError, Unsupported
+from providers.models import Connection
+from tests.factories import make_connection, make_invoice, make_line, make_user
+from tests.scripted import together
+
+pytestmark = pytest.mark.django_db
+
+CUT = UncertainError("The connection broke off after the request was sent.")
+
+
+@pytest.fixture(autouse=True)
+def far_end(platform):
+    return platform
+
+
+@pytest.fixture
+def connection():
+    return make_connection("scripted")
+
+
+@pytest.fixture
+def user():
+    return make_user(is_superuser=True)
+
+
+@pytest.fixture
+def decide(connection, user):
+    def decide(status="204", invoice=None, **values):
+        invoice = invoice or make_invoice(connection=connection, statuses=["203"])
+        wish = Wish(status=status, **values)
+        return services.issue_status(user=user, invoice_id=invoice.pk, wish=wish)[0]
+
+    return decide
+
+
+def fresh(relay):
+    return RelayTask.objects.select_related("event").get(pk=relay.pk)
+
+
+def state_of(relay):
+    return fresh(relay).state
+
+
+def make_due():
+    """As if the time had passed."""
+    RelayTask.objects.exclude(next_attempt_at=None).update(next_attempt_at=timezone.now())
+
+
+def wait_of(relay):
+    return (fresh(relay).next_attempt_at - timezone.now()).total_seconds()
+
+
+def outcomes(relay):
+    return list(RelayAttempt.objects.filter(relay=relay).order_by("id").values_list("kind", "outcome"))
+
+
+# --- sending ----------------------------------------------------------------------------------------------------------
+
+
+def test_decision_is_told_with_all_it_says(decide, far_end, connection):
+    invoice = make_invoice(connection=connection, statuses=["203"])
+    invoice.addressing_line = make_line(invoice.customer, connection, "800112237_80011223700014")
+    invoice.save()
+    relay = decide("207", invoice, reasons=(Reason(code="QTE_ERR", text="9 sur 10"),), note="Merci")
+
+    assert relays.drain() == 1
+    (told,) = far_end.told
+    assert (told.id, told.status, told.issuer_role, told.note) == (str(relay.pk), "207", "BY", "Merci")
+    assert (told.reasons, told.occurred_at) == ((Reason(code="QTE_ERR", text="9 sur 10"),), relay.event.occurred_at)
+    assert (told.invoice.provider_ref, told.invoice.line_identifier) == (
+        invoice.provider_ref,
+        "800112237_80011223700014",
+    )
+
+
+def test_accepted_relay_is_sent_and_waits_for_its_echo(decide, far_end):
+    far_end.answer("send", Receipt(reference="r-7", text='{"ok": true}'))
+    relay = decide()
+    relays.drain()
+
+    after = fresh(relay)
+    assert (after.state, after.attempts, after.leased_until, after.last_error) == ("sent", 1, None, "")
+    assert (after.receipt["reference"], after.receipt["text"]) == ("r-7", '{"ok": true}')
+    assert outcomes(relay) == [("send", "accepted")]
+    assert 59 < wait_of(relay) < 73
+
+
+def test_relay_is_told_once_however_often_we_drain(decide, far_end):
+    decide()
+    for _time in range(3):
+        relays.drain()
+
+    assert len(far_end.told) == 1
+
+
+def test_receipt_that_shows_the_status_confirms(decide, far_end):
+    far_end.answer("send", Receipt(confirmed=True))
+    relay = decide()
+    relays.drain()
+
+    assert (state_of(relay), fresh(relay).next_attempt_at) == ("confirmed", None)
+
+
+def test_echo_quicker_than_our_own_answer_stays_confirmed(decide, far_end, connection):
+    relay = decide()
+    (row,) = relays.claim()
+    told = StatusReport(provider_ref="", status="204", issuer_role="BY", key="e", occurred_at=timezone.now())
+    events.record_report(relay.invoice_id, told)
+    relays._record_all([relays.Try(row, "send", timezone.now(), 0.1, receipt=Receipt(reference="late"))])
+
+    assert (state_of(relay), fresh(relay).attempts) == ("confirmed", 1)
+    assert relay.invoice.status_events.count() == 2
+
+
+def test_temporary_failure_is_tried_later_and_longer(decide, far_end):
+    far_end.answer("send", TemporaryError("The connection was refused."))
+    relay = decide()
+    waits = []
+    for _time in range(4):
+        make_due()
+        relays.drain()
+        waits.append(wait_of(relay))
+
+    assert [low < wait <= low * 1.2 + 1 for low, wait in zip((0.5, 4.5, 14.5, 59.5), waits, strict=True)] == [True] * 4
+    assert (state_of(relay), fresh(relay).attempts) == ("pending", 4)
+    assert fresh(relay).last_error == "The connection was refused."
+
+
+def test_failing_for_too_long_goes_to_a_person(decide, far_end):
+    far_end.answer("send", TemporaryError("No."))
+    relay = decide()
+    for _time in range(len(relays.RETRY_DELAYS) + 1):
+        make_due()
+        relays.drain()
+
+    assert (state_of(relay), fresh(relay).next_attempt_at) == ("failed", None)
+    assert len(far_end.told) == len(relays.RETRY_DELAYS) + 1
+
+
+def test_retry_after_quiets_only_its_connection(decide, far_end, connection):
+    patient = TemporaryError("Too many requests.", retry_after=120, status_code=429)
+    far_end.answer("send", lambda message: patient if message.invoice.provider_ref == "busy" else Receipt())
+    busy = decide(invoice=make_invoice(connection=connection, provider_ref="busy", statuses=["203"]))
+    relays.drain()
+    same = decide()
+    other = decide(invoice=make_invoice(connection=make_connection("scripted"), statuses=["203"]))
+    make_due()
+    relays.drain()
+
+    assert [state_of(relay) for relay in (busy, same, other)] == ["pending", "pending", "sent"]
+    assert wait_of(busy) <= 0  # made due, and still not sent
+
+    Connection.objects.update(quiet_until=timezone.now() - timedelta(seconds=1))
+    far_end.answer("send")
+    relays.drain()
+    assert [state_of(relay) for relay in (busy, same)] == ["sent", "sent"]
+
+
+def test_retry_after_is_waited_for(decide, far_end):
+    far_end.answer("send", TemporaryError("Later.", retry_after=500))
+    relay = decide()
+    relays.drain()
+
+    assert 499 < wait_of(relay) < 601
+
+
+def test_shorter_retry_after_does_not_end_a_longer_one(decide, far_end, connection):
+    Connection.objects.update(quiet_until=None)
+    first, second = decide(), decide()
+    far_end.answer("send", lambda m: TemporaryError("", retry_after=900 if m.id == str(first.pk) else 1))
+    relays.drain()
+
+    connection.refresh_from_db()
+    assert (connection.quiet_until - timezone.now()).total_seconds() > 800
+    assert {state_of(first), state_of(second)} == {"pending"}
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (PermanentError("Refused: unknown reason.", status_code=422, answer="{}"), "failed"),
+        (Unsupported("It has no word for this."), "unsupported"),
+    ],
+)
+def test_failure_that_would_come_again_goes_to_a_person(decide, far_end, error, state):
+    far_end.answer("send", error)
+    relay = decide()
+    relays.drain()
+    make_due()
+    relays.drain()
+
+    after = fresh(relay)
+    assert (after.state, after.next_attempt_at, after.last_error) == (state, None, error.message)
+    assert len(far_end.told) == 1
+    assert outcomes(relay) == [("send", type(error).__name__)]
+
+
+def test_answer_the_database_cannot_hold_is_marked(decide, far_end):
+    bad = PermanentError("N\0 \ud800", answer="\0" * 10)
+    far_end.answer("send", lambda m: bad if m.id == str(first.pk) else Receipt(reference="\0", text="a\0"))
+    first, second = decide(), decide()
+    relays.drain()
+
+    assert [state_of(first), state_of(second)] == ["failed", "sent"]
+    assert (fresh(first).last_error, fresh(second).receipt["text"]) == ("N\ufffd ?", "a\ufffd")
+
+
+# --- uncertain --------------------------------------------------------------------------------------------------------
+
+
+def test_lost_answer_is_looked_up_before_anything_else(decide, far_end):
+    far_end.answer("send", CUT)
+    far_end.answer("find", Receipt(reference="found"))
+    relay = decide()
+    relays.drain()
+    assert (state_of(relay), fresh(relay).last_error) == ("uncertain", CUT.message)
+
+    make_due()
+    relays.drain()
+
+    assert (state_of(relay), fresh(relay).receipt["reference"]) == ("sent", "found")
+    assert len(far_end.told) == 1
+    assert outcomes(relay) == [("send", "UncertainError"), ("look_up", "found")]
+
+
+def test_lost_answer_never_found_is_sent_again_after_the_last_look_up(decide, far_end):
+    far_end.answer("send", CUT, Receipt())
+    relay = decide()
+    relays.drain()
+    for look in range(len(relays.LOOK_UP_DELAYS)):
+        assert (state_of(relay), fresh(relay).look_ups, len(far_end.told)) == ("uncertain", look, 1)
+        make_due()
+        relays.drain()
+
+    assert (state_of(relay), len(far_end.told)) == ("sent", 2)
+    assert outcomes(relay) == [
+        ("send", "UncertainError"),
+        *[("look_up", "not found")] * len(relays.LOOK_UP_DELAYS),
+        ("send", "accepted"),
+    ]
+
+
+def test_lost_answer_twice_is_looked_up_twice(decide, far_end):
+    far_end.answer("send", CUT)
+    relay = decide()
+    for _time in range(2 + 2 * len(relays.LOOK_UP_DELAYS)):
+        make_due()
+        relays.drain()
+
+    kinds = [kind for kind, _outcome in outcomes(relay)]
+    looks = ["look_up"] * len(relays.LOOK_UP_DELAYS)
+    assert kinds[: 2 + len(looks) * 2] == ["send", *looks, "send", *looks]
+
+
+@pytest.mark.parametrize(
+    "error", [TemporaryError("Down."), PermanentError("403"), UncertainError("?"), ValueError("?")]
+)
+def test_failing_look_up_is_no_reason_to_send(decide, far_end, error):
+    far_end.answer("send", CUT)
+    far_end.answer("find", error)
+    relay = decide()
+    for _time in range(8):
+        make_due()
+        relays.drain()
+
+    assert (state_of(relay), len(far_end.told)) == ("uncertain", 1)
+
+
+def test_platform_without_look_up_leaves_it_to_a_person(decide, far_end):
+    far_end.answer("send", CUT)
+    far_end.answer("find", Unsupported("It cannot be asked."))
+    relay = decide()
+    for _time in range(3):
+        make_due()
+        relays.drain()
+
+    after = fresh(relay)
+    assert (after.state, after.next_attempt_at, len(far_end.told)) == ("uncertain", None, 1)
+    assert after.last_error.startswith("It cannot be asked. ")
+
+
+def test_fault_of_an_adapter_is_uncertain_and_stops_nobody(decide, far_end):
+    far_end.answer("send", lambda m: ZeroDivisionError() if m.invoice.provider_ref == "bad" else Receipt())
+    good = [decide() for _number in range(3)]
+    bad = decide(invoice=make_invoice(connection=good[0].connection, provider_ref="bad", statuses=["203"]))
+    good += [decide() for _number in range(3)]
+    relays.drain()
+
+    assert state_of(bad) == "uncertain"
+    assert {state_of(relay) for relay in good} == {"sent"}
+
+
+def test_sent_one_without_echo_is_looked_up_and_never_sent_again(decide, far_end):
+    relay = decide()
+    for _time in range(10):
+        make_due()
+        relays.drain()
+
+    assert (state_of(relay), len(far_end.told), fresh(relay).next_attempt_at) == ("sent", 1, None)
+    assert fresh(relay).look_ups == len(relays.CONFIRM_DELAYS)
+
+
+def test_sent_one_found_is_confirmed(decide, far_end):
+    far_end.answer("find", Receipt(), Receipt(confirmed=True))
+    relay = decide()
+    for state in ("sent", "sent", "confirmed"):
+        make_due()
+        relays.drain()
+        assert state_of(relay) == state
+
+
+# --- order ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [TemporaryError("Down."), CUT])
+def test_second_word_about_an_invoice_waits_for_the_first(decide, far_end, connection, error):
+    invoice = make_invoice(connection=connection, statuses=["203"])
+    far_end.answer("send", error, Receipt())
+    first, second = decide("204", invoice), decide("205", invoice)
+    other = decide()
+    relays.drain()
+    make_due()
+    RelayTask.objects.filter(pk=first.pk).update(next_attempt_at=timezone.now() + timedelta(hours=1))
+    relays.drain()
+
+    assert (state_of(second), state_of(other)) == ("pending", "sent")
+    assert "205" not in far_end.told_statuses
+
+
+def test_words_about_an_invoice_are_told_in_order(decide, far_end, connection):
+    invoice = make_invoice(connection=connection, statuses=["203"])
+    for status, values in (("204", {}), ("207", {"reasons": (Reason(code="QTE_ERR"),)}), ("205", {})):
+        decide(status, invoice, **values)
+    RelayTask.objects.filter(event__status="205").update(next_attempt_at=timezone.now() - timedelta(hours=1))
+    relays.drain()
+
+    assert far_end.told_statuses == ["204", "207", "205"]
+
+
+def test_undo_window_holds_back_what_follows(decide, far_end, connection):
+    invoice = make_invoice(connection=connection, statuses=["203"])
+    invoice.customer.undo_seconds = 60
+    invoice.customer.save()
+    first = decide("204", invoice)
+    invoice.customer.undo_seconds = 0
+    invoice.customer.save()
+    second = decide("205", invoice)
+    relays.drain()
+    assert (state_of(first), state_of(second)) == ("scheduled", "pending")
+
+    make_due()
+    relays.drain()
+    assert far_end.told_statuses == ["204", "205"]
+
+
+def test_failed_first_word_does_not_hold_back_the_second(decide, far_end, connection):
+    invoice = make_invoice(connection=connection, statuses=["203"])
+    far_end.answer("send", PermanentError("No."), Receipt())
+    first, second = decide("204", invoice), decide("205", invoice)
+    relays.drain()
+
+    assert (state_of(first), state_of(second)) == ("failed", "sent")
+
+
+# --- who may be told --------------------------------------------------------------------------------------------------
+
+
+def test_paused_connection_is_left_alone(decide, far_end, connection):
+    relay = decide()
+    Connection.objects.filter(pk=connection.pk).update(state="paused")
+
+    assert (relays.drain(), state_of(relay), far_end.told) == (0, "pending", [])
+
+
+@pytest.mark.parametrize(
+    "broken", [{"kind": "nobody-speaks-this"}, {"secrets": "gAAAAABm"}], ids=["unknown kind", "lost key"]
+)
+def test_connection_that_cannot_be_set_up_stops_nobody(decide, far_end, broken):
+    other = decide(invoice=make_invoice(connection=make_connection("scripted"), statuses=["203"]))
+    good = decide()
+    with database.cursor() as cursor:
+        for column, value in broken.items():
+            cursor.execute(
+                f"UPDATE providers_connection SET {column} = %s WHERE id = %s",  # noqa: S608 - our own names
+                [value, other.connection_id],
+            )
+    relays.drain()
+
+    assert (state_of(good), state_of(other), fresh(other).attempts) == ("sent", "pending", 1)
+    assert wait_of(other) > 0
+
+
+# --- killed, slow and several workers ---------------------------------------------------------------------------------
+
+
+def test_what_a_dead_worker_was_sending_is_looked_up(decide, far_end):
+    relay = decide()
+    relays.claim()
+    assert state_of(relay) == "sending"
+    relays.drain()
+    assert (state_of(relay), far_end.told) == ("sending", [])
+
+    RelayTask.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+    far_end.answer("find", Receipt(reference="it had arrived"))
+    relays.drain()
+
+    assert (state_of(relay), far_end.told) == ("sent", [])
+    assert outcomes(relay) == [("look_up", "found")]
+
+
+def test_late_result_after_the_lease_is_not_written(decide, far_end):
+    relay = decide()
+    (slow,) = relays.claim()
+    RelayTask.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+    relays.free_stuck()
+    relays._record_all([relays.Try(slow, "send", timezone.now(), 400.0, error=PermanentError("No."))])
+
+    assert (state_of(relay), fresh(relay).attempts) == ("uncertain", 1)
+    assert outcomes(relay) == [("send", "PermanentError")]
+
+
+def test_worker_that_waited_too_long_does_not_speak(decide, far_end, settings):
+    relay = decide()
+    (row,) = relays.claim()
+    row.leased_until = timezone.now() + timedelta(seconds=settings.LEASE_SECONDS / 2 - 1)
+    tried = relays._tell(relays._adapter_or_fault(row.connection), row)
+
+    assert (type(tried.error), far_end.told) == (TemporaryError, [])
+    assert relay.state == "pending"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_claim_different_rows(decide):
+    for _number in range(20):
+        decide()
+    claimed = together(*[lambda: relays.claim(8)] * 4)
+
+    keys = [row.pk for rows in claimed for row in rows]
+    assert (len(keys), len(set(keys))) == (20, 20)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_claim_passes_over_rows_another_worker_holds(decide):
+    first, second = decide(), decide()
+    held, done = threading.Event(), threading.Event()
+
+    def hold():
+        with transaction.atomic():
+            RelayTask.objects.select_for_update().get(pk=first.pk)
+            held.set()
+            done.wait(10)
+
+    def claim():
+        held.wait(10)
+        try:
+            return [row.pk for row in relays.claim()]
+        finally:
+            done.set()
+
+    assert together(hold, claim) == [None, [second.pk]]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_workers_tell_everything_once_and_in_order(decide, far_end, connection):
+    invoices = [make_invoice(connection=connection, statuses=["203"]) for _number in range(6)]
+    for status in ("204", "205"):
+        for invoice in invoices:
+            decide(status, invoice)
+    together(*[relays.drain] * 4)
+    relays.drain()
+
+    told = [(message.invoice.provider_ref, message.status) for message in far_end.told]
+    assert sorted(told) == sorted((each.provider_ref, status) for each in invoices for status in ("204", "205"))
+    for invoice in invoices:
+        assert [status for ref, status in told if ref == invoice.provider_ref] == ["204", "205"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_slow_platform_does_not_hold_back_the_news_of_a_quick_one(decide, far_end):
+    slow, quick = decide(), decide()
+    seen = []
+
+    def answer(message):
+        if message.id == str(slow.pk):
+            for _time in range(100):
+                seen[:] = [state_of(quick)]
+                if seen == ["sent"]:
+                    break
+                threading.Event().wait(0.05)
+        return Receipt()
+
+    far_end.answer("send", answer)
+    relays.drain()
+
+    assert (seen, state_of(slow)) == (["sent"], "sent")
