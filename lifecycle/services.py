@@ -96,11 +96,15 @@ def facts_for(invoices: Sequence[Invoice]) -> dict[Any, Facts]:
 def _corrected_among(invoices: Sequence[Invoice]) -> set[Any]:
     """Those of our own invoices that a later corrective one of the same seller names. Only the seller can use it."""
     own = [invoice for invoice in invoices if invoice.side == Side.SELLER and invoice.number]
-    rows = Invoice.objects.filter(
-        customer__in={invoice.customer_id for invoice in own},
-        type_code__in=CORRECTIVE_TYPES,
-        preceding_numbers__has_any_keys=[invoice.number for invoice in own],
-    ).values_list("customer_id", "seller_siren", "preceding_numbers")
+    rows = (
+        Invoice.objects.order_by()
+        .filter(
+            customer__in={invoice.customer_id for invoice in own},
+            type_code__in=CORRECTIVE_TYPES,
+            preceding_numbers__has_any_keys=[invoice.number for invoice in own],
+        )
+        .values_list("customer_id", "seller_siren", "preceding_numbers")
+    )
     named = {(customer, seller, number) for customer, seller, numbers in rows for number in numbers}
     return {each.pk for each in own if (each.customer_id, each.seller_siren, each.number) in named}
 
