@@ -149,7 +149,7 @@ class Cluster:
         arguments = " ".join(f"-c {name}='{value}'" for name, value in options.items())
         log = self.data / "server.log"
         # After a killed server, its last children may need a moment to notice and let go of its memory.
-        for pause in (1, 3, None):
+        for pause in (0.2, 0.5, 1, 3, None):
             done = account.run(programs / "pg_ctl", "-D", self.data, "-w", "-l", log, "-o", arguments, "start")
             if not done.returncode:
                 return self._ensure_database()
