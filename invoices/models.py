@@ -225,6 +225,13 @@ class Invoice(models.Model):
             models.Index(fields=["customer", "status", "-created_at", "-id"], name="invoice_by_status"),
             models.Index(fields=["customer", "number"], name="invoice_number"),
             models.Index(fields=["-created_at", "-id"], name="invoice_newest"),
+            models.Index(fields=["customer", "updated_at", "id"], name="invoice_changes"),
+            # The few that correct another: asked for each issued invoice shown.
+            models.Index(
+                fields=["customer", "seller_siren"],
+                condition=Q(type_code__in=sorted(CORRECTIVE_TYPES)),
+                name="invoice_corrective",
+            ),
             GinIndex(fields=["search"], name="invoice_search"),
         ]
 
