@@ -1,7 +1,7 @@
 from django.utils.functional import Promise
 
 
-class UnreadableDocument(Exception):  # noqa: N818 - a verdict about a document, as Django names DoesNotExist
+class UnreadableDocument(Exception):
     """No invoice can be read from these bytes.
 
     `code` is stable, for programs and tests; `message` tells a clerk what happened and what to do.
