@@ -1,0 +1,1 @@
+from tests.scripted import platform as platform
