@@ -49,9 +49,12 @@ def download(request: HttpRequest, invoice_id: UUID, document_id: UUID) -> HttpR
 def view_pdf(request: HttpRequest, invoice_id: UUID, document_id: UUID) -> HttpResponse:
     """A PDF for the frame of the invoice's page; the browser's own viewer shows it."""
     document = _document(request, invoice_id, document_id)
-    if document.media_type != PDF or document.file.open("rb").read(5) != b"%PDF-":
+    file = document.file.open("rb")
+    if document.media_type != PDF or file.read(5) != b"%PDF-":
+        file.close()
         raise Http404
-    response = FileResponse(document.file.open("rb"), content_type=PDF)
+    file.seek(0)
+    response = FileResponse(file, content_type=PDF)
     # No sandbox here: the viewer does not start in one. Nothing but our own page may frame it.
     response.headers["Content-Security-Policy"] = "script-src 'none'; form-action 'none'; frame-ancestors 'self'"
     return _shielded(response)

@@ -205,6 +205,11 @@ class DecisionForm(forms.Form):
         return [(reason_label(code), str(REASONS[code].help)) for code in self.offered if REASONS[code].help]
 
     @property
+    def has_reason(self) -> bool:
+        """Something stands in the optional reasons, so they are shown open."""
+        return self.is_bound and any(form["code"].data or form["text"].data for form in self.reasons.forms)
+
+    @property
     def may_add_reason(self) -> bool:
         return self.reasons is not None and self.reasons.total_form_count() < MAX_REASONS
 

@@ -113,9 +113,10 @@ class DecisionButton:
     title: str
 
 
-def decision_buttons(request: DeskRequest, shown: Invoice) -> list[DecisionButton]:
+def decision_buttons(request: DeskRequest, shown: Invoice) -> dict[str, list[DecisionButton]]:
+    """What this person may say now: what the platform carries, and what stays to be done there by hand."""
     codes = services.statuses_for(request.user, shown)
-    return [
+    buttons = [
         DecisionButton(
             code=code,
             carried=services.can_carry(shown, code),
@@ -125,6 +126,11 @@ def decision_buttons(request: DeskRequest, shown: Invoice) -> list[DecisionButto
         )
         for code in codes
     ]
+    groups = {
+        "carried": [button for button in buttons if button.carried],
+        "by_hand": [button for button in buttons if not button.carried],
+    }
+    return groups if buttons else {}
 
 
 def pieces(request: DeskRequest, shown: Invoice) -> dict[str, SafeString]:

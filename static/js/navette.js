@@ -4,6 +4,8 @@
   const $ = (selector, root = document) => root.querySelector(selector);
   const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 
+  document.documentElement.classList.add("js");
+
   // --- notices
 
   function notify(text, tone = "good") {
@@ -30,13 +32,16 @@
       opener = document.activeElement && document.activeElement.id;
       dialog.showModal();
     }
-    const wanted = $(".has-error input, .has-error select, .has-error textarea, [data-focus] input, [data-focus] select, a[data-focus], [autofocus]", dialog);
+    const wanted = $(".has-error input, .has-error select, .has-error textarea", dialog)
+      || $("[data-focus] input, [data-focus] select, a[data-focus], [autofocus]", dialog);
     if (wanted) wanted.focus();
   }
   function closeDialog() {
     $$("dialog[open]").forEach((dialog) => dialog.close());
   }
   document.addEventListener("close", (event) => {
+    // What was done to many rows shows once the list is drawn anew.
+    if ($("[data-reload]", event.target)) location.reload();
     if (event.target.id === "dialog") $("#dialog-content").replaceChildren();
     const back = opener && document.getElementById(opener);
     if (back) back.focus();
@@ -49,7 +54,8 @@
     const target = event.target;
     if (target.closest("[data-close]")) closeDialog();
     else if (target.closest("[data-open]")) openDialog(document.getElementById(target.closest("[data-open]").dataset.open));
-    else if (target.closest("a[data-reload]")) { event.preventDefault(); location.reload(); }
+    else if (target.closest("[data-more]")) target.closest("[data-more]").setAttribute("aria-expanded", target.closest("form").classList.toggle("filters--all"));
+    else if (target.closest("a[data-reload]")) { event.preventDefault(); closeDialog(); }
     else if (target.matches("dialog[open]") && !$("form", target)) target.close();
     $$("details.menu[open]").forEach((menu) => { if (!menu.contains(target)) menu.open = false; });
   });

@@ -1,0 +1,209 @@
+"""Lists: filters in the address, keyset pages, and as many queries for three rows as for one."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection as database
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from invoices.models import Customer, Invoice
+from lifecycle import queries, services
+from lifecycle.models import RelayState, RelayTask
+from lifecycle.services import Wish
+from providers.models import Connection, WebhookDelivery
+from tests import fake_provider
+from tests.factories import (
+    OTHER_SIREN,
+    make_connection,
+    make_customer,
+    make_delivery,
+    make_invoice,
+    make_line,
+    make_user,
+)
+from tests.pages import parse, texts
+
+pytestmark = pytest.mark.django_db
+
+ROWS = "//tr[@data-row]/th[@scope='row']/a"
+
+
+@pytest.fixture
+def customer(monkeypatch: pytest.MonkeyPatch) -> Customer:
+    fake_provider.register(monkeypatch)
+    return make_customer()
+
+
+@pytest.fixture
+def platform(customer: Customer) -> Connection:
+    connection = make_connection()
+    make_line(customer, connection)
+    return connection
+
+
+@pytest.fixture
+def user(client: Client, customer: Customer) -> Any:
+    user = make_user(customer, "administrator")
+    client.force_login(user)
+    return user
+
+
+def listed(client: Client, **query: str) -> list[str]:
+    return texts(client.get(reverse("lifecycle:invoices"), query), ROWS)
+
+
+@pytest.mark.parametrize("name", ["worklist", "invoices", "relays", "deliveries", "connections", "dashboard"])
+def test_list_makes_no_query_per_row(
+    client: Client, user: Any, customer: Customer, platform: Connection, name: str, settings: Any
+) -> None:
+    settings.USERSESSIONS_TRACK_ACTIVITY = False  # five statements per request of any page, none of them the page's
+    colleague = make_user(customer, "approver")
+
+    def add_row() -> None:
+        invoice = make_invoice(customer, platform, statuses=["203"], assigned_to=user)
+        services.issue_status(user=colleague, invoice_id=invoice.pk, wish=Wish(status="204"))
+        RelayTask.objects.update(state=RelayState.FAILED, deadline_at=timezone.now())
+        make_delivery(platform, state=WebhookDelivery.State.QUARANTINED)
+
+    def count() -> int:
+        with CaptureQueriesContext(database) as caught:
+            assert client.get(reverse(f"lifecycle:{name}")).status_code == 200
+        return len(caught)
+
+    add_row()
+    count()  # the first request of a session does a little more
+    one = count()
+    add_row()
+    add_row()
+    assert (count(), one <= 12) == (one, True)
+
+
+def test_invoice_list_of_another_customer(client: Client, user: Any, platform: Connection) -> None:
+    other = make_customer(OTHER_SIREN)
+    make_invoice(other, make_connection(), number="FOREIGN-1")
+    own = make_invoice(platform.addressing_lines.get().customer, platform, number="OWN-1")
+    assert (listed(client), listed(client, customer=OTHER_SIREN)) == ([str(own)], [])
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({}, ["B-2", "A-1"]),
+        ({"q": "papet"}, ["A-1"]),
+        ({"q": "PAPETERIE a-1"}, ["A-1"]),
+        ({"q": "905334"}, ["A-1"]),
+        ({"q": "' & !! :* \\ ("}, []),
+        ({"number": "B-2"}, ["B-2"]),
+        ({"direction": "issued"}, ["B-2"]),
+        ({"status": "203"}, ["A-1"]),
+        ({"status": "204"}, []),
+        ({"mine": "on"}, ["A-1"]),
+        ({"lane": "in-hand"}, ["A-1"]),
+        ({"since": "2026-10-02"}, ["B-2"]),
+        ({"until": "2026-10-02"}, ["A-1"]),
+    ],
+)
+def test_invoice_list_filters(
+    client: Client, user: Any, customer: Customer, platform: Connection, query: dict[str, str], found: list[str]
+) -> None:
+    make_invoice(
+        customer, platform, number="A-1", statuses=["203"], issue_date="2026-10-01", assigned_to=user,
+        seller_name="Papeterie du Pont", created_at=timezone.now() - timedelta(days=1),
+    )  # fmt: skip
+    make_invoice(
+        customer, platform, number="B-2", direction="issued", issue_date="2026-10-03", seller_name="Atelier Dupont",
+        seller_siren="800112237", buyer_siren="", buyer_name="Mairie",
+    )  # fmt: skip
+    assert listed(client, **query) == found
+
+
+def test_search_finds_the_digits_after_a_hyphen(client: Client, user: Any, customer: Customer, platform: Any) -> None:
+    make_invoice(customer, platform, number="F-2026-0042")
+    assert [listed(client, q=text) for text in ("F-2026-0042", "F-2026-00", "2026-0042", "0042")] == [
+        ["F-2026-0042"]
+    ] * 4
+
+
+@pytest.mark.parametrize(
+    ("query", "name", "message"),
+    [
+        ({"since": "yesterday"}, "since", "Enter a valid date."),
+        ({"since": "2026-10-02", "until": "2026-10-01"}, "until", "This date lies before the first one."),
+        ({"status": "999"}, "status", "Select a valid choice. 999 is not one of the available choices."),
+    ],
+)
+def test_invoice_list_with_a_bad_filter(
+    client: Client, user: Any, customer: Customer, platform: Connection, query: dict[str, str], name: str, message: str
+) -> None:
+    make_invoice(customer, platform)
+    response = client.get(reverse("lifecycle:invoices"), query, headers={"Accept-Language": "en"})
+    error = texts(response, f"//*[@id='filter-{name}']/..//span[@class='error']")
+    assert (error, texts(response, ROWS)) == ([message], [])
+
+
+def test_invoice_list_pages_by_key(
+    client: Client, user: Any, customer: Customer, platform: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries.keyset_page, "__defaults__", (2,))
+    moment = timezone.now()
+    for number in range(5):  # all at the same instant: only the key tells them apart
+        make_invoice(customer, platform, number=f"N-{number}", created_at=moment)
+    seen: list[str] = []
+    path = reverse("lifecycle:invoices")
+    for _page in range(3):
+        response = client.get(path)
+        seen += texts(response, ROWS)
+        links = parse(response).xpath("//a[@rel='next']/@href")
+        path = reverse("lifecycle:invoices") + links[0] if links else ""
+    assert (sorted(seen), path) == ([f"N-{number}" for number in range(5)], "")
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "2026-01-01T00:00:00+00:00~x", "2026-99-01~", "~" * 99])
+def test_broken_cursor_is_the_first_page(cursor: str) -> None:
+    assert queries.parse_cursor(cursor) is None
+
+
+def test_worklist_puts_mine_first(client: Client, user: Any, customer: Customer, platform: Connection) -> None:
+    colleague = make_user(customer, "clerk")
+    for number, person in (("theirs", colleague), ("nobodys", None), ("mine", user)):
+        make_invoice(customer, platform, number=number, statuses=["203"], assigned_to=person)
+    response = client.get(reverse("lifecycle:worklist"))
+    assert texts(response, "//section[@id='lane-in-hand']" + ROWS) == ["mine", "nobodys", "theirs"]
+
+
+def test_worklist_of_an_idle_desk(client: Client, user: Any) -> None:
+    response = client.get(reverse("lifecycle:worklist"), headers={"Accept-Language": "en"})
+    assert texts(response, "//div[@class='empty empty--calm']//strong") == ["Nothing waits for you."]
+
+
+def test_worklist_counts_are_capped(
+    client: Client, user: Any, customer: Customer, platform: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "COUNT_LIMIT", 3)
+    rows = [{"number": f"N-{number}", "status": "203"} for number in range(5)]
+    for row in rows:
+        invoice = make_invoice(customer, platform, number=row["number"])
+        Invoice.objects.filter(pk=invoice.pk).update(status="203")
+    response = client.get(reverse("lifecycle:worklist"))
+    assert texts(response, "//a[@href='#lane-in-hand']/strong") == ["2+"]
+
+
+def test_decision_awaiting_release_shows_to_the_second_person_only(
+    client: Client, user: Any, customer: Customer, platform: Connection
+) -> None:
+    Customer.objects.update(four_eyes=True)
+    first = make_user(customer, "approver")
+    invoice = make_invoice(customer, platform, statuses=["203"])
+    relay, _new = services.issue_status(user=first, invoice_id=invoice.pk, wish=Wish(status="205"))
+    release = f"//button[@formaction='{reverse('lifecycle:relay_action', args=[relay.pk, 'release'])}']"
+    seen = []
+    for person in (user, first):
+        client.force_login(person)
+        seen.append(len(parse(client.get(reverse("lifecycle:worklist"))).xpath(release)))
+    assert seen == [1, 0]
