@@ -69,7 +69,7 @@ def bare(request: HttpRequest, token: str) -> HttpResponse:
 @csrf_exempt
 def inside(request: HttpRequest, token: str) -> HttpResponse:
     """Our door, then the worker's part: take the delivery up, ask the platform, record what it says."""
-    answer = views.hook(request, kind="acube", token=token)
+    answer = views.HookView.as_view()(request, kind="acube", token=token)
     inbox.drain(limit=1)
     return answer
 

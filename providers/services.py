@@ -42,6 +42,13 @@ def find_hook(kind: str, token: str) -> tuple[Hook, base.Adapter] | None:
     return (kept[1], kept[2]) if kept[1].connection.kind == kind else None
 
 
+def line_of(hook: Hook, adapter: base.Adapter) -> base.Line | None:
+    """The addressing line a hook belongs to; a bare one where its row is gone."""
+    if not hook.line_identifier:
+        return None
+    return adapter.account.lines.find(hook.line_identifier) or base.Line(identifier=hook.line_identifier)
+
+
 def forget_hooks() -> None:
     """Drop what this process keeps, after a change of hooks or secrets."""
     _hooks.clear()
@@ -111,6 +118,8 @@ def _without_secrets(headers: Mapping[str, str], connection: Connection) -> dict
 
 def storable(text: str) -> str:
     """The text with a mark for what PostgreSQL cannot hold: NUL and halves of surrogate pairs."""
+    if text.isascii() and "\0" not in text:
+        return text
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 

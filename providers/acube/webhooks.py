@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -34,6 +35,13 @@ MAX_BODY = 256 * 1024
 CLOCK_SKEW_SECONDS = 60
 REQUIRED = ("@method", "@authority", "@target-uri", "date", "content-digest")
 DEFAULT_PORTS = {"http": 80, "https": 443}
+
+# As the page shows them. The parameters stand in no other order and their serialisation is the text itself.
+COVERED = re.escape("(" + " ".join(f'"{name}"' for name in REQUIRED) + ")")
+LABEL = "(?P<label>[a-z][a-z0-9_-]*)"
+CREATED = "created=(?P<created>[1-9][0-9]{0,14})"
+USUAL_INPUT = re.compile(f'{LABEL}=(?P<params>{COVERED};{CREATED};keyid="acube";alg="ed25519")')
+USUAL_VALUE = re.compile(f"{LABEL}=:(?P<value>[A-Za-z0-9+/]{{86}}==):")
 
 KeyCheck = Callable[[Callable[[Ed25519PublicKey], bool]], bool]
 
@@ -79,6 +87,19 @@ def check_signature(request: HookRequest, *, max_age: int, accepts: KeyCheck) ->
 
 
 def _find_signature(request: HookRequest) -> Signature:
+    return _read_usual(request) or _parse_signature(request)
+
+
+def _read_usual(request: HookRequest) -> Signature | None:
+    """The one signature in the words of A-Cube's page: a third of the door's time less than to parse them."""
+    given = USUAL_INPUT.fullmatch(_single_header(request, "signature-input"))
+    value = USUAL_VALUE.fullmatch(_single_header(request, "signature"))
+    if not given or not value or given["label"] != value["label"]:
+        return None
+    return Signature(REQUIRED, given["params"], int(given["created"]), base64.b64decode(value["value"]))
+
+
+def _parse_signature(request: HookRequest) -> Signature:
     inputs = _structured(request, "signature-input")
     values = _structured(request, "signature")
     candidates = [_as_signature(label, member, values) for label, member in inputs.items()]
