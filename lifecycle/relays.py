@@ -28,7 +28,6 @@ from invoices.models import Invoice
 from providers.base import (
     Adapter,
     InvoiceFacts,
-    Line,
     Party,
     Payment,
     PermanentError,
@@ -193,19 +192,12 @@ def _tell_all(rows: list[RelayTask]) -> Iterator[list[Try]]:
 def _adapter_or_fault(connection: Connection) -> Adapter | TemporaryError:
     """A connection that cannot be set up must not stop the others; nothing was sent."""
     try:
-        return get_adapter(connection, lines=lines_of(connection))
+        return get_adapter(connection)
     except Exception as error:
         logger.exception("Connection %s cannot be used", connection.name)
         return TemporaryError(
             _("Connection “%(connection)s” cannot be used: %(error)s") % {"connection": connection.name, "error": error}
         )
-
-
-def lines_of(connection: Connection) -> tuple[Line, ...]:
-    return tuple(
-        Line(identifier=line.identifier, settings=line.settings, secrets=line.secrets)
-        for line in connection.addressing_lines.all()
-    )
 
 
 def _tell(adapter: Adapter | TemporaryError, relay: RelayTask) -> Try:

@@ -302,6 +302,23 @@ class Tokens(Protocol):
         """Forget `token` if it is still the cached one."""
 
 
+class Lines(Protocol):
+    """The addressing lines a connection serves."""
+
+    def find(self, identifier: str) -> Line | None: ...
+    def all(self) -> Iterable[Line]: ...
+
+
+class NoLines:
+    """For an adapter that is asked what it can do before any line exists."""
+
+    def find(self, identifier: str) -> Line | None:
+        return None
+
+    def all(self) -> Iterable[Line]:
+        return ()
+
+
 class Memory(Protocol):
     """Small facts learned about the platform (which path worked, a pinned key), kept with the connection."""
 
@@ -319,7 +336,7 @@ class Account:
     settings: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     hook_url: str = ""
-    lines: tuple[Line, ...] = ()
+    lines: Lines = field(default_factory=NoLines)
 
 
 class Adapter:

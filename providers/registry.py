@@ -51,10 +51,28 @@ def http_client() -> httpx.Client:
     return _client_of_process(os.getpid())
 
 
-def get_adapter(
-    connection: Connection, *, lines: tuple[base.Line, ...] = (), client: httpx.Client | None = None
-) -> base.Adapter:
-    """The adapter of a connection. `lines` are its addressing lines, where a call needs them."""
+class ConnectionLines:
+    """Implements `base.Lines` on the reverse relation that `invoices.AddressingLine` gives a connection: read as data,
+    so that no import points up.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._rows = connection.addressing_lines  # type: ignore[attr-defined]
+
+    def find(self, identifier: str) -> base.Line | None:
+        row = self._rows.filter(identifier=identifier).first()
+        return _line(row) if row else None
+
+    def all(self) -> list[base.Line]:
+        return [_line(row) for row in self._rows.order_by("identifier")]
+
+
+def _line(row: Any) -> base.Line:
+    return base.Line(identifier=row.identifier, settings=row.settings, secrets=row.secrets)
+
+
+def get_adapter(connection: Connection, *, client: httpx.Client | None = None) -> base.Adapter:
+    """The adapter of a connection."""
     hook = connection.hooks.filter(closed_at=None, line_identifier="").first()
     account = base.Account(
         id=str(connection.pk),
@@ -63,7 +81,7 @@ def get_adapter(
         settings=connection.settings,
         secrets=connection.secrets,
         hook_url=hook.url if hook else "",
-        lines=lines,
+        lines=ConnectionLines(connection),
     )
     return adapter_class(connection.kind)(
         account,

@@ -56,7 +56,7 @@ class HookView(PushView):
             return _answer(410, CLOSED)
         row, adapter = found
         try:
-            pushed = _read(request._request, row, adapter.max_hook_body)
+            pushed = _read(request._request, row, adapter)
             adapter.verify_webhook(pushed)
             key = _key_of(adapter, pushed)
         except base.HookError as error:
@@ -86,13 +86,13 @@ def _key_of(adapter: base.Adapter, pushed: base.HookRequest) -> str:
         return hashlib.sha256(pushed.body).hexdigest()
 
 
-def _read(request: HttpRequest, row: Hook, limit: int) -> base.HookRequest:
+def _read(request: HttpRequest, row: Hook, adapter: base.Adapter) -> base.HookRequest:
     length = _length(request)
     if length is None:
         # Django shows an empty body for a chunked request: better a clear refusal than an empty delivery.
         raise base.Malformed("No Content-Length: let the reverse proxy buffer requests.")
-    if length > limit:
-        raise TooLarge(f"The body has {length} bytes; {limit} are allowed.")
+    if length > adapter.max_hook_body:
+        raise TooLarge(f"The body has {length} bytes; {adapter.max_hook_body} are allowed.")
     try:
         body = request.read(length)
     except UnreadablePostError:
@@ -105,7 +105,7 @@ def _read(request: HttpRequest, row: Hook, limit: int) -> base.HookRequest:
         headers=dict(request.headers),
         body=body,
         received_at=timezone.now(),
-        line=base.Line(identifier=row.line_identifier) if row.line_identifier else None,
+        line=services.line_of(row, adapter),
     )
 
 
