@@ -127,9 +127,16 @@ class ReasonForm(forms.Form):
         return Reason(code=self.cleaned_data["code"], text=self.cleaned_data["text"])
 
 
+class AmountField(forms.DecimalField):
+    """Money as people write or paste it: 1 120,50 with whatever kind of space."""
+
+    def to_python(self, value: Any) -> Decimal | None:
+        return super().to_python("".join(value.split()) if isinstance(value, str) else value)
+
+
 class PaymentForm(forms.Form):
     vat_rate = forms.ChoiceField(label=_("VAT rate"), required=False)
-    amount = forms.DecimalField(
+    amount = AmountField(
         label=_("Amount with VAT"),
         required=False,
         max_digits=18,
