@@ -130,7 +130,7 @@ class ReasonForm(forms.Form):
 class AmountField(forms.DecimalField):
     """Money as people write or paste it: 1 120,50 with whatever kind of space."""
 
-    def to_python(self, value: Any) -> Decimal | None:
+    def to_python(self, value: Any) -> Any:
         return super().to_python("".join(value.split()) if isinstance(value, str) else value)
 
 
@@ -214,7 +214,8 @@ class DecisionForm(forms.Form):
     @property
     def has_reason(self) -> bool:
         """Something stands in the optional reasons, so they are shown open."""
-        return self.is_bound and any(form["code"].data or form["text"].data for form in self.reasons.forms)
+        rows = self.reasons.forms if self.is_bound and self.reasons is not None else []
+        return any(form["code"].data or form["text"].data for form in rows)
 
     @property
     def may_add_reason(self) -> bool:

@@ -241,45 +241,29 @@ def capped(count: int) -> str:
 
 
 def fill_lanes(desk: Desk) -> list[FilledLane]:
-    """The lanes with their first invoices, mine first then oldest first: three queries whatever is in them."""
+    """The lanes that hold something, mine first then oldest first: two queries whatever is in them."""
     lanes = [FilledLane(lane) for lane in LANES if desk.customer_ids(lane.role)]
     if not lanes:
         return []
-    _count(desk, lanes)
-    wanted = [branch for filled in lanes if filled.count for branch in _first_rows(desk, filled.lane)]
-    if not wanted:
-        return []
-    order = list(_union(wanted))
-    found = of_customers(desk.customer_ids()).in_bulk([key for _name, _place, _since, key in order])
-    by_name = {filled.lane.name: filled for filled in lanes}
-    for name, _place, _since, key in sorted(order, key=lambda row: row[:3]):
-        rows = by_name[name].rows
-        if key in found and len(rows) < LANE_SIZE:
-            rows.append(found[key])
+    keys: dict[str, list[UUID]] = {filled.lane.name: [] for filled in lanes}
+    for name, _place, _since, key in sorted(_union([part for filled in lanes for part in _parts(desk, filled.lane)])):
+        keys[name].append(key)
+    first = [key for found in keys.values() for key in found[:LANE_SIZE]]
+    rows = of_customers(desk.customer_ids()).in_bulk(first) if first else {}
+    for filled in lanes:
+        found = keys[filled.lane.name]
+        filled.count = len(found)
+        filled.rows = [rows[key] for key in found[:LANE_SIZE] if key in rows]
     return [filled for filled in lanes if filled.count]
 
 
-def _of_lane(desk: Desk, lane: Lane) -> QuerySet[Invoice]:
-    return Invoice.objects.filter(lane.condition(), customer_id__in=desk.customer_ids(lane.role))
-
-
-def _count(desk: Desk, lanes: list[FilledLane]) -> None:
-    names = [
-        _of_lane(desk, filled.lane).order_by().annotate(lane=Value(filled.lane.name)).values_list("lane")[:COUNT_LIMIT]
-        for filled in lanes
-    ]
-    found = [name for (name,) in _union(names)]
-    for filled in lanes:
-        filled.count = found.count(filled.lane.name)
-
-
-def _first_rows(desk: Desk, lane: Lane) -> Iterable[QuerySet[Any]]:
-    rows = _of_lane(desk, lane)
-    mine, nobodys = Q(assigned_to=desk.user), Q(assigned_to=None)
-    for place, condition in enumerate((mine, nobodys, ~mine & ~nobodys)):
-        part = rows.filter(condition)
+def _parts(desk: Desk, lane: Lane) -> Iterable[QuerySet[Any]]:
+    """A lane's first keys: those of this person, and all others."""
+    rows = Invoice.objects.filter(lane.condition(), customer_id__in=desk.customer_ids(lane.role))
+    mine = Q(assigned_to=desk.user)
+    for place, part in enumerate((rows.filter(mine), rows.filter(~mine | Q(assigned_to=None)))):
         marked = part.annotate(lane=Value(lane.name, output_field=CharField()), place=Value(place))
-        yield marked.order_by("created_at", "pk").values_list("lane", "place", "created_at", "pk")[:LANE_SIZE]
+        yield marked.order_by("created_at").values_list("lane", "place", "created_at", "pk")[:COUNT_LIMIT]
 
 
 def _union(branches: Sequence[QuerySet[Any]]) -> QuerySet[Any]:

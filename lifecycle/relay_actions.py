@@ -91,7 +91,11 @@ ACTIONS = {
 }
 
 
+def actions_of(desk: Desk, relay: RelayTask) -> list[Action]:
+    return [each for each in ACTIONS.values() if each.allowed(desk, relay)]
+
+
 def with_actions(desk: Desk, relays: Iterable[RelayTask]) -> None:
-    """Put on each relay what this person may do with it."""
+    """Put on each relay what this person may do with it, for the templates."""
     for relay in relays:
-        relay.actions = [each for each in ACTIONS.values() if each.allowed(desk, relay)]  # type: ignore[attr-defined]
+        relay.actions = actions_of(desk, relay)  # type: ignore[attr-defined]

@@ -42,12 +42,12 @@ def _counts(ids: list[int]) -> list[dict[str, Any]]:
     """Per status, how many received and issued, and the width of its bar in twentieths of the longest."""
     rows = Invoice.objects.filter(customer_id__in=ids).order_by().values("status")
     received = Count("pk", filter=Q(direction=Direction.RECEIVED))
-    found = list(rows.annotate(received=received, total=Count("pk")))
+    found = list(rows.annotate(received=received, total=Count("pk")).order_by("status"))
     longest = max((row["total"] for row in found), default=1)
-    for row in found:
-        row["issued"] = row["total"] - row["received"]
-        row["width"] = max(1, round(20 * row["total"] / longest))
-    return sorted(found, key=lambda row: (row["status"] is not None, row["status"]))
+    return [
+        {**row, "issued": row["total"] - row["received"], "width": max(1, round(20 * row["total"] / longest))}
+        for row in found
+    ]
 
 
 def _latency(relays: Any) -> dict[str, Any]:

@@ -156,9 +156,8 @@ def take_in_hand(request: DeskRequest) -> HttpResponse:
         "results": results,
         "taken": sum(not each.problem for each in results),
         "refused": sum(bool(each.problem) for each in results),
-        "part": "lifecycle/parts/bulk_results.html",
     }
-    return render(request, context["part"] if request.htmx else "lifecycle/decision_page.html", context)
+    return _answer(request, "bulk_results", context, 200)
 
 
 def _take(request: DeskRequest, invoice: Invoice) -> BulkResult:

@@ -194,7 +194,7 @@ def comment(request: DeskRequest, invoice_id: UUID) -> HttpResponse:
     form = CommentForm(request.POST)
     here = reverse("lifecycle:invoice", args=[shown.pk])
     if not form.is_valid():
-        return done(request, form.errors["text"][0], to=here, tone="bad")
+        return done(request, str(form.errors["text"][0]), to=here, tone="bad")
     services.add_comment(user=request.user, invoice=shown, text=form.cleaned_data["text"])
     return done(request, _("Comment added."), to=here)
 
@@ -206,7 +206,7 @@ def assign(request: DeskRequest, invoice_id: UUID) -> HttpResponse:
     form = AssignForm(request.POST, invoice=shown)
     here = reverse("lifecycle:invoice", args=[shown.pk])
     if not form.is_valid():
-        return done(request, form.errors["to"][0], to=here, tone="bad")
+        return done(request, str(form.errors["to"][0]), to=here, tone="bad")
     services.assign(user=request.user, invoice=shown, to=form.cleaned_data["to"])
     return done(request, _("Assignment saved."), to=here)
 

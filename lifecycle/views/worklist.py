@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET
 
 from lifecycle import queries
 from lifecycle.models import RelayState, RelayTask
-from lifecycle.relay_actions import with_actions
+from lifecycle.relay_actions import actions_of, with_actions
 from providers.models import WebhookDelivery
 
 from .page import DeskRequest, digest, page, piece
@@ -47,7 +47,7 @@ def _gather(request: DeskRequest) -> dict[str, Any]:
     relays = [relay for relay in relays if relay.pk not in shown]
     with_actions(desk, [*clocks, *relays])
     waiting = [relay for relay in relays if relay.state == RelayState.AWAITING_APPROVAL]
-    mine = [relay for relay in waiting if relay.actions and relay.event.actor_id != desk.user.pk]
+    mine = [relay for relay in waiting if actions_of(desk, relay) and relay.event.actor_id != desk.user.pk]
     return {
         "lanes": queries.fill_lanes(desk),
         "clocks": clocks,

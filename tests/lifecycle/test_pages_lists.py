@@ -171,10 +171,10 @@ def test_broken_cursor_is_the_first_page(cursor: str) -> None:
 
 def test_worklist_puts_mine_first(client: Client, user: Any, customer: Customer, platform: Connection) -> None:
     colleague = make_user(customer, "clerk")
-    for number, person in (("theirs", colleague), ("nobodys", None), ("mine", user)):
+    for number, person in (("oldest", colleague), ("older", None), ("mine", user)):
         make_invoice(customer, platform, number=number, statuses=["203"], assigned_to=person)
     response = client.get(reverse("lifecycle:worklist"))
-    assert texts(response, "//section[@id='lane-in-hand']" + ROWS) == ["mine", "nobodys", "theirs"]
+    assert texts(response, "//section[@id='lane-in-hand']" + ROWS) == ["mine", "oldest", "older"]
 
 
 def test_worklist_of_an_idle_desk(client: Client, user: Any) -> None:
