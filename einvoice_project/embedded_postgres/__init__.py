@@ -44,8 +44,6 @@ NOBODYS_PID = str(2**31 - 1)
 KEEPER = Path(__file__).with_name("keeper.py")
 
 _leases: dict[Path, int] = {}
-# Kept so that the keeper, which outlives us on purpose, is not reported as a forgotten child.
-_keepers: list[subprocess.Popen[bytes]] = []
 
 
 class EmbeddedPostgresError(ImproperlyConfigured):
@@ -213,17 +211,16 @@ class Cluster:
         if self.ephemeral:
             command += [self.folder, self.socket_folder]
         # The keeper inherits the lock itself, and a session of its own: Ctrl-C in the terminal is not meant for it.
-        _keepers.append(
-            subprocess.Popen(
-                [sys.executable, "-I", *map(str, command)],
-                cwd="/",
-                pass_fds=[lock],
-                start_new_session=True,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
+        keeper = subprocess.Popen(
+            [sys.executable, "-I", *map(str, command)],
+            cwd="/",
+            pass_fds=[lock],
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
+        keeper.returncode = 0  # it outlives us on purpose: nobody waits for it, and it is no forgotten child
         os.close(lock)
 
 
