@@ -172,8 +172,10 @@ def document_piece(request: DeskRequest, shown: Invoice) -> SafeString:
         context["readable"] = SafeString(
             render_readable(read_stored_original(shown), attachment_url=attachment_addresses(shown))
         )
-    except (UnreadableDocument, OSError) as error:
-        context["error"] = shown.document_error or str(error)
+    except UnreadableDocument as error:
+        context["error"] = str(error.message)  # read anew, so in this reader's language
+    except OSError:
+        context["error"] = _("The stored file cannot be opened now. An administrator looks at the file storage.")
     return piece(request, "invoice_document", context)
 
 
