@@ -9,8 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -52,6 +51,8 @@ DRAIN_TASK = "lifecycle.tasks.drain_relays"
 BATCH = 100
 # A drain takes up no more after this, well before django-q2 would kill its worker in the middle of a batch.
 DRAIN_SECONDS = 45
+# How long the first outcome waits for others to be recorded with it, in one transaction.
+GATHER_SECONDS = 0.02
 # Seconds before the next try after a temporary failure, by number of tries made; about a day in all, then a person.
 RETRY_DELAYS = (1, 5, 15, 60, 300, 900, 1800, 3600, 7200, 14400, 28800, 28800)
 # Seconds before each look-up of an uncertain relay. Not shown after the last one: it was not accepted, send it again.
@@ -168,25 +169,33 @@ def drain(limit: int = BATCH) -> int:
     """Send what is due; returns how many tries were made. The sweep or the next task goes on where time ran out."""
     free_stuck()
     made, stop_at = 0, time.monotonic() + DRAIN_SECONDS
-    while rows := claim(limit):
-        for tries in _tell_all(rows):
+    running: set[Future[Try]] = set()
+    with ThreadPoolExecutor(max_workers=settings.RELAY_THREADS) as pool:
+        while True:
+            # More before the pool runs dry: no thread waits for the slowest of a batch.
+            if len(running) < settings.RELAY_THREADS and time.monotonic() < stop_at:
+                running |= _start(pool, claim(limit))
+            if not running:
+                break
+            tries, running = _ended(running)
             _record_all(tries)
             made += len(tries)
-        if time.monotonic() > stop_at:
-            nudge(DRAIN_TASK)
-            break
+    if time.monotonic() >= stop_at:
+        nudge(DRAIN_TASK)
     _nudge_for_next()
     return made
 
 
-def _tell_all(rows: list[RelayTask]) -> Iterator[list[Try]]:
-    """The tries as they end, several together where they do: a slow platform does not hold back the news of a quick."""
+def _start(pool: ThreadPoolExecutor, rows: list[RelayTask]) -> set[Future[Try]]:
     adapters = {connection: _adapter_or_fault(connection) for connection in {row.connection for row in rows}}
-    with ThreadPoolExecutor(max_workers=min(settings.RELAY_THREADS, len(rows))) as pool:
-        running = {pool.submit(_tell, adapters[row.connection], row) for row in rows}
-        while running:
-            ended, running = wait(running, return_when=FIRST_COMPLETED)
-            yield [future.result() for future in ended]
+    return {pool.submit(_tell, adapters[row.connection], row) for row in rows}
+
+
+def _ended(running: set[Future[Try]]) -> tuple[list[Try], set[Future[Try]]]:
+    """What ended, with what ends right after it: a slow platform does not hold back the news of a quick one."""
+    wait(running, return_when=FIRST_COMPLETED)
+    ended, still = wait(running, timeout=GATHER_SECONDS)
+    return [future.result() for future in ended], still
 
 
 def _adapter_or_fault(connection: Connection) -> Adapter | TemporaryError:
@@ -272,8 +281,9 @@ def _record(each: Try) -> None:
     changes = _changes(each) | {"leased_until": None}
     mine = RelayTask.objects.filter(pk=relay.pk, state=relay.state, leased_until=relay.leased_until)
     count = "attempts" if each.kind == RelayAttempt.Kind.SEND else "look_ups"
-    RelayTask.objects.filter(pk=relay.pk).update(**{count: F(count) + 1})
-    mine.update(**changes)
+    one_more = {count: F(count) + 1}
+    if not mine.update(**(one_more | changes)):
+        RelayTask.objects.filter(pk=relay.pk).update(**one_more)
     if isinstance(each.error, TemporaryError) and each.error.retry_after:
         until = timezone.now() + timedelta(seconds=each.error.retry_after)
         Connection.objects.filter(pk=relay.connection_id).update(quiet_until=Greatest("quiet_until", until))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -22,11 +23,14 @@ class SharedTokens:
     def __init__(self, connection_id: Any) -> None:
         self.connection_id = connection_id
         self._kept: dict[str, tuple[str, datetime]] = {}
+        self._lock = threading.Lock()
 
     def get(self, scope: str, login: Callable[[], tuple[str, datetime]]) -> str:
-        token, expires_at = self._kept.get(scope, ("", None))
-        if expires_at is None or expires_at <= timezone.now():
-            token, expires_at = self._kept[scope] = self._read(scope) or self._log_in(scope, login)
+        # One thread of a pool opens a database connection for it, the others wait.
+        with self._lock:
+            token, expires_at = self._kept.get(scope, ("", None))
+            if expires_at is None or expires_at <= timezone.now():
+                token, expires_at = self._kept[scope] = self._read(scope) or self._log_in(scope, login)
         return token
 
     def _read(self, scope: str) -> tuple[str, datetime] | None:
