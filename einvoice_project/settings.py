@@ -157,7 +157,8 @@ MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 # WebAuthn wants HTTPS except on localhost.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEMO
-USERSESSIONS_TRACK_ACTIVITY = True
+# Recording each request of each session would cost five statements, and pages poll every two seconds.
+USERSESSIONS_TRACK_ACTIVITY = False
 SOCIALACCOUNT_ADAPTER = "einvoice_project.accounts.SocialAccountAdapter"
 SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, list[Any]]] = {"openid_connect": {"APPS": []}}
 if environment("OIDC_SERVER_URL"):

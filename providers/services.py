@@ -91,7 +91,7 @@ def store_delivery(*, hook: Hook, pushed: base.HookRequest, key: str) -> None:
         json.dumps(_without_secrets(pushed.headers, hook.connection)), pushed.body, pushed.received_at,
     ]  # fmt: skip
     # A kept connection is not asked first whether it still lives: that would be a statement more for every push.
-    database.health_check_done = True
+    database.health_check_done = True  # type: ignore[attr-defined]
     try:
         _execute(INSERT, values)
     except (InterfaceError, OperationalError):
