@@ -57,7 +57,7 @@ class ConnectionLines:
     """
 
     def __init__(self, connection: Connection) -> None:
-        self._rows = connection.addressing_lines  # type: ignore[attr-defined]
+        self._rows = connection.addressing_lines
 
     def find(self, identifier: str) -> base.Line | None:
         row = self._rows.filter(identifier=identifier).first()
