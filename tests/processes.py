@@ -78,7 +78,7 @@ class Navette:
             return False
 
     def start_worker(self) -> None:
-        self._start("worker", "manage.py", "qcluster")
+        self._start("worker", "-m", "tests.worker")
 
     def kill(self, name: str) -> None:
         """SIGKILL the whole group: nothing is told, nothing is tidied."""
