@@ -308,6 +308,9 @@ class Lines(Protocol):
     def find(self, identifier: str) -> Line | None: ...
     def all(self) -> Iterable[Line]: ...
 
+    def hook_url(self, identifier: str) -> str:
+        """The open address of a line's own, for platforms that want one per line; "" where there is none."""
+
 
 class NoLines:
     """For an adapter that is asked what it can do before any line exists."""
@@ -318,12 +321,39 @@ class NoLines:
     def all(self) -> Iterable[Line]:
         return ()
 
+    def hook_url(self, identifier: str) -> str:
+        return ""
+
 
 class Memory(Protocol):
     """Small facts learned about the platform (which path worked, a pinned key), kept with the connection."""
 
     def get(self, name: str) -> Any: ...
     def set(self, name: str, value: Any) -> None: ...
+
+
+class Vault(Protocol):
+    """Secrets the platform gave us (of a registered webhook, a renewed refresh token), sealed; read anew each time."""
+
+    def get(self, name: str) -> Mapping[str, str]:
+        """What is kept under this name, {} if nothing."""
+
+    def change(self, name: str, **changes: str) -> Mapping[str, str]:
+        """Merge into what is kept, at once for all workers; returns the whole."""
+
+
+class ShortVault:
+    """For an adapter outside any connection: what it learns goes with it."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, dict[str, str]] = {}
+
+    def get(self, name: str) -> Mapping[str, str]:
+        return dict(self._kept.get(name, {}))
+
+    def change(self, name: str, **changes: str) -> Mapping[str, str]:
+        self._kept[name] = {**self._kept.get(name, {}), **changes}
+        return self.get(name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -337,6 +367,7 @@ class Account:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     hook_url: str = ""
     lines: Lines = field(default_factory=NoLines)
+    vault: Vault = field(default_factory=ShortVault, repr=False)
 
 
 class Adapter:

@@ -13,7 +13,7 @@ from django.utils.module_loading import import_string
 
 from . import base
 from .models import Connection
-from .tokens import ConnectionMemory, SharedTokens
+from .tokens import ConnectionMemory, ConnectionVault, SharedTokens
 
 ADAPTERS = {
     "acube": "providers.acube.adapter.ACube",
@@ -58,6 +58,7 @@ class ConnectionLines:
 
     def __init__(self, connection: Connection) -> None:
         self._rows = connection.addressing_lines
+        self._hooks = connection.hooks
 
     def find(self, identifier: str) -> base.Line | None:
         row = self._rows.filter(identifier=identifier).first()
@@ -65,6 +66,10 @@ class ConnectionLines:
 
     def all(self) -> list[base.Line]:
         return [_line(row) for row in self._rows.order_by("identifier")]
+
+    def hook_url(self, identifier: str) -> str:
+        hook = self._hooks.filter(closed_at=None, line_identifier=identifier).first() if identifier else None
+        return hook.url if hook else ""
 
 
 def _line(row: Any) -> base.Line:
@@ -82,6 +87,7 @@ def get_adapter(connection: Connection, *, client: httpx.Client | None = None) -
         secrets=connection.secrets,
         hook_url=hook.url if hook else "",
         lines=ConnectionLines(connection),
+        vault=ConnectionVault(connection.pk),
     )
     return adapter_class(connection.kind)(
         account,

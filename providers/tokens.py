@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from django.db.models import F, Func, JSONField, Value
 from django.utils import timezone
 
 from .models import CachedToken, Connection
+from .sealing import Secrets
 
 
 class SharedTokens:
@@ -58,6 +59,29 @@ class SharedTokens:
             if row and row.value.get("token") == token:
                 row.value, row.expires_at = {}, None
                 row.save(update_fields=["value", "expires_at"])
+
+
+class ConnectionVault:
+    """Implements `base.Vault` beside the tokens: a row that never expires."""
+
+    PREFIX = "vault "
+
+    def __init__(self, connection_id: Any) -> None:
+        self.connection_id = connection_id
+
+    def get(self, name: str) -> Mapping[str, str]:
+        row = CachedToken.objects.filter(connection_id=self.connection_id, scope=self.PREFIX + name).first()
+        return dict(row.value) if row else {}
+
+    def change(self, name: str, **changes: str) -> Mapping[str, str]:
+        where = {"connection_id": self.connection_id, "scope": self.PREFIX + name}
+        CachedToken.objects.get_or_create(**where)
+        with transaction.atomic():
+            row = CachedToken.objects.select_for_update().get(**where)
+            kept = {**row.value, **changes}
+            row.value = Secrets(kept)
+            row.save(update_fields=["value"])
+        return kept
 
 
 class ConnectionMemory:

@@ -5,11 +5,15 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection as database
+from django.db.models import TextField
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from providers.base import TemporaryError
 from providers.models import CachedToken, Connection
-from providers.tokens import ConnectionMemory, SharedTokens
+from providers.registry import get_adapter
+from providers.services import open_hook
+from providers.tokens import ConnectionMemory, ConnectionVault, SharedTokens
 from tests.factories import make_connection
 from tests.scripted import together
 
@@ -18,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def connection():
-    return make_connection()
+    return make_connection("acube")
 
 
 class Login:
@@ -143,3 +147,25 @@ def test_memory_keeps_facts_learned_at_the_same_time(connection):
     connection.refresh_from_db()
     assert connection.memory == {"path": "/v3", "key": {"id": 1}}
     assert (first.get("path"), first.get("nothing")) == ("/v3", None)
+
+
+# --- secrets learned from the platform ---
+
+
+def test_learned_secret_is_sealed_and_merged(connection):
+    ConnectionVault(connection.pk).change("hook 55", secret="whk-1", state="awaiting")
+    kept = ConnectionVault(connection.pk).change("hook 55", state="active")
+
+    sealed = CachedToken.objects.values_list(Cast("value", TextField()), flat=True).get()
+    assert (kept, dict(ConnectionVault(connection.pk).get("hook 55"))) == ({"secret": "whk-1", "state": "active"},) * 2
+    assert ("whk-1" in sealed, ConnectionVault(connection.pk).get("hook 56")) == (False, {})
+
+
+def test_adapter_is_given_the_vault_and_its_lines_addresses(connection):
+    hook, _opened = open_hook(connection=connection, line_identifier="800112237")
+    account = get_adapter(connection).account
+    account.vault.change("hook", secret="whk-1")
+
+    assert ConnectionVault(connection.pk).get("hook") == {"secret": "whk-1"}
+    assert (account.lines.hook_url("800112237"), account.lines.hook_url("other")) == (hook.url, "")
+    assert "whk-1" not in repr(account)
