@@ -404,6 +404,13 @@ class Adapter:
         return Capabilities()
 
     # pushed to us
+    def take_secret(self, request: HookRequest) -> bool:
+        """Take in a push that hands us a secret: True if this was one. Asked first; nothing of it is stored or logged.
+
+        Such a push may come before anything can verify it: accept it only while it is awaited, else raise NotGenuine.
+        """
+        return False
+
     def verify_webhook(self, request: HookRequest) -> None:
         """Return if the raw request is genuine, else raise NotGenuine or WrongLine."""
         raise NotGenuine("This platform pushes nothing.")

@@ -88,6 +88,12 @@ class Scripted(Adapter):
     def capabilities(self) -> Capabilities:
         return self.platform.capabilities
 
+    def take_secret(self, request: HookRequest) -> bool:
+        if not request.body.startswith(b"secret="):
+            return False
+        self.account.vault.change("pushed", secret=request.body.removeprefix(b"secret=").decode())
+        return True
+
     def verify_webhook(self, request: HookRequest) -> None:
         if not hmac.compare_digest(request.header("X-Secret"), SECRET):
             raise NotGenuine("The secret is wrong.")

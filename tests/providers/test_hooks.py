@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from providers import nudge, services
 from providers.models import RefusedRequest, WebhookDelivery
+from providers.registry import get_adapter
 from providers.services import close_hook, find_hook, open_hook
 from tests.factories import make_connection
 from tests.scripted import SECRET, Scripted
@@ -280,3 +281,12 @@ def test_each_line_has_its_own_hook(connection):
     assert len({hook.token for hook in lines}) == 3
     push(f"/hooks/scripted/{lines[1].token}/")
     assert services.read_stored(WebhookDelivery.objects.get()).line.identifier == "800112237"
+
+
+def test_push_that_hands_us_a_secret_leaves_no_trace(path, connection, caplog):
+    caplog.set_level("DEBUG")
+    answer = push(path, b"secret=whk-1", headers={})
+
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert get_adapter(connection).account.vault.get("pushed") == {"secret": "whk-1"}
+    assert (WebhookDelivery.objects.count(), RefusedRequest.objects.count(), "whk-1" in caplog.text) == (0, 0, False)
