@@ -11,14 +11,15 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
+from django.db.models import prefetch_related_objects
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from invoices.access import has_role
 from invoices.models import Comment, Invoice, Role
-from providers.base import Payment, Reason
+from providers.base import Adapter, Payment, Reason
 from providers.nudge import nudge
-from providers.registry import get_adapter
+from providers.registry import find_adapter_class, get_adapter
 
 from . import events, transitions
 from .codes import CORRECTIVE_TYPES, STATUSES, Side, Status, reason_label, reasons_for, status_label
@@ -79,18 +80,32 @@ def facts_of(invoice: Invoice) -> Facts:
 
 
 def facts_for(invoices: Sequence[Invoice]) -> dict[Any, Facts]:
-    """`facts_of` for a page of invoices: two queries whatever their number."""
+    """`facts_of` for a page of invoices: the same queries whatever their number."""
+    prefetch_related_objects(list(invoices), "connection", "addressing_line")
     histories = events.histories_of(invoices)
     corrected = _corrected_among(invoices)
     return {
         invoice.pk: Facts(
             history=histories[invoice.pk],
-            side=invoice.side,
+            side=seat_of(invoice) or "",
             is_corrected=invoice.pk in corrected,
             is_refund=invoice.is_credit_note,
         )
         for invoice in invoices
     }
+
+
+def seat_of(invoice: Invoice) -> Side | None:
+    """The side our people speak for: our customer's own, unless the platform gives us another seat, or none."""
+    cls = find_adapter_class(invoice.connection.kind) or Adapter
+    line = invoice.addressing_line
+    return cls.seat(invoice.direction, line.settings if line else {})
+
+
+def role_of(invoice: Invoice) -> str:
+    """In whose name our people speak; "" where they do not."""
+    side = seat_of(invoice)
+    return transitions.ROLE_OF_SIDE[side].value if side else ""
 
 
 def _corrected_among(invoices: Sequence[Invoice]) -> set[Any]:
@@ -110,7 +125,7 @@ def _corrected_among(invoices: Sequence[Invoice]) -> set[Any]:
 
 
 def next_statuses(invoice: Invoice) -> tuple[str, ...]:
-    """The statuses our side may issue now, whoever the user is."""
+    """The statuses our people may issue now, whoever the user is."""
     return transitions.issuable(facts_of(invoice))
 
 
@@ -126,7 +141,7 @@ def may_issue(user: Any, invoice: Invoice, status: str) -> bool:
 def reasons_offered(invoice: Invoice, status: str) -> tuple[str, ...]:
     """The reasons that the law allows with a status and the invoice's platform can carry."""
     lawful = reasons_for(status)
-    carried = get_adapter(invoice.connection).reasons_for(status, side=invoice.side)
+    carried = get_adapter(invoice.connection).reasons_for(status, side=seat_of(invoice) or "")
     return tuple(code for code in lawful if carried is None or code in carried)
 
 
@@ -163,7 +178,7 @@ def _platform_problems(invoice: Invoice, wish: Wish) -> list[Problem]:
 def can_carry(invoice: Invoice, status: str) -> bool:
     """Whether the invoice's platform takes this status from us."""
     capabilities = get_adapter(invoice.connection).capabilities
-    return status in (capabilities.buyer_statuses if invoice.side == "buyer" else capabilities.seller_statuses)
+    return status in capabilities.of_side(seat_of(invoice))
 
 
 # --- deciding ---------------------------------------------------------------------------------------------------------
@@ -216,7 +231,7 @@ def _record_decision(user: Any, invoice: Invoice, wish: Wish) -> RelayTask:
         invoice,
         status=wish.status,
         origin=Origin.US,
-        issuer_role=transitions.ROLE_OF_SIDE[Side(invoice.side)],
+        issuer_role=role_of(invoice),
         reasons=wish.reasons,
         note=wish.note,
         payments=wish.payments,

@@ -129,7 +129,9 @@ CURRENCY = re.compile(r"[A-Z]{3}")
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of an invoice when a status is chosen. `history`: codes in the order of the projection."""
+    """What is known of an invoice when a status is chosen. `history`: codes in the order of the projection; `side`: the
+    one our people speak for, "" for none.
+    """
 
     history: tuple[str, ...]
     side: str
@@ -223,9 +225,9 @@ def _is_offered(code: str, current: str, facts: Facts) -> bool:
 
 
 def issuable(facts: Facts) -> tuple[str, ...]:
-    """The statuses our user's side may issue now. Every door asks this: buttons, API, admin, bulk."""
+    """The statuses our user may issue now. Every door asks this: buttons, API, admin, bulk."""
     current = current_status(facts.history)
-    if current is None:
+    if current is None or not facts.side:
         return ()
     return tuple(c for c in INVOICE_STATUSES if belongs_to_side(c, facts) and _is_offered(c, current, facts))
 

@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Protocol
 
 import httpx
 
+from lifecycle.codes import Side
+
 MIB = 1024 * 1024
 
 # --- what goes wrong --------------------------------------------------------------------------------------------------
@@ -265,6 +267,12 @@ class Capabilities:
     directory: bool = False
     e_reporting: bool = False
 
+    def of_side(self, side: str | None) -> frozenset[str]:
+        """The statuses we may tell in the name of a side."""
+        return {Side.BUYER.value: self.buyer_statuses, Side.SELLER.value: self.seller_statuses}.get(
+            side or "", frozenset()
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
@@ -402,6 +410,11 @@ class Adapter:
     @property
     def capabilities(self) -> Capabilities:
         return Capabilities()
+
+    @classmethod
+    def seat(cls, direction: str, line_settings: Mapping[str, Any]) -> Side | None:
+        """The side our people speak for on an invoice of a line; None where others speak, and we only listen."""
+        return Side.BUYER if direction == "received" else Side.SELLER
 
     # pushed to us
     def take_secret(self, request: HookRequest) -> bool:

@@ -114,7 +114,8 @@ def _show(
         "carried": services.can_carry(shown, info.code),
         "needs_release": needs_release,
         "wish": wish,
-        "role": services.transitions.ROLE_OF_SIDE[services.Side(shown.side)],
+        "speaker": shown.customer.name if services.seat_of(shown) == shown.side else shown.counterparty_name,
+        "role": services.role_of(shown),
     }
     return _answer(request, "decision", context, code)
 

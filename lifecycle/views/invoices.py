@@ -149,6 +149,7 @@ def pieces(request: DeskRequest, shown: Invoice) -> dict[str, SafeString]:
         "invoice": shown,
         "events": events,
         "buttons": decision_buttons(request, shown),
+        "has_seat": services.seat_of(shown) is not None,
         "is_clerk": is_clerk,
         "role": request.desk.role_for(shown.customer_id),
         "assign_form": AssignForm(invoice=shown) if is_clerk else None,
