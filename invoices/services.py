@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 
 from providers.base import File, InvoiceReport, Party
 from providers.models import Connection
+from providers.xml import UnreadableDocument
 
-from .documents.errors import UnreadableDocument
 from .documents.model import ParsedInvoice
 from .documents.reader import read_invoice
 from .models import AddressingLine, Direction, DocumentState, Invoice, InvoiceDocument, document_path

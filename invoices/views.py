@@ -13,8 +13,9 @@ from django.utils.http import content_disposition_header
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_GET
 
+from providers.xml import UnreadableDocument
+
 from .access import invoices_of
-from .documents.errors import UnreadableDocument
 from .models import Invoice, InvoiceDocument
 from .services import read_stored_original
 

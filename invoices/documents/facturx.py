@@ -9,7 +9,8 @@ from django.utils.translation import gettext_lazy as _
 from pypdf import PdfReader
 from pypdf.generic import EmbeddedFile
 
-from .errors import UnreadableDocument
+from providers.xml import UnreadableDocument
+
 from .model import Attachment
 
 # Names given by Factur-X 1.0 and the ZUGFeRD 2 versions identical to it.

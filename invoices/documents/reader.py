@@ -8,14 +8,14 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from lxml import etree
 
+from providers.xml import UnreadableDocument, parse_xml
+
 from .checks import content_warnings
 from .cii import parse_cii
-from .errors import UnreadableDocument
 from .facturx import extract_invoice
 from .mapping import NAMESPACES
 from .model import ParsedInvoice
 from .ubl import parse_ubl
-from .xml import parse_xml
 
 MAX_DOCUMENT_BYTES = 20 * 1024 * 1024
 # ISO 32000 readers accept the header anywhere in the first kilobyte.

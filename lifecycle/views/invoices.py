@@ -16,7 +16,6 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from invoices.access import invoices_of
-from invoices.documents.errors import UnreadableDocument
 from invoices.documents.model import Attachment
 from invoices.documents.readable import render_readable
 from invoices.models import Invoice, InvoiceDocument, Role
@@ -26,6 +25,7 @@ from lifecycle.codes import STATUSES, Reported
 from lifecycle.forms import AssignForm, CommentForm, InvoiceFilterForm
 from lifecycle.models import RelayTask
 from lifecycle.relay_actions import with_actions
+from providers.xml import UnreadableDocument
 
 from .page import DeskRequest, digest, done, page, piece
 

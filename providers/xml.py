@@ -3,11 +3,10 @@
 import codecs
 import re
 
+from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from lxml import etree
-
-from .errors import UnreadableDocument
 
 MAX_XML_BYTES = 20 * 1024 * 1024
 # Memory follows the number of elements and attributes, not the bytes: 20 MB of "<a/>" would take about a gigabyte.
@@ -29,6 +28,21 @@ DECLARATION = re.compile(r"<\?xml\s[^>]*?\?>")
 DECLARED_ENCODING = re.compile(rb"""<\?xml\s[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
 # What may stand before a document type declaration or the root element.
 PROLOG_ITEM = re.compile(r"\s+|<\?.*?\?>|<!--.*?-->", re.DOTALL)
+
+
+class UnreadableDocument(Exception):
+    """What was looked for (an invoice, a status message) cannot be read from these bytes.
+
+    `code` is stable, for programs and tests; `message` tells a clerk what happened and what to do.
+    """
+
+    def __init__(self, code: str, message: str | Promise):
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+
+    def __str__(self) -> str:
+        return str(self.message)
 
 
 def parse_xml(content: bytes, *, max_bytes: int = MAX_XML_BYTES) -> etree._Element:
