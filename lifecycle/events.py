@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -136,6 +137,8 @@ def record_on_locked(invoice: Invoice, report: StatusReport) -> StatusEvent | No
     if SeenReport.objects.filter(invoice=invoice, identity=identity).exists():
         return None
     known = _find_echoed(invoice, report) or _find_told_otherwise(invoice, report)
+    if not known and _goes_back(invoice, report):
+        report = replace(report, status=None)
     event = known or append_event(
         invoice,
         status=report.status,
@@ -225,6 +228,14 @@ def _find_told_otherwise(invoice: Invoice, report: StatusReport) -> StatusEvent 
     else:
         events = events.filter(occurred_at__gte=report.occurred_at - CLOCK_TOLERANCE)
     return events.exclude(pk__in=_sighted(invoice, report).values("event")).order_by("sequence").first()
+
+
+def _goes_back(invoice: Invoice, report: StatusReport) -> bool:
+    """A code that was only derived must not contradict what was said; codes grow along the way of an invoice."""
+    if not report.derived or report.status is None:
+        return False
+    current = transitions.current_status(event.status for event in effective_events(invoice) if event.status)
+    return current is not None and report.status <= current
 
 
 def _is_unexpected(invoice: Invoice, report: StatusReport) -> bool:

@@ -179,7 +179,7 @@ def _guarded(job: Job, step: Any) -> None:
 
 
 def _parse(job: Job) -> None:
-    job.delivery = job.adapter.parse_webhook(read_stored(job.row))
+    job.delivery = job.adapter.parse_webhook(read_stored(job.row, job.adapter))
 
 
 def _look_for_all(jobs: list[Job]) -> None:
@@ -190,9 +190,10 @@ def _look_for_all(jobs: list[Job]) -> None:
             known = find_invoice(job.row.connection, bell.provider_ref)
             if known is None and not bell.is_new_invoice:
                 continue  # quarantined when it is applied
-            with_files = known is None or known.document_state in _states_to_fetch(bell)
+            has_original = job.adapter.capabilities.originals
+            with_files = known is None or (has_original and known.document_state in _states_to_fetch(bell))
             key = (job.row.connection_id, bell.provider_ref)
-            wanted[key] = (job.adapter, with_files or wanted.get(key, (None, False))[1])
+            wanted[key] = (job.adapter.acting_for(bell.account), with_files or wanted.get(key, (None, False))[1])
     if not wanted:
         return
     with ThreadPoolExecutor(max_workers=min(settings.INBOX_THREADS, len(wanted))) as pool:
@@ -265,8 +266,8 @@ def _apply(job: Job) -> None:
     missing = next(filter(None, unknown), None)
     if missing:
         _quarantine(row, str(missing), waits_for=missing.provider_ref)
-    elif any(broken):
-        _quarantine(row, " ".join(filter(None, broken)))
+    elif delivery.unclear or any(broken):
+        _quarantine(row, " ".join(filter(None, [delivery.unclear, *broken])))
     else:
         _finish(row, State.IGNORED if delivery.ignored else State.PROCESSED, delivery.ignored)
 
@@ -307,8 +308,9 @@ def _comes_before_history(job: Job, bell: Bell) -> bool:
 
 
 def _tells(shown: StatusReport, news: StatusReport) -> bool:
-    """The same word, and not an older one of the same word."""
+    """The same word, or what it turned out to mean, and not an older one of the same word."""
     same = (shown.status or shown.native_status) == (news.status or news.native_status)
+    same = same or (news.status is None and shown.native_status == news.native_status)
     dated = shown.occurred_at is not None and news.occurred_at is not None
     return same and (not dated or shown.occurred_at >= news.occurred_at - events.CLOCK_TOLERANCE)  # type: ignore[operator]
 

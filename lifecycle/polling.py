@@ -60,7 +60,7 @@ def _polled_bell(connection: Connection, adapter: Adapter, bell: Bell, left_out:
     """One invoice of a poll; what is wrong with one must not keep the others out."""
     known = find_invoice(connection, bell.provider_ref)
     try:
-        shown = look(adapter, bell.provider_ref, with_files=known is None)
+        shown = look(adapter.acting_for(bell.account), bell.provider_ref, with_files=known is None)
         with transaction.atomic():
             save_look(connection, shown)
             invoice = get_invoice(connection, bell.provider_ref)

@@ -139,6 +139,8 @@ def _connection(wish: Row, path: str) -> Row:
             name=wish["name"], kind=kind, environment=environment, settings=settings, secrets=secrets
         )
     row = {"name": connection.name, "kind": kind, "created": created}
+    if cls.hook_per_line and "hook_token" not in wish:
+        return row
     return row | _open(connection, "", wish, "hook_token", path)
 
 

@@ -1,244 +1,98 @@
 """The contract between Navette and a platform: what an adapter is given, what it answers, how it fails.
 
-An adapter translates. It decides nothing, saves nothing but tokens, and never loops by itself.
+An adapter translates. It decides nothing, saves nothing but tokens, subscriptions and learned facts, and never loops by
+itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from decimal import Decimal
-from typing import Any, ClassVar, Protocol
+from datetime import datetime
+from typing import Any, ClassVar, Protocol, Self
 
 import httpx
 
 from lifecycle.codes import Side
 
+from .errors import (
+    HookError,
+    Malformed,
+    NotGenuine,
+    Nowhere,
+    PermanentError,
+    PlatformError,
+    Refusal,
+    TemporaryError,
+    UncertainError,
+    Unsupported,
+    WrongLine,
+)
+from .shapes import (
+    Bell,
+    CheckResult,
+    Delivery,
+    DirectoryEntry,
+    File,
+    InvoiceFacts,
+    InvoiceKey,
+    InvoiceReport,
+    Party,
+    Payment,
+    PollPage,
+    Reason,
+    Receipt,
+    StatusMessage,
+    StatusReport,
+)
+
+__all__ = [
+    "MIB",
+    "Account",
+    "Adapter",
+    "Bell",
+    "Capabilities",
+    "CheckResult",
+    "Delivery",
+    "DirectoryEntry",
+    "Field",
+    "File",
+    "HookError",
+    "HookRequest",
+    "InvoiceFacts",
+    "InvoiceKey",
+    "InvoiceReport",
+    "Line",
+    "Lines",
+    "Malformed",
+    "Memory",
+    "NoLines",
+    "NoSubscriptions",
+    "NotGenuine",
+    "Nowhere",
+    "Party",
+    "Payment",
+    "PermanentError",
+    "PlatformError",
+    "PollPage",
+    "Reason",
+    "Receipt",
+    "Refusal",
+    "Reply",
+    "ShortVault",
+    "StatusMessage",
+    "StatusReport",
+    "Subscription",
+    "Subscriptions",
+    "TemporaryError",
+    "Tokens",
+    "UncertainError",
+    "Unsupported",
+    "Vault",
+    "WrongLine",
+]
+
 MIB = 1024 * 1024
-
-# --- what goes wrong --------------------------------------------------------------------------------------------------
-
-
-class PlatformError(Exception):
-    """A call failed. `message` is for people and free of secrets; `answer` is what came back, shortened."""
-
-    def __init__(self, message: str, *, status_code: int | None = None, answer: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.status_code = status_code
-        self.answer = answer[:4000]
-
-
-class TemporaryError(PlatformError):
-    """Surely not accepted; try later, not before `retry_after` seconds where the platform says so."""
-
-    def __init__(self, message: str, *, retry_after: float | None = None, **kwargs: Any) -> None:
-        super().__init__(message, **kwargs)
-        self.retry_after = retry_after
-
-
-class UncertainError(PlatformError):
-    """May have been accepted: look at the platform before saying it again."""
-
-
-class PermanentError(PlatformError):
-    """Refused, and would be refused again: a person must act."""
-
-
-class Unsupported(PlatformError):
-    """The platform has no way to express this; nothing was sent."""
-
-
-class HookError(Exception):
-    """A pushed request is not accepted. `status_code` is the HTTP answer."""
-
-    status_code: ClassVar[int] = 400
-
-
-class Malformed(HookError):
-    """Not what the protocol carries."""
-
-
-class NotGenuine(HookError):
-    """Signature, secret or age is wrong."""
-
-    status_code = 401
-
-
-class WrongLine(HookError):
-    """Genuine, but meant for another addressing line."""
-
-    status_code = 403
-
-
-# --- what platforms say -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Party:
-    name: str = ""
-    siren: str = ""
-    siret: str = ""
-    vat_number: str = ""
-    scheme: str = ""
-    identifier: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reason:
-    """`code` is national (MDT-113); `native_code` the platform's own word; `text` free."""
-
-    code: str = ""
-    text: str = ""
-    native_code: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Payment:
-    """One row per VAT rate (percent). `amount` includes VAT; negative reverses an earlier one."""
-
-    amount: Decimal
-    vat_rate: Decimal | None = None
-    currency: str = "EUR"
-
-
-@dataclass(frozen=True, kw_only=True)
-class StatusReport:
-    """One status as a platform reports it. `status` is None for a word we do not know.
-
-    `key` is the platform's own identity of this fact ("" where it gives none); `occurred_at` is None likewise.
-    """
-
-    provider_ref: str
-    status: str | None
-    native_status: str = ""
-    issuer_role: str = ""
-    reasons: tuple[Reason, ...] = ()
-    note: str = ""
-    payments: tuple[Payment, ...] = ()
-    occurred_at: datetime | None = None
-    key: str = ""
-    raw: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class InvoiceReport:
-    """What a platform says of an invoice beside the document. `direction` is "received" or "issued"."""
-
-    provider_ref: str
-    direction: str
-    number: str = ""
-    type_code: str = ""
-    issue_date: date | None = None
-    due_date: date | None = None
-    currency: str = ""
-    total_with_vat: Decimal | None = None
-    seller: Party = field(default_factory=Party)
-    buyer: Party = field(default_factory=Party)
-    native_status: str = ""
-    created_at: datetime | None = None
-    raw: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bell:
-    """ "Go and look": the push names an invoice (`provider_ref`) but carries no news to record by itself.
-
-    `hint` is the status report to record should the platform's history not show it within the retries.
-    `is_new_invoice` says that the push announces an invoice: an unknown reference is then fetched, not quarantined.
-    """
-
-    provider_ref: str
-    is_new_invoice: bool = False
-    hint: StatusReport | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class File:
-    """`kind`: original, readable, converted or attachment. `media_type` and `filename` as the platform says."""
-
-    kind: str
-    content: bytes = field(repr=False)
-    media_type: str = ""
-    filename: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Delivery:
-    """One push, read. `key` is unique per connection for one news (the duplicate guard).
-
-    `invoices` come with their `files` (by provider_ref) where the push carries the document itself.
-    """
-
-    key: str
-    bells: tuple[Bell, ...] = ()
-    statuses: tuple[StatusReport, ...] = ()
-    invoices: tuple[InvoiceReport, ...] = ()
-    files: Mapping[str, tuple[File, ...]] = field(default_factory=dict)
-    ignored: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PollPage:
-    """`cursor` is kept by the caller and handed back on the next poll (JSON)."""
-
-    invoices: tuple[InvoiceReport, ...] = ()
-    statuses: tuple[StatusReport, ...] = ()
-    bells: tuple[Bell, ...] = ()
-    cursor: Mapping[str, Any] = field(default_factory=dict)
-
-
-# --- what we tell -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class InvoiceFacts:
-    """The invoice a message is about, as far as any dialect needs it."""
-
-    provider_ref: str
-    direction: str
-    number: str
-    type_code: str
-    issue_date: date | None
-    seller: Party
-    buyer: Party
-    line_identifier: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class StatusMessage:
-    """One status we tell. `id` is stable over retries (our relay's id); `occurred_at` is when our user decided."""
-
-    id: str
-    invoice: InvoiceFacts
-    status: str
-    issuer_role: str
-    occurred_at: datetime
-    reasons: tuple[Reason, ...] = ()
-    note: str = ""
-    payments: tuple[Payment, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Receipt:
-    """The platform's answer. `confirmed`: it shows the status as set, not only as taken in."""
-
-    reference: str = ""
-    confirmed: bool = False
-    text: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class CheckResult:
-    """One line of a connection check: `name` of the thing checked, `ok`, and `message` saying what to do if not."""
-
-    name: str
-    ok: bool
-    message: str = ""
-
-
-# --- what an adapter is given -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,13 +109,19 @@ class Field:
 
 @dataclass(frozen=True, kw_only=True)
 class Capabilities:
-    """What the platform can carry. Statuses we may tell are given per side of our customer."""
+    """What the platform can carry. Statuses we may tell are given per side of our customer.
+
+    `polling`: it lists what is new. `ask_each`: it does not, so each open invoice is asked for by itself, ever more
+    rarely. `originals`: the file the supplier sent can be had; without it, nobody waits for it.
+    """
 
     buyer_statuses: frozenset[str] = frozenset()
     seller_statuses: frozenset[str] = frozenset()
     submit_formats: frozenset[str] = frozenset()
     webhooks: bool = False
     polling: bool = False
+    ask_each: bool = False
+    originals: bool = True
     look_up: bool = False
     history: bool = False
     directory: bool = False
@@ -285,7 +145,9 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class HookRequest:
-    """A pushed request as it came. `url` is built from PUBLIC_URL, never from the request's host."""
+    """A pushed request as it came. `url` is built from PUBLIC_URL, never from the request's host; `rest` is what of its
+    path stands below our address.
+    """
 
     method: str
     url: str
@@ -293,11 +155,51 @@ class HookRequest:
     body: bytes = field(repr=False)
     received_at: datetime
     line: Line | None = None
+    rest: str = ""
 
     def header(self, name: str) -> str:
         """The header's value whatever its case, or ""."""
         wanted = name.lower()
         return next((value for key, value in self.headers.items() if key.lower() == wanted), "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """What we answer to a call that is no push: JSON, or nothing."""
+
+    status_code: int = 200
+    document: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subscription:
+    """What joins an addressing line to the other party: ours at a platform, or a platform's with us.
+
+    `state` is one of models.Subscription.State; `callback_url` is where the subscriber wants to be called.
+    """
+
+    line_identifier: str
+    state: str = "draft"
+    reference: str = ""
+    callback_url: str = field(default="", repr=False)
+    error: str = ""
+
+
+class Subscriptions(Protocol):
+    """The subscriptions of a connection's lines."""
+
+    def find(self, line_identifier: str) -> Subscription | None: ...
+    def save(self, subscription: Subscription) -> None: ...
+
+
+class NoSubscriptions:
+    """For an adapter that is asked what it can do before anybody subscribed."""
+
+    def find(self, line_identifier: str) -> Subscription | None:
+        return None
+
+    def save(self, subscription: Subscription) -> None:
+        pass
 
 
 class Tokens(Protocol):
@@ -315,6 +217,8 @@ class Lines(Protocol):
 
     def find(self, identifier: str) -> Line | None: ...
     def all(self) -> Iterable[Line]: ...
+    def of_invoice(self, provider_ref: str) -> Line | None:
+        """The line of an invoice we have, so that it is asked for in the right name."""
 
     def hook_url(self, identifier: str) -> str:
         """The open address of a line's own, for platforms that want one per line; "" where there is none."""
@@ -331,6 +235,9 @@ class NoLines:
 
     def hook_url(self, identifier: str) -> str:
         return ""
+
+    def of_invoice(self, provider_ref: str) -> Line | None:
+        return None
 
 
 class Memory(Protocol):
@@ -376,6 +283,7 @@ class Account:
     hook_url: str = ""
     lines: Lines = field(default_factory=NoLines)
     vault: Vault = field(default_factory=ShortVault, repr=False)
+    subscriptions: Subscriptions = field(default_factory=NoSubscriptions)
 
 
 class Adapter:
@@ -416,17 +324,35 @@ class Adapter:
         """The side our people speak for on an invoice of a line; None where others speak, and we only listen."""
         return Side.BUYER if direction == "received" else Side.SELLER
 
-    # pushed to us
-    def take_secret(self, request: HookRequest) -> bool:
-        """Take in a push that hands us a secret: True if this was one. Asked first; nothing of it is stored or logged.
+    def acting_for(self, account: str) -> Self:
+        """This adapter, speaking in the name of a sub-account that a push named ("" for none)."""
+        return self
 
-        Such a push may come before anything can verify it: accept it only while it is awaited, else raise NotGenuine.
+    def search_directory(self, identifier: str) -> tuple[DirectoryEntry, ...]:
+        """Who can be reached under a SIREN, SIRET or addressing line, and where; empty where nobody is."""
+        raise Unsupported("This platform offers no directory.")
+
+    def set_up_line(self, line: Line, owner: Party) -> Mapping[str, Any]:
+        """Make the platform serve a line of ours; idempotent. Returns the line's settings as they are to be kept."""
+        raise Unsupported("Addressing lines are set up by hand on this platform.")
+
+    # pushed to us
+    def serve(self, request: HookRequest) -> Reply | None:
+        """Answer a call at or below our address that is no push; None for a push, to be verified and stored. HookError.
+
+        Nothing of such a call is stored or logged: it may hand us a secret, or ask for one.
         """
-        return False
+        if request.rest:
+            raise Nowhere("There is nothing below this address.")
+        return None
 
     def verify_webhook(self, request: HookRequest) -> None:
         """Return if the raw request is genuine, else raise NotGenuine or WrongLine."""
         raise NotGenuine("This platform pushes nothing.")
+
+    def line_of(self, request: HookRequest) -> Line | None:
+        """The addressing line a genuine request speaks for, where it is not the address that tells."""
+        return request.line
 
     def parse_webhook(self, request: HookRequest) -> Delivery:
         """Read a genuine request; raise Malformed. Pure: no network, no database."""
@@ -435,6 +361,13 @@ class Adapter:
     def register_webhooks(self) -> tuple[str, ...]:
         """Make the platform push to `account.hook_url`; idempotent. Says what it changed, for people."""
         raise Unsupported("Webhooks are registered by hand on this platform.")
+
+    def subscribe(self, line: Line) -> str:
+        """Make the other party push to the line's own address, anew if need be. Says what was done, for people."""
+        raise Unsupported("This platform knows no subscription of a single addressing line.")
+
+    def unsubscribe(self, line: Line) -> str:
+        raise Unsupported("This platform knows no subscription of a single addressing line.")
 
     # asked by us
     def fetch_invoice(self, provider_ref: str) -> InvoiceReport:

@@ -216,13 +216,18 @@ def explain(answer: Answer) -> str:
 
 
 def _told(document: Any) -> str:
+    told, trace = _said(document), document.get("trace_id") if isinstance(document, dict) else None
+    return f"{told} [{trace}]" if isinstance(trace, str) and trace else told
+
+
+def _said(document: Any) -> str:
     if isinstance(document, str):
         return document
     if not isinstance(document, dict):
         return ""
-    violations = document.get("violations")
+    violations, detail = document.get("violations"), document.get("detail")
     candidates = [
-        document.get("detail"),
+        "; ".join(map(_invalid, detail)) if isinstance(detail, list) else detail,
         document.get("hydra:description"),
         "; ".join(_violation(item) for item in violations) if isinstance(violations, list) else "",
         *(document.get(name) for name in ("message", "error_description", "error", "title")),
@@ -235,6 +240,15 @@ def _violation(item: Any) -> str:
         return str(item)
     path, message = item.get("propertyPath"), item.get("message")
     return f"{path}: {message}" if path else str(message or "")
+
+
+def _invalid(item: Any) -> str:
+    """One line of FastAPI's list of what is invalid: `loc` mixes names and places."""
+    if not isinstance(item, dict):
+        return str(item)
+    places = item.get("loc")
+    where = ".".join(map(str, places)) if isinstance(places, list) else ""
+    return ": ".join(part for part in (where, str(item.get("msg") or "")) if part)
 
 
 def _line(text: str) -> str:

@@ -97,6 +97,38 @@ class Hook(models.Model):
         return urljoin(settings.PUBLIC_URL, path)
 
 
+class Subscription(models.Model):
+    """What joins an addressing line to the other party: ours at a platform, or a platform's with us."""
+
+    class State(models.TextChoices):
+        DRAFT = "draft", _("Waiting for the connection data")
+        CONNECTION_DATA_RECEIVED = "connection_data_received", _("Connection data received")
+        SUBSCRIBING = "subscribing", _("Subscribing")
+        ACTIVE = "active", _("Active")
+        FAILED = "failed", _("Failed")
+        SUSPENDED = "suspended", _("Suspended")
+        CLOSED = "closed", _("Closed")
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="subscriptions")
+    line_identifier = models.CharField(_("addressing line"), max_length=125)
+    state = models.CharField(_("state"), max_length=30, choices=State.choices, default=State.DRAFT)
+    reference = models.CharField(_("reference"), max_length=200, blank=True)
+    callback = SealedField(default=dict, blank=True)
+    last_error = models.TextField(_("last error"), blank=True)
+    changed_at = models.DateTimeField(_("changed at"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("subscription")
+        verbose_name_plural = _("subscriptions")
+        ordering = ["line_identifier"]
+        constraints = [
+            models.UniqueConstraint(fields=["connection", "line_identifier"], name="one_subscription_per_line")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.line_identifier} {self.get_state_display()}"
+
+
 class CachedToken(models.Model):
     """A platform's access token, shared by all our processes."""
 

@@ -13,6 +13,7 @@ from django.utils.module_loading import import_string
 
 from . import base
 from .models import Connection
+from .subscriptions import ConnectionSubscriptions
 from .tokens import ConnectionMemory, ConnectionVault, SharedTokens
 
 ADAPTERS = {
@@ -52,13 +53,14 @@ def http_client() -> httpx.Client:
 
 
 class ConnectionLines:
-    """Implements `base.Lines` on the reverse relation that `invoices.AddressingLine` gives a connection: read as data,
-    so that no import points up.
+    """Implements `base.Lines` on the reverse relations that `invoices` gives a connection: read as data, so that no
+    import points up.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._rows = connection.addressing_lines
         self._hooks = connection.hooks
+        self._invoices = connection.invoices
 
     def find(self, identifier: str) -> base.Line | None:
         row = self._rows.filter(identifier=identifier).first()
@@ -70,6 +72,10 @@ class ConnectionLines:
     def hook_url(self, identifier: str) -> str:
         hook = self._hooks.filter(closed_at=None, line_identifier=identifier).first() if identifier else None
         return hook.url if hook else ""
+
+    def of_invoice(self, provider_ref: str) -> base.Line | None:
+        row = self._rows.filter(invoices__in=self._invoices.filter(provider_ref=provider_ref)).first()
+        return _line(row) if row else None
 
 
 def _line(row: Any) -> base.Line:
@@ -88,6 +94,7 @@ def get_adapter(connection: Connection, *, client: httpx.Client | None = None) -
         hook_url=hook.url if hook else "",
         lines=ConnectionLines(connection),
         vault=ConnectionVault(connection.pk),
+        subscriptions=ConnectionSubscriptions(connection),
     )
     return adapter_class(connection.kind)(
         account,

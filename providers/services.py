@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, transaction
@@ -42,11 +42,13 @@ def find_hook(kind: str, token: str) -> tuple[Hook, base.Adapter] | None:
     return (kept[1], kept[2]) if kept[1].connection.kind == kind else None
 
 
-def line_of(hook: Hook, adapter: base.Adapter) -> base.Line | None:
-    """The addressing line a hook belongs to; a bare one where its row is gone."""
-    if not hook.line_identifier:
+def line_of(pushed_to: Hook | WebhookDelivery, adapter: base.Adapter | None) -> base.Line | None:
+    """The addressing line a hook or its delivery belongs to; a bare one where its row is gone."""
+    identifier = pushed_to.line_identifier
+    if not identifier:
         return None
-    return adapter.account.lines.find(hook.line_identifier) or base.Line(identifier=hook.line_identifier)
+    found = adapter.account.lines.find(identifier) if adapter else None
+    return found or base.Line(identifier=identifier)
 
 
 def forget_hooks() -> None:
@@ -87,8 +89,9 @@ INSERT = """
 def store_delivery(*, hook: Hook, pushed: base.HookRequest, key: str) -> None:
     """One statement in autocommit, much cheaper than the ORM's BEGIN, INSERT, COMMIT; a duplicate changes nothing."""
     values: list[Any] = [
-        uuid.uuid4(), hook.connection_id, hook.line_identifier, storable_key(key), pushed.received_at, pushed.url[:300],
-        json.dumps(_without_secrets(pushed.headers, hook.connection)), pushed.body, pushed.received_at,
+        uuid.uuid4(), hook.connection_id, pushed.line.identifier if pushed.line else "", storable_key(key),
+        pushed.received_at, pushed.url[:300], json.dumps(_without_secrets(pushed, hook.connection)), pushed.body,
+        pushed.received_at,
     ]  # fmt: skip
     # A kept connection is not asked first whether it still lives: that would be a statement more for every push.
     database.health_check_done = True  # type: ignore[attr-defined]
@@ -106,12 +109,13 @@ def _execute(statement: str, values: list[Any]) -> None:
         cursor.execute(statement, values)
 
 
-def _without_secrets(headers: Mapping[str, str], connection: Connection) -> dict[str, str]:
+def _without_secrets(pushed: base.HookRequest, connection: Connection) -> dict[str, str]:
     """By name, and by value: a platform may show our shared secret in a header of any name."""
-    secrets = [secret for secret in connection.secrets.values() if secret]
+    of_line = pushed.line.secrets.values() if pushed.line else ()
+    secrets = [secret for secret in (*connection.secrets.values(), *of_line) if secret]
     return {
         name: storable(value)
-        for name, value in headers.items()
+        for name, value in pushed.headers.items()
         if name.lower() not in SECRET_HEADERS and not any(secret in value for secret in secrets)
     }
 
@@ -130,15 +134,15 @@ def storable_key(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def read_stored(delivery: WebhookDelivery) -> base.HookRequest:
-    """A stored delivery as the request it was, to be parsed by the worker."""
+def read_stored(delivery: WebhookDelivery, adapter: base.Adapter | None = None) -> base.HookRequest:
+    """A stored delivery as the request it was, to be parsed by the worker; its line as `adapter` knows it."""
     return base.HookRequest(
         method="POST",
         url=delivery.url,
         headers=delivery.headers,
         body=bytes(delivery.body),
         received_at=delivery.received_at,
-        line=base.Line(identifier=delivery.line_identifier) if delivery.line_identifier else None,
+        line=line_of(delivery, adapter),
     )
 
 
@@ -182,6 +186,22 @@ def refuse_unknown(given: Iterable[str], fields: tuple[base.Field, ...], where: 
     unknown = sorted(set(given) - known)
     if unknown:
         raise ValueError(f"Unknown {where}: {', '.join(unknown)}. Known: {', '.join(sorted(known)) or 'none'}.")
+
+
+def subscribe_line(*, connection: Connection, line: base.Line) -> str:
+    """Subscribe an addressing line with an address of its own; says what was done. Raises PlatformError."""
+    adapter = get_adapter(connection)
+    if adapter.hook_per_line:
+        open_hook(connection=connection, line_identifier=line.identifier)
+    return adapter.subscribe(line)
+
+
+def unsubscribe_line(*, connection: Connection, line: base.Line) -> str:
+    """End a line's subscription; its own address answers 410 from then on. Raises PlatformError."""
+    words = get_adapter(connection).unsubscribe(line)
+    for hook in connection.hooks.filter(closed_at=None, line_identifier=line.identifier):
+        close_hook(hook=hook)
+    return words
 
 
 def check_connection(connection: Connection) -> list[base.CheckResult]:

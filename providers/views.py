@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urljoin
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.utils import timezone
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
@@ -50,24 +51,32 @@ class PushView(APIView):
 class HookView(PushView):
     """204 stored or duplicate (or what the kind's protocol wants); 400, 401, 403, 410, 413. Never a redirect or 404."""
 
-    def post(self, request: Request, kind: str, token: str) -> HttpResponse:
+    def post(self, request: Request, kind: str, token: str, rest: str = "") -> HttpResponse:
         found = services.find_hook(kind, token)
         if found is None:
             return _answer(410, CLOSED)
         row, adapter = found
         try:
-            pushed = _read(request._request, row, adapter)
-            if adapter.take_secret(pushed):
-                return HttpResponse(status=adapter.hook_success_status)
+            pushed = _read(request._request, row, adapter, rest.strip("/"))
+            if (reply := adapter.serve(pushed)) is not None:
+                return _reply(reply)
             adapter.verify_webhook(pushed)
+            pushed = replace(pushed, line=adapter.line_of(pushed))
             key = _key_of(adapter, pushed)
         except base.HookError as error:
             logger.warning("Webhook for %s refused (%s): %s", row.connection.name, error.status_code, error)
             services.note_refusal(connection=row.connection, error=error, size=_length(request._request) or 0)
-            return _answer(error.status_code, services.storable(str(error)))
+            return _refuse(error)
         services.store_delivery(hook=row, pushed=pushed, key=key)
         nudge("lifecycle.tasks.drain_inbox")
         return HttpResponse(status=adapter.hook_success_status)
+
+
+class BelowView(HookView):
+    """What a protocol wants below its address: a token, a subscription. Its adapter serves it."""
+
+    def delete(self, request: Request, kind: str, token: str, rest: str) -> HttpResponse:
+        return self.post(request, kind, token, rest)
 
 
 class NowhereView(PushView):
@@ -75,6 +84,8 @@ class NowhereView(PushView):
 
     def post(self, request: Request, rest: str) -> HttpResponse:
         return _answer(410, CLOSED)
+
+    delete = post
 
 
 def _key_of(adapter: base.Adapter, pushed: base.HookRequest) -> str:
@@ -88,8 +99,8 @@ def _key_of(adapter: base.Adapter, pushed: base.HookRequest) -> str:
         return hashlib.sha256(pushed.body).hexdigest()
 
 
-def _read(request: HttpRequest, row: Hook, adapter: base.Adapter) -> base.HookRequest:
-    length = _length(request)
+def _read(request: HttpRequest, row: Hook, adapter: base.Adapter, rest: str) -> base.HookRequest:
+    length = 0 if request.method == "DELETE" else _length(request)
     if length is None:
         # Django shows an empty body for a chunked request: better a clear refusal than an empty delivery.
         raise base.Malformed("No Content-Length: let the reverse proxy buffer requests.")
@@ -108,12 +119,27 @@ def _read(request: HttpRequest, row: Hook, adapter: base.Adapter) -> base.HookRe
         body=body,
         received_at=timezone.now(),
         line=services.line_of(row, adapter),
+        rest=rest,
     )
 
 
 def _length(request: HttpRequest) -> int | None:
     length = request.META.get("CONTENT_LENGTH") or ""
     return int(length) if length.isdecimal() and length.isascii() and len(length) < 16 else None
+
+
+def _reply(reply: base.Reply) -> HttpResponse:
+    if reply.document is None:
+        return HttpResponse(status=reply.status_code)
+    answer = JsonResponse(dict(reply.document), status=reply.status_code)
+    answer["Cache-Control"] = "no-store"  # it may hold a token (RFC 6749 section 5.1)
+    return answer
+
+
+def _refuse(error: base.HookError) -> HttpResponse:
+    if isinstance(error, base.Refusal):
+        return _reply(base.Reply(status_code=error.status_code, document=error.document))
+    return _answer(error.status_code, services.storable(str(error)))
 
 
 def _answer(status_code: int, text: str) -> HttpResponse:

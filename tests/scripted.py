@@ -30,6 +30,7 @@ from providers.base import (
     PermanentError,
     PollPage,
     Receipt,
+    Reply,
     StatusMessage,
     StatusReport,
 )
@@ -88,11 +89,11 @@ class Scripted(Adapter):
     def capabilities(self) -> Capabilities:
         return self.platform.capabilities
 
-    def take_secret(self, request: HookRequest) -> bool:
+    def serve(self, request: HookRequest) -> Reply | None:
         if not request.body.startswith(b"secret="):
-            return False
+            return super().serve(request)
         self.account.vault.change("pushed", secret=request.body.removeprefix(b"secret=").decode())
-        return True
+        return Reply(status_code=204)
 
     def verify_webhook(self, request: HookRequest) -> None:
         if not hmac.compare_digest(request.header("X-Secret"), SECRET):

@@ -440,6 +440,7 @@ def test_every_secret_is_sealed_under_the_newest_key(customer, settings):
         "invoices.AddressingLine.secrets: 1 sealed anew",
         "providers.CachedToken.value: 1 sealed anew",
         "providers.Connection.secrets: 1 sealed anew",
+        "providers.Subscription.callback: 0 sealed anew",
     ]
     assert dict(Connection.objects.get().secrets) == {"password": "s3cret"}
     assert dict(AddressingLine.objects.get().secrets) == {"line_key": "l1ne"}

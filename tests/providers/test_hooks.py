@@ -108,7 +108,6 @@ ELSEWHERE = [
     "/hooks/acube/{}/",
     "/hooks/nobody/{}/",
     "/hooks/scripted/%00/",
-    "/hooks/scripted/{}/more/",
     "/hooks/scripted/",
     "/hooks/scripted",
     "/hooks/a.b/{}/",
@@ -122,6 +121,11 @@ def test_address_that_is_no_hook_is_gone(hook, wrong):
 
     assert answer.status_code == 410
     assert not RefusedRequest.objects.exists()
+
+
+def test_address_below_a_hook_is_gone_and_noted(path):
+    assert push(f"{path}more/").status_code == 410
+    assert RefusedRequest.objects.get().status_code == 410
 
 
 def test_address_without_its_last_slash_answers_too(path):

@@ -1,0 +1,215 @@
+"""What platforms say and what we tell them: plain data between an adapter and its callers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+# --- what platforms say ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Party:
+    name: str = ""
+    siren: str = ""
+    siret: str = ""
+    vat_number: str = ""
+    scheme: str = ""
+    identifier: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvoiceKey:
+    """How a message names an invoice without the platform's reference: seller, number and year are unique by law (DGFiP
+    rule G1.42). `direction` tells the two copies apart where seller and buyer are both ours.
+    """
+
+    seller_siren: str
+    number: str
+    type_code: str = ""
+    issue_date: date | None = None
+    direction: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.seller_siren}/{self.number}/{self.issue_date.year if self.issue_date else '-'}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reason:
+    """`code` is national (MDT-113); `native_code` the platform's own word; `text` free."""
+
+    code: str = ""
+    text: str = ""
+    native_code: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Payment:
+    """One row per VAT rate (percent). `amount` includes VAT; negative reverses an earlier one."""
+
+    amount: Decimal
+    vat_rate: Decimal | None = None
+    currency: str = "EUR"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusReport:
+    """One status as a platform reports it. `status` is None for a word we do not know.
+
+    `key` is the platform's own identity of this fact ("" where it gives none); `occurred_at` is None likewise.
+    `ppf_duty`: the platform says that the administration must hear it within 24 hours.
+    `derived`: `status` is the nearest code to a word that does not name it. It never takes an invoice back: where the
+    invoice is as far already, only the word is kept.
+    """
+
+    provider_ref: str
+    status: str | None
+    native_status: str = ""
+    issuer_role: str = ""
+    reasons: tuple[Reason, ...] = ()
+    note: str = ""
+    payments: tuple[Payment, ...] = ()
+    occurred_at: datetime | None = None
+    key: str = ""
+    ppf_duty: bool = False
+    derived: bool = False
+    raw: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvoiceReport:
+    """What a platform says of an invoice beside the document. `direction` is "received" or "issued"."""
+
+    provider_ref: str
+    direction: str
+    number: str = ""
+    type_code: str = ""
+    issue_date: date | None = None
+    due_date: date | None = None
+    currency: str = ""
+    total_with_vat: Decimal | None = None
+    seller: Party = field(default_factory=Party)
+    buyer: Party = field(default_factory=Party)
+    native_status: str = ""
+    created_at: datetime | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bell:
+    """ "Go and look": the push names an invoice (`provider_ref`) but carries no news to record by itself.
+
+    `hint` is the status report to record should the platform's history not show it within the retries.
+    `is_new_invoice` says that the push announces an invoice: an unknown reference is then fetched, not quarantined.
+    `account` is the sub-account the push names, where the platform must be told one with each call (`acting_for`).
+    """
+
+    provider_ref: str
+    is_new_invoice: bool = False
+    hint: StatusReport | None = None
+    account: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """`kind`: original, readable, converted or attachment. `media_type` and `filename` as the platform says."""
+
+    kind: str
+    content: bytes = field(repr=False)
+    media_type: str = ""
+    filename: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """One push, read. `key` is unique per connection for one news (the duplicate guard).
+
+    `invoices` come with their `files` (by provider_ref) where the push carries the document itself. `unclear` says what
+    of a genuine push could not be understood: it is put aside for a person.
+    """
+
+    key: str
+    bells: tuple[Bell, ...] = ()
+    statuses: tuple[StatusReport, ...] = ()
+    invoices: tuple[InvoiceReport, ...] = ()
+    files: Mapping[str, tuple[File, ...]] = field(default_factory=dict)
+    ignored: str = ""
+    unclear: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PollPage:
+    """`cursor` is kept by the caller and handed back on the next poll (JSON)."""
+
+    invoices: tuple[InvoiceReport, ...] = ()
+    statuses: tuple[StatusReport, ...] = ()
+    bells: tuple[Bell, ...] = ()
+    cursor: Mapping[str, Any] = field(default_factory=dict)
+
+
+# --- what we tell ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvoiceFacts:
+    """The invoice a message is about, as far as any dialect needs it."""
+
+    provider_ref: str
+    direction: str
+    number: str
+    type_code: str
+    issue_date: date | None
+    seller: Party
+    buyer: Party
+    line_identifier: str = ""
+    received_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusMessage:
+    """One status we tell. `id` is stable over retries (our relay's id); `occurred_at` is when our user decided."""
+
+    id: str
+    invoice: InvoiceFacts
+    status: str
+    issuer_role: str
+    occurred_at: datetime
+    reasons: tuple[Reason, ...] = ()
+    note: str = ""
+    payments: tuple[Payment, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """The platform's answer. `confirmed`: it shows the status as set, not only as taken in."""
+
+    reference: str = ""
+    confirmed: bool = False
+    text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DirectoryEntry:
+    """One way to reach a company: `identifier` is an addressing line (scheme 0225). `active` today."""
+
+    identifier: str
+    siren: str
+    siret: str = ""
+    name: str = ""
+    routing_name: str = ""
+    platform: str = ""
+    valid_from: date | None = None
+    valid_to: date | None = None
+    active: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckResult:
+    """One line of a connection check: `name` of the thing checked, `ok`, and `message` saying what to do if not."""
+
+    name: str
+    ok: bool
+    message: str = ""
