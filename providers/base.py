@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import httpx
 
@@ -45,6 +45,9 @@ from .shapes import (
     StatusMessage,
     StatusReport,
 )
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 __all__ = [
     "MIB",
@@ -103,7 +106,7 @@ class Field:
     type: str = "str"
     default: Any = None
     required: bool = False
-    help: str = ""
+    help: StrOrPromise = ""
     choices: tuple[str, ...] = ()
 
 

@@ -126,5 +126,6 @@ def explain(kind: str) -> dict[str, Any]:
 
 
 def _explain_field(field: base.Field) -> dict[str, Any]:
-    row = {name: getattr(field, name) for name in ("name", "type", "default", "required", "help")}
+    row = {name: getattr(field, name) for name in ("name", "type", "default", "required")}
+    row["help"] = str(field.help)
     return row | ({"choices": list(field.choices)} if field.choices else {})

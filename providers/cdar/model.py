@@ -1,0 +1,172 @@
+"""A CDAR message (UN/CEFACT D22B, French profile) as plain data. MDT and MDG numbers are the fields of XP Z12-012."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from ..base import InvoiceKey
+
+# Sources, 30 June 2026: FNFE-MPE Schematron 1.4.0.03 and its examples.
+BETWEEN_PLATFORMS = "urn.cpro.gouv.fr:1p0:CDV:invoice"
+TO_PPF = "urn.cpro.gouv.fr:1p0:CDV:einvoicingF2"
+INVOICE_PROFILES = frozenset({BETWEEN_PLATFORMS, TO_PPF})
+PPF_ID = "0000"  # 9998 up to version 1.3.1 of the rules
+
+SIREN_SCHEME = "0002"
+PLATFORM_SCHEME = "0238"
+ADDRESS_SCHEME = "0225"
+
+DAY, SECOND = "102", "204"
+FORMATS = {DAY: "%Y%m%d", SECOND: "%Y%m%d%H%M%S"}
+LENGTHS = {DAY: 8, SECOND: 14}
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A date or time as it stands in the message; the format attribute says which."""
+
+    text: str
+    format: str
+
+    @property
+    def naive(self) -> datetime | None:
+        """None where it is no date of that format."""
+        if len(self.text) != LENGTHS.get(self.format) or not (self.text.isascii() and self.text.isdigit()):
+            return None
+        try:
+            return datetime.strptime(self.text, FORMATS[self.format])
+        except ValueError:
+            return None
+
+    def at(self, zone: ZoneInfo) -> datetime | None:
+        """Messages carry no time zone. In the hour that autumn repeats, the first one is meant."""
+        return self.naive.replace(tzinfo=zone) if self.naive else None
+
+    @property
+    def day(self) -> date | None:
+        return self.naive.date() if self.naive else None
+
+    @classmethod
+    def of(cls, moment: datetime, zone: ZoneInfo) -> Moment:
+        return cls(moment.astimezone(zone).strftime(FORMATS[SECOND]), SECOND)
+
+    @classmethod
+    def of_day(cls, day: date) -> Moment:
+        return cls(day.strftime(FORMATS[DAY]), DAY)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actor:
+    """MDG-9, MDG-16 or MDG-23. `ids` are (scheme, value)."""
+
+    role: str = ""
+    name: str = ""
+    ids: tuple[tuple[str, str], ...] = ()
+    address: str = ""
+    address_scheme: str = ""
+
+    def id_of(self, scheme: str) -> str:
+        return next((value for known, value in self.ids if known == scheme), "")
+
+    @property
+    def siren(self) -> str:
+        return self.id_of(SIREN_SCHEME)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Characteristic:
+    """MDG-43: an amount, a rate, or the field of the invoice that a reason is about."""
+
+    type_code: str = ""
+    field_id: str = ""
+    is_changed: bool | None = None
+    name: str = ""
+    location: str = ""
+    value: str = ""
+    amount: Decimal | None = None
+    currency: str = ""
+    moment: Moment | None = None
+    percent: Decimal | None = None
+
+    @property
+    def shown(self) -> str:
+        """The value for people, whatever its kind."""
+        amount = f"{self.amount} {self.currency}".strip() if self.amount is not None else ""
+        percent = f"{self.percent} %" if self.percent is not None else ""
+        return " ".join(filter(None, [self.value, amount, percent, self.moment.text if self.moment else ""]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detail:
+    """MDG-37: a reason with what goes with it, or what goes with no reason."""
+
+    reason: str = ""
+    reason_text: str = ""
+    action: str = ""
+    action_text: str = ""
+    sequence: str = ""
+    notes: tuple[str, ...] = ()
+    characteristics: tuple[Characteristic, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attachment:
+    """MDT-96."""
+
+    content: bytes
+    media_type: str = ""
+    filename: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cdar:
+    """One status of one document. Everything may be missing in what is read; `rules.py` says what must not."""
+
+    process: str = ""  # MDT-2
+    profile: str = ""  # MDT-3
+    id: str = ""  # MDT-4
+    name: str = ""  # MDT-5
+    made_at: Moment | None = None  # MDT-8
+    sender: Actor | None = None  # MDG-9
+    issuer: Actor | None = None  # MDG-16
+    recipients: tuple[Actor, ...] = ()  # MDG-23
+    is_multiple: bool = False  # MDT-74
+    phase: str = ""  # MDT-77
+    status_at: Moment | None = None  # MDT-78
+    number: str = ""  # MDT-87
+    un_status: str = ""  # MDT-88
+    type_code: str = ""  # MDT-91
+    received_at: Moment | None = None  # MDT-95
+    attachments: tuple[Attachment, ...] = ()  # MDT-96
+    reference_type: str = ""  # MDT-97
+    issued_on: Moment | None = None  # MDT-100
+    status: str = ""  # MDT-105
+    label: str = ""  # MDT-106
+    seller: Actor | None = None  # MDT-129 to 132
+    details: tuple[Detail, ...] = ()  # MDG-37
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        return tuple(detail.reason for detail in self.details if detail.reason)
+
+    @property
+    def characteristics(self) -> Iterator[Characteristic]:
+        for detail in self.details:
+            yield from detail.characteristics
+
+    @property
+    def is_to_ppf(self) -> bool:
+        return [actor.role for actor in self.recipients] == ["DFH"]
+
+    @property
+    def invoice_key(self) -> InvoiceKey:
+        return InvoiceKey(
+            seller_siren=self.seller.siren if self.seller else "",
+            number=self.number,
+            type_code=self.type_code,
+            issue_date=self.issued_on.day if self.issued_on else None,
+        )

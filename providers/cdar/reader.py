@@ -1,0 +1,154 @@
+"""From the bytes of a CDAR message to plain data. Reads all it can: even a faulty report is recorded."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable
+from dataclasses import replace
+from decimal import Decimal, InvalidOperation
+
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+from lxml import etree
+
+from ..xml import UnreadableDocument, parse_xml
+from .model import Actor, Attachment, Cdar, Characteristic, Detail, Moment
+
+NAMESPACES = {
+    "rsm": "urn:un:unece:uncefact:data:standard:CrossDomainAcknowledgementAndResponse:100",
+    "ram": "urn:un:unece:uncefact:data:standard:ReusableAggregateBusinessInformationEntity:100",
+    "udt": "urn:un:unece:uncefact:data:standard:UnqualifiedDataType:100",
+    "qdt": "urn:un:unece:uncefact:data:standard:QualifiedDataType:100",
+}
+ROOT = f"{{{NAMESPACES['rsm']}}}CrossDomainAcknowledgementAndResponse"
+
+
+def read(content: bytes) -> tuple[Cdar, ...]:
+    """One per document it speaks of: a message that follows the rules speaks of one. Raises UnreadableDocument."""
+    return read_root(parse_xml(content))
+
+
+def read_root(root: etree._Element) -> tuple[Cdar, ...]:
+    if root.tag != ROOT:
+        name = etree.QName(root).localname[:60]
+        message = _("The file is XML, but “{name}” is no status message (CDAR). Ask the platform for the original.")
+        raise UnreadableDocument("not_a_cdar", format_lazy(message, name=name))
+    header = _header(root)
+    references = _all(root, "rsm:AcknowledgementDocument/ram:ReferenceReferencedDocument")
+    return tuple(_reference(header, node) for node in references) or (header,)
+
+
+def _header(root: etree._Element) -> Cdar:
+    document, told = "rsm:ExchangedDocument", "rsm:AcknowledgementDocument"
+    context = "rsm:ExchangedDocumentContext"
+    return Cdar(
+        process=_text(root, f"{context}/ram:BusinessProcessSpecifiedDocumentContextParameter/ram:ID"),
+        profile=_text(root, f"{context}/ram:GuidelineSpecifiedDocumentContextParameter/ram:ID"),
+        id=_text(root, f"{document}/ram:ID"),
+        name=_text(root, f"{document}/ram:Name"),
+        made_at=_moment(root, f"{document}/ram:IssueDateTime/udt:DateTimeString"),
+        sender=_actor(root, f"{document}/ram:SenderTradeParty"),
+        issuer=_actor(root, f"{document}/ram:IssuerTradeParty"),
+        recipients=tuple(map(_read_actor, _all(root, f"{document}/ram:RecipientTradeParty"))),
+        is_multiple=_text(root, f"{told}/ram:MultipleReferencesIndicator/udt:Indicator") in ("true", "1"),
+        phase=_text(root, f"{told}/ram:TypeCode"),
+        status_at=_moment(root, f"{told}/ram:IssueDateTime/udt:DateTimeString"),
+    )
+
+
+def _reference(header: Cdar, node: etree._Element) -> Cdar:
+    return replace(
+        header,
+        number=_text(node, "ram:IssuerAssignedID"),
+        un_status=_text(node, "ram:StatusCode"),
+        type_code=_text(node, "ram:TypeCode"),
+        received_at=_moment(node, "ram:ReceiptDateTime/udt:DateTimeString"),
+        attachments=tuple(_attachments(_all(node, "ram:AttachmentBinaryObject"))),
+        reference_type=_text(node, "ram:ReferenceTypeCode"),
+        issued_on=_moment(node, "ram:FormattedIssueDateTime/qdt:DateTimeString"),
+        status=_text(node, "ram:ProcessConditionCode"),
+        label=_text(node, "ram:ProcessCondition"),
+        seller=_actor(node, "ram:IssuerTradeParty"),
+        details=tuple(map(_detail, _all(node, "ram:SpecifiedDocumentStatus"))),
+    )
+
+
+def _detail(node: etree._Element) -> Detail:
+    return Detail(
+        reason=_text(node, "ram:ReasonCode"),
+        reason_text=_text(node, "ram:Reason"),
+        action=_text(node, "ram:RequestedActionCode"),
+        action_text=_text(node, "ram:RequestedAction"),
+        sequence=_text(node, "ram:SequenceNumeric"),
+        notes=tuple(filter(None, (_of(note) for note in _all(node, "ram:IncludedNote/ram:Content")))),
+        characteristics=tuple(map(_characteristic, _all(node, "ram:SpecifiedDocumentCharacteristic"))),
+    )
+
+
+def _characteristic(node: etree._Element) -> Characteristic:
+    changed = _text(node, "ram:ValueChangedIndicator/udt:IndicatorString")
+    amount = next(iter(_all(node, "ram:ValueAmount")), None)
+    return Characteristic(
+        type_code=_text(node, "ram:TypeCode"),
+        field_id=_text(node, "ram:ID"),
+        is_changed={"true": True, "false": False}.get(changed),
+        name=_text(node, "ram:Name"),
+        location=_text(node, "ram:Location"),
+        value=_text(node, "ram:Value"),
+        amount=_decimal(_of(amount)) if amount is not None else None,
+        currency=amount.get("currencyID", "") if amount is not None else "",
+        moment=_moment(node, "ram:ValueDateTime/udt:DateTimeString"),
+        percent=_decimal(_text(node, "ram:ValuePercent")),
+    )
+
+
+def _attachments(nodes: Iterable[etree._Element]) -> Iterable[Attachment]:
+    for node in nodes:
+        try:
+            content = base64.b64decode("".join((node.text or "").split()), validate=True)
+        except (binascii.Error, ValueError):
+            continue  # broken in itself; the status it came with counts all the same
+        yield Attachment(content=content, media_type=node.get("mimeCode", ""), filename=node.get("filename", ""))
+
+
+def _actor(node: etree._Element, path: str) -> Actor | None:
+    found = _all(node, path)
+    return _read_actor(found[0]) if found else None
+
+
+def _read_actor(node: etree._Element) -> Actor:
+    address = next(iter(_all(node, "ram:URIUniversalCommunication/ram:URIID")), None)
+    return Actor(
+        role=_text(node, "ram:RoleCode"),
+        name=_text(node, "ram:Name"),
+        ids=tuple((each.get("schemeID", ""), _of(each)) for each in _all(node, "ram:GlobalID")),
+        address=_of(address) if address is not None else "",
+        address_scheme=address.get("schemeID", "") if address is not None else "",
+    )
+
+
+def _moment(node: etree._Element, path: str) -> Moment | None:
+    found = _all(node, path)
+    return Moment(_of(found[0]), found[0].get("format", "")) if found else None
+
+
+def _decimal(text: str) -> Decimal | None:
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        return None
+    return value if value.is_finite() else None
+
+
+def _text(node: etree._Element, path: str) -> str:
+    found = _all(node, path)
+    return _of(found[0]) if found else ""
+
+
+def _of(node: etree._Element) -> str:
+    return (node.text or "").strip()
+
+
+def _all(node: etree._Element, path: str) -> list[etree._Element]:
+    return node.findall(path, NAMESPACES)
