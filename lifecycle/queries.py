@@ -25,7 +25,7 @@ Row = TypeVar("Row", bound=Model)
 
 PAGE_SIZE = 50
 COUNT_LIMIT = 100
-LANE_SIZE = 8
+LANE_SIZE = 25
 # How long before its legal deadline an untold status shows up on the worklist.
 CLOCK_WARNING = timedelta(hours=12)
 DUE_SOON = timedelta(days=7)
