@@ -30,24 +30,28 @@ class Case:
     """`healthy` are the routes of the platform in good health, `facts` an invoice of each side it knows.
 
     `sign` makes a genuine request of a body, `forgeries` spoil one. `is_login` tells the requests that only fetch a
-    token or a key; `read` is a call that reads one invoice's statuses, or whatever the platform lets read.
+    token or a key, and `renews_token` that a refused one is replaced; `read` is a call that reads one invoice's
+    statuses, or whatever the platform lets read. `cls` and `docs` are given by a platform outside the registry.
     """
 
     kind: str
     account: Account
     healthy: Callable[[], Mapping[str, Any]]
     facts: Mapping[str, InvoiceFacts]
-    is_login: Callable[[httpx.Request], bool]
+    is_login: Callable[[httpx.Request], bool] = lambda request: False
+    renews_token: bool = True
     sign: Callable[[bytes], HookRequest] | None = None
     forgeries: Mapping[str, Callable[[HookRequest], HookRequest]] = field(default_factory=dict)
     read: Callable[[Any], Any] = lambda adapter: adapter.poll({})
+    cls: type[Adapter] | None = None
+    docs: str = "docs/platforms.md"
 
     def __str__(self) -> str:
         return self.kind
 
     @property
     def adapter_class(self) -> type[Adapter]:
-        return adapter_class(self.kind)
+        return self.cls or adapter_class(self.kind)
 
     def payloads(self, folder: str) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in sorted((PAYLOADS / self.kind / folder).glob("*.*"))}
