@@ -42,11 +42,18 @@ class ConnectionCutError(Exception):
 
 class Sandbox:
     def __init__(
-        self, *, settings: dict[str, Any] | None = None, transport: httpx.BaseTransport | None = None, seed: str = ""
+        self,
+        *,
+        settings: dict[str, Any] | None = None,
+        transport: httpx.BaseTransport | None = None,
+        seed: str = "",
+        dialects: tuple[type[Dialect], ...] = DIALECTS,
     ) -> None:
         self.lock = threading.RLock()
         self.seed_siren = seed
-        self._dialects = {kind.name: kind(self) for kind in DIALECTS}
+        self._dialects = {kind.name: kind(self) for kind in dialects}
+        dialects_at_root = [dialect for dialect in self._dialects.values() if dialect.at_root]
+        self._at_root = [*dialects_at_root, *self._dialects.values()][0]
         self._started_with = copy.deepcopy(SETTINGS) | {d.name: dict(d.settings) for d in self._dialects.values()}
         self.settings = self._started_with
         self.change_settings(settings or {})
@@ -148,9 +155,7 @@ class Sandbox:
 
     def handle(self, request: Request) -> Response:
         """Raises ConnectionCutError. The body is already complete and in memory."""
-        dialect = self._dialects.get(request.path.split("/")[1]) or next(
-            d for d in self._dialects.values() if d.at_root
-        )
+        dialect = self._dialects.get(request.path.split("/")[1], self._at_root)
         try:
             (owner, view), values = self.map.bind_to_environ(request.environ).match()
         except HTTPException as error:

@@ -18,6 +18,8 @@ from werkzeug import Request, Response
 from werkzeug.serving import DechunkedInput, ThreadedWSGIServer, WSGIRequestHandler
 
 from .app import MAX_BODY, ConnectionCutError, Sandbox
+from .dialect import Dialect
+from .dialects import DIALECTS
 
 
 class Handler(WSGIRequestHandler):
@@ -108,8 +110,9 @@ class SandboxServer:
         transport: httpx.BaseTransport | None = None,
         seed: str = "",
         quiet: bool = True,
+        dialects: tuple[type[Dialect], ...] = DIALECTS,
     ) -> None:
-        self.sandbox = Sandbox(settings=settings, transport=transport, seed=seed)
+        self.sandbox = Sandbox(settings=settings, transport=transport, seed=seed, dialects=dialects)
         self._server = Server(self.sandbox, host, port, quiet)
         self.url = f"http://{host}:{self._server.server_port}"
         # plain HTTP to ourselves: an empty context spares loading the certificate authorities
