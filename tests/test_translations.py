@@ -7,6 +7,8 @@ import polib
 from django.conf import settings
 from django.utils.translation import gettext, override
 
+from einvoice_project.translations import said
+
 CATALOGUE = Path(settings.BASE_DIR) / "locale" / "fr" / "LC_MESSAGES" / "django.po"
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|\{\w+\}")
 
@@ -17,6 +19,11 @@ def entries() -> list[polib.POEntry]:
 
 def test_every_message_is_translated() -> None:
     assert [entry.msgid for entry in entries() if not entry.translated() or entry.fuzzy] == []
+
+
+def test_everything_said_is_in_the_catalogue() -> None:
+    known = {(entry.msgctxt, entry.msgid) for entry in entries()}
+    assert [(path, message) for message, path in said() if message not in known] == []
 
 
 def test_compiled_catalogue_is_up_to_date() -> None:
