@@ -58,7 +58,11 @@ class InvoiceFilterForm(forms.Form):
         self._offer("customer", _("All customers"), [(each.siren, each.name) for each in desk.customers])
         statuses = [(code, f"{code} {status_label(code)}") for code in INVOICE_STATUSES]
         self._offer("status", _("All statuses"), statuses)
-        self._offer("connection", _("All platforms"), [(each.name, each.name) for each in desk.connections])
+        self._offer(
+            "connection",
+            _("All platforms"),
+            [(each.name, f"{each.platform_label} – {each.name}") for each in desk.connections],
+        )
 
     def _offer(self, name: str, everything: Any, choices: Iterable[tuple[str, Any]]) -> None:
         self.fields[name].choices = [("", everything), *choices]  # type: ignore[attr-defined]

@@ -79,6 +79,20 @@ def relay_badge(state: str | None) -> SafeString:
 
 
 @register.simple_tag
+def platform_badge(connection: Any) -> SafeString:
+    """The platform's name, and whether all is well there; our account's name on hovering."""
+    tone, word = "neutral", ""
+    if not connection.is_active:
+        tone, word = "warn", connection.get_state_display()
+    elif connection.is_healthy is False:
+        tone, word = "bad", _("not well")
+    words = f"{connection.name} – {word}" if word else connection.name
+    return format_html(
+        '<span class="platform platform--{}" title="{}">{}</span>', tone, words, connection.platform_label
+    )
+
+
+@register.simple_tag
 def delivery_badge(delivery: Any) -> SafeString:
     tone = DELIVERY_TONES[delivery.state]
     return format_html('<span class="chip chip--{}">{}</span>', tone, delivery.get_state_display())

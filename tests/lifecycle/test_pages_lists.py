@@ -123,6 +123,25 @@ def test_invoice_list_filters(
     assert listed(client, **query) == found
 
 
+@pytest.mark.parametrize(
+    ("state", "results", "shown"),
+    [
+        ("active", [], ("platform platform--neutral", "main")),
+        ("active", [{"name": "Key", "ok": True}], ("platform platform--neutral", "main")),
+        ("active", [{"name": "Key", "ok": False}], ("platform platform--bad", "main – ne va pas bien")),
+        ("paused", [{"name": "Key", "ok": False}], ("platform platform--warn", "main – En pause")),
+    ],
+)
+def test_list_shows_the_health_of_the_platform(
+    client: Client, user: Any, customer: Customer, platform: Connection, state: str, results: list[Any], shown: Any
+) -> None:
+    make_invoice(customer, platform)
+    Connection.objects.update(name="main", state=state, check_results=results, checked_at=timezone.now())
+    badge = parse(client.get(reverse("lifecycle:invoices"))).xpath("//td//span[contains(@class, 'platform')]")[0]
+
+    assert (badge.get("class"), badge.get("title"), badge.text) == (*shown, "Fake platform")
+
+
 def test_search_finds_the_digits_after_a_hyphen(client: Client, user: Any, customer: Customer, platform: Any) -> None:
     make_invoice(customer, platform, number="F-2026-0042")
     assert [listed(client, q=text) for text in ("F-2026-0042", "F-2026-00", "2026-0042", "0042")] == [
