@@ -226,10 +226,12 @@ def _said(document: Any) -> str:
     if not isinstance(document, dict):
         return ""
     violations, detail = document.get("violations"), document.get("detail")
+    errors = next((value for name, value in document.items() if name.lower() == "errors"), None)
     candidates = [
         "; ".join(map(_invalid, detail)) if isinstance(detail, list) else detail,
         document.get("hydra:description"),
         "; ".join(_violation(item) for item in violations) if isinstance(violations, list) else "",
+        "; ".join(filter(None, map(_coded, errors))) if isinstance(errors, list) else "",
         *(document.get(name) for name in ("message", "error_description", "error", "title")),
     ]
     return next((text for text in candidates if isinstance(text, str) and text.strip()), "")
@@ -240,6 +242,15 @@ def _violation(item: Any) -> str:
         return str(item)
     path, message = item.get("propertyPath"), item.get("message")
     return f"{path}: {message}" if path else str(message or "")
+
+
+def _coded(item: Any) -> str:
+    """One line of Billit's list of errors, whose documents do not agree on capitals."""
+    if not isinstance(item, dict):
+        return str(item)
+    told = {name.lower(): value for name, value in item.items()}
+    code, text = told.get("code"), told.get("description") or told.get("message")
+    return ": ".join(part for part in (code, text) if isinstance(part, str) and part.strip())
 
 
 def _invalid(item: Any) -> str:

@@ -244,3 +244,17 @@ def test_rate_is_kept_per_scope_and_can_be_lifted():
 def test_secret_is_hidden_in_every_shape(shown):
     hidden = http.hide(shown, ['my pa"ss', ""])
     assert (http.HIDDEN in hidden, "ss" in hidden) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        ({"errors": [{"Code": "NotUnique", "Description": "Number in use"}]}, "NotUnique: Number in use"),
+        ({"Errors": [{"code": "A", "description": "b"}, {"Code": "C"}]}, "A: b; C"),
+        ({"errors": [{"Code": 7, "Description": None}, "plain", {}]}, "plain"),
+        ({"errors": []}, ""),
+        ({"errors": {"a": "b"}}, ""),
+    ],
+)
+def test_coded_errors_are_told(document, told):
+    assert failure((400, document), repeatable=True).message == f"Nimbus refuses (400). {told}".strip()
