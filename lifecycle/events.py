@@ -239,7 +239,7 @@ def _goes_back(invoice: Invoice, report: StatusReport) -> bool:
 
 
 def _is_unexpected(invoice: Invoice, report: StatusReport) -> bool:
-    if report.status is None:
+    if report.status is None or report.derived:  # a gap in what we only derived is not the platform's
         return False
     before = [
         event.status

@@ -310,7 +310,7 @@ def _comes_before_history(job: Job, bell: Bell) -> bool:
 def _tells(shown: StatusReport, news: StatusReport) -> bool:
     """The same word, or what it turned out to mean, and not an older one of the same word."""
     same = (shown.status or shown.native_status) == (news.status or news.native_status)
-    same = same or (news.status is None and shown.native_status == news.native_status)
+    same = same or ((news.status is None or news.derived) and shown.native_status == news.native_status != "")
     dated = shown.occurred_at is not None and news.occurred_at is not None
     return same and (not dated or shown.occurred_at >= news.occurred_at - events.CLOCK_TOLERANCE)  # type: ignore[operator]
 

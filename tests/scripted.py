@@ -160,6 +160,7 @@ def read_status(row: dict[str, Any]) -> StatusReport:
         note=row.get("note", ""),
         occurred_at=datetime.fromisoformat(row["at"]) if "at" in row else None,
         key=row.get("key", ""),
+        derived=row.get("derived", False),
     )
 
 
