@@ -31,6 +31,7 @@ from providers.base import (
     Delivery,
     File,
     HookError,
+    InvoiceKey,
     InvoiceReport,
     PermanentError,
     PlatformError,
@@ -277,9 +278,9 @@ def _record_pushed(row: WebhookDelivery, report: StatusReport, place: int) -> Un
 
     News with neither a key nor a time is told apart by the push that brought it.
     """
-    invoice = find_invoice(row.connection, report.provider_ref)
+    invoice = find_reported(row.connection, report, row.line_identifier)
     if invoice is None:
-        return UnknownInvoice(report.provider_ref)
+        return UnknownInvoice(waiting_name(report))
     if not report.key and report.occurred_at is None:
         report = replace(report, key=f"{row.key}:{place}")
     events.record_report(invoice.pk, report)
@@ -326,7 +327,7 @@ def save_invoice(connection: Connection, report: InvoiceReport, files: tuple[Fil
     """Record an invoice and wake what waited for it. Returns what is wrong with its document, or ""."""
     invoice, created = invoices.receive_invoice(connection=connection, report=report, files=files)
     if created:
-        wake(connection, report.provider_ref)
+        wake(invoice)
     if invoice.document_state != DocumentState.UNREADABLE:
         return ""
     return _("The document of invoice %(invoice)s cannot be read: %(error)s") % {
@@ -335,15 +336,48 @@ def save_invoice(connection: Connection, report: InvoiceReport, files: tuple[Fil
     }
 
 
-def wake(connection: Connection, provider_ref: str) -> None:
+def wake(invoice: Invoice) -> None:
     """Deliveries that waited for this invoice are due again."""
-    waiting = WebhookDelivery.objects.filter(connection=connection, state=State.QUARANTINED, waits_for=provider_ref)
+    names = [invoice.provider_ref, _lawful_name(invoice.seller_siren, invoice.number)]
+    waiting = WebhookDelivery.objects.filter(
+        connection=invoice.connection_id, state=State.QUARANTINED, waits_for__in=names
+    )
     if waiting.update(**_fresh()):
         transaction.on_commit(lambda: nudge(DRAIN_TASK))
 
 
 def find_invoice(connection: Connection, provider_ref: str) -> Invoice | None:
     return Invoice.objects.filter(connection=connection, provider_ref=provider_ref).first()
+
+
+def find_reported(connection: Connection, report: StatusReport, line_identifier: str = "") -> Invoice | None:
+    """The invoice of a report: by the platform's reference, or by the names it has in law."""
+    if report.provider_ref or report.invoice_key is None:
+        return find_invoice(connection, report.provider_ref)
+    return find_named(connection, report.invoice_key, line_identifier)
+
+
+def find_named(connection: Connection, key: InvoiceKey, line_identifier: str = "") -> Invoice | None:
+    """None also where several fit. Whoever speaks for one addressing line reaches the invoices of that line alone."""
+    rows = Invoice.objects.filter(connection=connection, seller_siren=key.seller_siren, number=key.number)
+    if key.direction:
+        rows = rows.filter(direction=key.direction)
+    if key.issue_date:
+        rows = rows.filter(Q(issue_date__year=key.issue_date.year) | Q(issue_date=None))
+    if line_identifier:
+        rows = rows.filter(addressing_line__identifier=line_identifier)
+    found = list(rows[:2])
+    return found[0] if len(found) == 1 else None
+
+
+def waiting_name(report: StatusReport) -> str:
+    """What a delivery waits for, where nobody knows its invoice yet."""
+    key = report.invoice_key
+    return report.provider_ref if report.provider_ref or key is None else _lawful_name(key.seller_siren, key.number)
+
+
+def _lawful_name(seller_siren: str, number: str) -> str:
+    return f"{seller_siren}/{number}"[:200]
 
 
 def get_invoice(connection: Connection, provider_ref: str) -> Invoice:
@@ -418,6 +452,13 @@ def retry_waiting() -> int:
     woken = 0
     waiting = WebhookDelivery.objects.filter(state=State.QUARANTINED).exclude(waits_for="")
     for connection_id, ref in waiting.values_list("connection", "waits_for").distinct():
+        rows = waiting.filter(connection=connection_id, waits_for=ref)
         if Invoice.objects.filter(connection=connection_id, provider_ref=ref).exists():
-            woken += waiting.filter(connection=connection_id, waits_for=ref).update(**_fresh())
+            woken += rows.update(**_fresh())
+            continue
+        # An invoice of this name that was there already was not the one meant: only a change is worth another look.
+        siren, _slash, number = ref.partition("/")
+        named = Invoice.objects.filter(connection=connection_id, seller_siren=siren, number=number)
+        if newest := named.order_by("-updated_at").first():
+            woken += rows.filter(processed_at__lte=newest.updated_at).update(**_fresh())
     return woken

@@ -17,7 +17,7 @@ from providers.registry import get_adapter
 from providers.tokens import ConnectionMemory
 
 from . import events
-from .inbox import UnknownInvoice, find_invoice, get_invoice, look, save_look
+from .inbox import UnknownInvoice, find_invoice, find_reported, get_invoice, look, save_look, waiting_name
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,10 @@ def _polled_bell(connection: Connection, adapter: Adapter, bell: Bell, left_out:
 
 
 def _polled_status(connection: Connection, adapter: Adapter, status: StatusReport, left_out: list[str]) -> int:
-    invoice = find_invoice(connection, status.provider_ref)
+    invoice = find_reported(connection, status)
+    if invoice is None and not status.provider_ref:
+        logger.warning("Poll of %s: nobody knows invoice %s yet", connection.name, waiting_name(status))
+        return 0
     if invoice is None:  # its history will tell this status too
         return _polled_bell(connection, adapter, Bell(provider_ref=status.provider_ref, is_new_invoice=True), left_out)
     return int(events.record_report(invoice.pk, status) is not None)

@@ -59,6 +59,7 @@ class Payment:
 class StatusReport:
     """One status as a platform reports it. `status` is None for a word we do not know.
 
+    `invoice_key` names the invoice where the platform gives no reference of its own (`provider_ref` is "" then).
     `key` is the platform's own identity of this fact ("" where it gives none); `occurred_at` is None likewise.
     `ppf_duty`: the platform says that the administration must hear it within 24 hours.
     `derived`: `status` is the nearest code to a word that does not name it. It never takes an invoice back: where the
@@ -67,6 +68,7 @@ class StatusReport:
 
     provider_ref: str
     status: str | None
+    invoice_key: InvoiceKey | None = None
     native_status: str = ""
     issuer_role: str = ""
     reasons: tuple[Reason, ...] = ()

@@ -7,7 +7,7 @@ import json
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, ClassVar
 
 import pytest
@@ -23,6 +23,7 @@ from providers.base import (
     Field,
     File,
     HookRequest,
+    InvoiceKey,
     InvoiceReport,
     Malformed,
     NotGenuine,
@@ -148,12 +149,14 @@ def read_push(body: dict[str, Any]) -> Delivery:
         bells=tuple(bells),
         statuses=tuple(read_status(status) for status in body.get("statuses", ())),
         ignored=body.get("ignored", ""),
+        unclear=body.get("unclear", ""),
     )
 
 
 def read_status(row: dict[str, Any]) -> StatusReport:
     return StatusReport(
-        provider_ref=row["ref"],
+        provider_ref=row.get("ref", ""),
+        invoice_key=read_names(row["names"]) if "names" in row else None,
         status=row.get("status"),
         native_status=row.get("word", ""),
         issuer_role=row.get("role", ""),
@@ -161,6 +164,13 @@ def read_status(row: dict[str, Any]) -> StatusReport:
         occurred_at=datetime.fromisoformat(row["at"]) if "at" in row else None,
         key=row.get("key", ""),
         derived=row.get("derived", False),
+    )
+
+
+def read_names(row: dict[str, str]) -> InvoiceKey:
+    issued = date.fromisoformat(row["issued"]) if "issued" in row else None
+    return InvoiceKey(
+        seller_siren=row["seller"], number=row["number"], issue_date=issued, direction=row.get("direction", "")
     )
 
 
