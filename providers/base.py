@@ -15,6 +15,7 @@ import httpx
 
 from lifecycle.codes import Side
 
+from .callbacks import Policy
 from .errors import (
     HookError,
     Malformed,
@@ -56,6 +57,7 @@ __all__ = [
     "Bell",
     "Capabilities",
     "CheckResult",
+    "ConnectionData",
     "Delivery",
     "DirectoryEntry",
     "Field",
@@ -77,6 +79,7 @@ __all__ = [
     "Payment",
     "PermanentError",
     "PlatformError",
+    "Policy",
     "PollPage",
     "Reason",
     "Receipt",
@@ -172,6 +175,14 @@ class Reply:
 
     status_code: int = 200
     document: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectionData:
+    """`secrets` are kept, sealed, with the line; `shown` is for a person to hand on, by name, once."""
+
+    secrets: Mapping[str, str] = field(repr=False)
+    shown: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -327,6 +338,11 @@ class Adapter:
         """The side our people speak for on an invoice of a line; None where others speak, and we only listen."""
         return Side.BUYER if direction == "received" else Side.SELLER
 
+    @classmethod
+    def callback_policy(cls, settings: Mapping[str, Any]) -> Policy | None:
+        """For a platform whose addresses others choose: which of them may be called. None: our people chose them."""
+        return None
+
     def acting_for(self, account: str) -> Self:
         """This adapter, speaking in the name of a sub-account that a push named ("" for none)."""
         return self
@@ -361,9 +377,17 @@ class Adapter:
         """Read a genuine request; raise Malformed. Pure: no network, no database."""
         raise Malformed("This platform pushes nothing.")
 
+    def acknowledge(self, key: str) -> Reply:
+        """What a stored push is answered, the same when it comes again."""
+        return Reply(status_code=self.hook_success_status)
+
     def register_webhooks(self) -> tuple[str, ...]:
         """Make the platform push to `account.hook_url`; idempotent. Says what it changed, for people."""
         raise Unsupported("Webhooks are registered by hand on this platform.")
+
+    def new_connection_data(self, line: Line) -> ConnectionData:
+        """Make what the other party needs to subscribe to a line of ours; what it was given before ends."""
+        raise Unsupported("This platform gives the connection data; it is pasted here.")
 
     def subscribe(self, line: Line) -> str:
         """Make the other party push to the line's own address, anew if need be. Says what was done, for people."""

@@ -12,6 +12,7 @@ import httpx
 from django.utils.module_loading import import_string
 
 from . import base
+from .callbacks import GuardedTransport, Policy
 from .models import Connection
 from .subscriptions import ConnectionSubscriptions
 from .tokens import ConnectionMemory, ConnectionVault, SharedTokens
@@ -37,19 +38,22 @@ def find_adapter_class(kind: str) -> type[base.Adapter] | None:
 
 
 @cache
-def _client_of_process(pid: int) -> httpx.Client:
+def _client_of_process(pid: int, policy: Policy | None) -> httpx.Client:
     limits = httpx.Limits(max_connections=100, max_keepalive_connections=50, keepalive_expiry=60)
     timeout = httpx.Timeout(30, connect=5)
-    client = httpx.Client(follow_redirects=False, limits=limits, timeout=timeout, headers={"User-Agent": "Navette"})
+    options: dict[str, Any] = {"limits": limits}
+    if policy is not None:  # a proxy of the environment would resolve names for us, unguarded
+        options = {"transport": GuardedTransport(policy, limits), "trust_env": False}
+    client = httpx.Client(follow_redirects=False, timeout=timeout, headers={"User-Agent": "Navette"}, **options)
     # The client is shared by all connections: a cookie of one must not travel with the calls of another.
     client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     atexit.register(client.close)
     return client
 
 
-def http_client() -> httpx.Client:
-    """One kept client per process, made after fork; never follows redirects, for requests carry tokens."""
-    return _client_of_process(os.getpid())
+def http_client(policy: Policy | None = None) -> httpx.Client:
+    """One kept client per process and policy, made after fork; never follows redirects, for requests carry tokens."""
+    return _client_of_process(os.getpid(), policy)
 
 
 class ConnectionLines:
@@ -96,9 +100,10 @@ def get_adapter(connection: Connection, *, client: httpx.Client | None = None) -
         vault=ConnectionVault(connection.pk),
         subscriptions=ConnectionSubscriptions(connection),
     )
-    return adapter_class(connection.kind)(
+    cls = adapter_class(connection.kind)
+    return cls(
         account,
-        client=client or http_client(),
+        client=client or http_client(cls.callback_policy(connection.settings)),
         tokens=SharedTokens(connection.pk),
         memory=ConnectionMemory(connection),
     )

@@ -69,7 +69,7 @@ class HookView(PushView):
             return _refuse(error)
         services.store_delivery(hook=row, pushed=pushed, key=key)
         nudge("lifecycle.tasks.drain_inbox")
-        return HttpResponse(status=adapter.hook_success_status)
+        return _reply(adapter.acknowledge(key))
 
 
 class BelowView(HookView):
