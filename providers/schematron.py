@@ -1,12 +1,14 @@
 """Official Schematron rules, as the XSLT they are published in, run by Saxon.
 
-Saxon-C lives in one thread of its own per process: its runtime does not survive a fork, and keeping to one thread
-spares attaching each worker thread to it. A stylesheet is compiled once and kept.
+Saxon-C lives in one thread of its own per process, which spares attaching each worker thread to it. A stylesheet is
+compiled once and kept. Its runtime does not survive a fork: where the parent process has used it, a child refuses, for
+to try would crash it. Workers are forked before they check anything.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -46,6 +48,14 @@ class Schematron:
         return read_report(_own_thread(os.getpid()).submit(_transform, self.stylesheet, document).result())
 
 
+class ForkedTooLate(RuntimeError):
+    """Saxon was started before this process was forked."""
+
+
+# The process whose Saxon this is.
+_home: list[int] = []
+
+
 @cache
 def _own_thread(pid: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="saxon")
@@ -53,8 +63,11 @@ def _own_thread(pid: int) -> ThreadPoolExecutor:
 
 @cache
 def _processor(pid: int) -> Any:
+    if _home:
+        raise ForkedTooLate(f"Saxon was started by process {_home[0]}; its child {pid} cannot use it.")
     from saxonche import PySaxonProcessor  # 60 MB that a process without validation does without
 
+    _home.append(pid)
     processor = PySaxonProcessor(license=False)
     for feature, value in LOCKED.items():
         processor.set_configuration_property(feature, value)
@@ -70,6 +83,22 @@ def _compiled(pid: int, stylesheet: Path) -> Any:
 def _transform(stylesheet: Path, document: str) -> str:
     pid = os.getpid()
     return _compiled(pid, stylesheet).transform_to_string(xdm_node=_processor(pid).parse_xml(xml_text=document))
+
+
+# Steps of a location: /*:Name[namespace-uri()='…'][2]
+STEP = re.compile(r"\*:([\w.-]+)\[namespace-uri\(\)='([^']*)'\]\[(\d+)\]")
+
+
+def find_node(root: etree._Element, location: str) -> etree._Element | None:
+    """The element that a failure's location names. Only plain steps are followed; anything else is None."""
+    steps = STEP.findall(location)
+    if not steps or STEP.sub("", location).strip("/") or (root.tag != f"{{{steps[0][1]}}}{steps[0][0]}"):
+        return None
+    node: etree._Element | None = root
+    for name, namespace, place in steps[1:]:
+        found = node.findall(f"{{{namespace}}}{name}") if node is not None else []
+        node = found[int(place) - 1] if len(found) >= int(place) > 0 else None
+    return node
 
 
 def read_report(report: str) -> list[Failure]:

@@ -1,12 +1,17 @@
 """The only door through which XML of others enters."""
 
+from __future__ import annotations
+
 import codecs
 import re
+from typing import TYPE_CHECKING
 
-from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from lxml import etree
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 MAX_XML_BYTES = 20 * 1024 * 1024
 # Memory follows the number of elements and attributes, not the bytes: 20 MB of "<a/>" would take about a gigabyte.
@@ -36,7 +41,7 @@ class UnreadableDocument(Exception):
     `code` is stable, for programs and tests; `message` tells a clerk what happened and what to do.
     """
 
-    def __init__(self, code: str, message: str | Promise):
+    def __init__(self, code: str, message: StrOrPromise):
         super().__init__(code, message)
         self.code = code
         self.message = message

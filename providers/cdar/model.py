@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from ..base import InvoiceKey
+from django.db.models import TextChoices
+from django.utils.translation import override
+
+from lifecycle.codes import REASONS, STATUSES, Action, DataType
+
+from ..shapes import File, InvoiceKey, Payment, Reason, StatusReport
 
 # Sources, 30 June 2026: FNFE-MPE Schematron 1.4.0.03 and its examples.
 BETWEEN_PLATFORMS = "urn.cpro.gouv.fr:1p0:CDV:invoice"
 TO_PPF = "urn.cpro.gouv.fr:1p0:CDV:einvoicingF2"
 INVOICE_PROFILES = frozenset({BETWEEN_PLATFORMS, TO_PPF})
 PPF_ID = "0000"  # 9998 up to version 1.3.1 of the rules
+# The messages name no zone; those that FNFE-MPE published look local.
+PARIS = ZoneInfo("Europe/Paris")
 
 SIREN_SCHEME = "0002"
 PLATFORM_SCHEME = "0238"
 ADDRESS_SCHEME = "0225"
+
+# What an amount of ours means, by status (MDT-207). For 206 it is what the buyer approves, VAT included.
+AMOUNT_TYPES: Mapping[str, str] = {
+    "206": DataType.MAPTTC.value,
+    "211": DataType.MPA.value,
+    "212": DataType.MEN.value,
+}
 
 DAY, SECOND = "102", "204"
 FORMATS = {DAY: "%Y%m%d", SECOND: "%Y%m%d%H%M%S"}
@@ -99,6 +115,12 @@ class Characteristic:
         percent = f"{self.percent} %" if self.percent is not None else ""
         return " ".join(filter(None, [self.value, amount, percent, self.moment.text if self.moment else ""]))
 
+    @property
+    def line(self) -> str:
+        kind = _french(DataType, self.type_code)
+        name = " ".join(filter(None, [self.name, f"({self.field_id})" if self.field_id else ""]))
+        return " : ".join(filter(None, [kind, name, self.shown]))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Detail:
@@ -117,7 +139,7 @@ class Detail:
 class Attachment:
     """MDT-96."""
 
-    content: bytes
+    content: bytes = field(repr=False)
     media_type: str = ""
     filename: str = ""
 
@@ -170,3 +192,94 @@ class Cdar:
             type_code=self.type_code,
             issue_date=self.issued_on.day if self.issued_on else None,
         )
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        return tuple(
+            File(kind="attachment", content=each.content, media_type=each.media_type, filename=each.filename)
+            for each in self.attachments
+        )
+
+    def report(self, *, provider_ref: str = "", zone: ZoneInfo = PARIS) -> StatusReport:
+        """The status as the inbox takes it; `provider_ref` is the platform's name of the invoice `invoice_key` tells.
+
+        What our shapes have no place for (the field concerned, the action asked for, a bank account) stands in French
+        in the texts, where people read it.
+        """
+        moment = self.status_at or self.made_at
+        official = self.status in STATUSES
+        return StatusReport(
+            provider_ref=provider_ref,
+            status=self.status if official else None,
+            native_status=self.status if official else f"{self.status} {self.label}".strip(),
+            issuer_role=self.issuer.role if self.issuer else "",
+            reasons=tuple(
+                Reason(code=each.reason, text=self._text(each, label=_other_label(each)))
+                for each in self.details
+                if each.reason
+            ),
+            note="\n".join(filter(None, (self._text(each, label="") for each in self.details if not each.reason))),
+            payments=tuple(
+                Payment(amount=each.amount, vat_rate=each.percent, currency=each.currency or "EUR")
+                for each in self.characteristics
+                if self._is_payment(each) and each.amount is not None
+            ),
+            occurred_at=moment.at(zone) if moment else None,
+            key=self._key,
+            raw=self._raw(),
+        )
+
+    @property
+    def _key(self) -> str:
+        """A message is known by its id (MDT-4); the rest guards against senders that number carelessly."""
+        return "#".join((self.id, self.status, self.status_at.text if self.status_at else "")) if self.id else ""
+
+    def _is_payment(self, each: Characteristic) -> bool:
+        return each.amount is not None and each.type_code == AMOUNT_TYPES.get(self.status)
+
+    def _text(self, detail: Detail, *, label: str) -> str:
+        more = [each.line for each in detail.characteristics if not self._is_payment(each)]
+        lines = [label, *detail.notes, _asked(detail), *more]
+        return "\n".join(dict.fromkeys(filter(None, lines)))
+
+    def _raw(self) -> dict[str, Any]:
+        facts = asdict(self, dict_factory=_said)
+        facts["attachments"] = [each.filename for each in self.attachments]
+        return facts
+
+
+def _said(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    """What a message says, as JSON takes it."""
+    return {
+        name: str(value) if isinstance(value, Decimal) else value
+        for name, value in items
+        if value not in ("", None, (), b"")
+    }
+
+
+def _other_label(detail: Detail) -> str:
+    """The words beside a reason, where they are not its official ones."""
+    known = REASONS.get(detail.reason)
+    official = known is not None and same_words(detail.reason_text, known.label_fr)
+    return "" if official else detail.reason_text
+
+
+def _asked(detail: Detail) -> str:
+    if not (detail.action or detail.action_text):
+        return ""
+    return f"Action attendue : {detail.action_text or _french(Action, detail.action)} ({detail.action or '-'})"
+
+
+def _french(codes: type[TextChoices], code: str) -> str:
+    with override("fr"):
+        return str(codes(code).label) if code in codes.values else code
+
+
+def same_words(one: str, other: str) -> bool:
+    """Whatever the case, the accents and what stands for a space (the norm's own examples write "En_litige")."""
+    return _bare(one) == _bare(other)
+
+
+def _bare(text: str) -> str:
+    letters = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(letter for letter in letters if letter.isalnum())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
@@ -22,6 +23,8 @@ NAMESPACES = {
     "qdt": "urn:un:unece:uncefact:data:standard:QualifiedDataType:100",
 }
 ROOT = f"{{{NAMESPACES['rsm']}}}CrossDomainAcknowledgementAndResponse"
+# As XML Schema writes numbers. An exponent could make a number of a gigabyte of digits.
+NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{0,20})?", re.ASCII)
 
 
 def read(content: bytes) -> tuple[Cdar, ...]:
@@ -35,13 +38,12 @@ def read_root(root: etree._Element) -> tuple[Cdar, ...]:
         message = _("The file is XML, but “{name}” is no status message (CDAR). Ask the platform for the original.")
         raise UnreadableDocument("not_a_cdar", format_lazy(message, name=name))
     header = _header(root)
-    references = _all(root, "rsm:AcknowledgementDocument/ram:ReferenceReferencedDocument")
-    return tuple(_reference(header, node) for node in references) or (header,)
+    told = [_told(header, node) for node in _all(root, "rsm:AcknowledgementDocument")]
+    return tuple(each for one in told for each in one) or (header,)
 
 
 def _header(root: etree._Element) -> Cdar:
-    document, told = "rsm:ExchangedDocument", "rsm:AcknowledgementDocument"
-    context = "rsm:ExchangedDocumentContext"
+    context, document = "rsm:ExchangedDocumentContext", "rsm:ExchangedDocument"
     return Cdar(
         process=_text(root, f"{context}/ram:BusinessProcessSpecifiedDocumentContextParameter/ram:ID"),
         profile=_text(root, f"{context}/ram:GuidelineSpecifiedDocumentContextParameter/ram:ID"),
@@ -51,10 +53,18 @@ def _header(root: etree._Element) -> Cdar:
         sender=_actor(root, f"{document}/ram:SenderTradeParty"),
         issuer=_actor(root, f"{document}/ram:IssuerTradeParty"),
         recipients=tuple(map(_read_actor, _all(root, f"{document}/ram:RecipientTradeParty"))),
-        is_multiple=_text(root, f"{told}/ram:MultipleReferencesIndicator/udt:Indicator") in ("true", "1"),
-        phase=_text(root, f"{told}/ram:TypeCode"),
-        status_at=_moment(root, f"{told}/ram:IssueDateTime/udt:DateTimeString"),
     )
+
+
+def _told(header: Cdar, node: etree._Element) -> list[Cdar]:
+    header = replace(
+        header,
+        is_multiple=_text(node, "ram:MultipleReferencesIndicator/udt:Indicator") in ("true", "1"),
+        phase=_text(node, "ram:TypeCode"),
+        status_at=_moment(node, "ram:IssueDateTime/udt:DateTimeString"),
+    )
+    references = _all(node, "ram:ReferenceReferencedDocument")
+    return [_reference(header, reference) for reference in references] or [header]
 
 
 def _reference(header: Cdar, node: etree._Element) -> Cdar:
@@ -77,9 +87,9 @@ def _reference(header: Cdar, node: etree._Element) -> Cdar:
 def _detail(node: etree._Element) -> Detail:
     return Detail(
         reason=_text(node, "ram:ReasonCode"),
-        reason_text=_text(node, "ram:Reason"),
+        reason_text=_texts(node, "ram:Reason"),
         action=_text(node, "ram:RequestedActionCode"),
-        action_text=_text(node, "ram:RequestedAction"),
+        action_text=_texts(node, "ram:RequestedAction"),
         sequence=_text(node, "ram:SequenceNumeric"),
         notes=tuple(filter(None, (_of(note) for note in _all(node, "ram:IncludedNote/ram:Content")))),
         characteristics=tuple(map(_characteristic, _all(node, "ram:SpecifiedDocumentCharacteristic"))),
@@ -93,9 +103,9 @@ def _characteristic(node: etree._Element) -> Characteristic:
         type_code=_text(node, "ram:TypeCode"),
         field_id=_text(node, "ram:ID"),
         is_changed={"true": True, "false": False}.get(changed),
-        name=_text(node, "ram:Name"),
+        name=_texts(node, "ram:Name"),
         location=_text(node, "ram:Location"),
-        value=_text(node, "ram:Value"),
+        value=_texts(node, "ram:Value"),
         amount=_decimal(_of(amount)) if amount is not None else None,
         currency=amount.get("currencyID", "") if amount is not None else "",
         moment=_moment(node, "ram:ValueDateTime/udt:DateTimeString"),
@@ -134,16 +144,16 @@ def _moment(node: etree._Element, path: str) -> Moment | None:
 
 
 def _decimal(text: str) -> Decimal | None:
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        return None
-    return value if value.is_finite() else None
+    return Decimal(text) if NUMBER.fullmatch(text) else None
 
 
 def _text(node: etree._Element, path: str) -> str:
     found = _all(node, path)
     return _of(found[0]) if found else ""
+
+
+def _texts(node: etree._Element, path: str) -> str:
+    return "\n".join(filter(None, map(_of, _all(node, path))))
 
 
 def _of(node: etree._Element) -> str:

@@ -1,0 +1,83 @@
+"""One answer to: may this message be sent?"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+
+from ..errors import PermanentError, TemporaryError
+from ..shapes import StatusMessage
+from ..xml import UnreadableDocument, parse_xml
+from . import files, official, rules
+from .composer import Envelope, write
+from .finding import Finding
+from .model import Cdar
+from .reader import read_root
+from .writer import dump
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """`version`: of the rules it was given by."""
+
+    findings: tuple[Finding, ...]
+    version: str
+
+    @property
+    def is_good(self) -> bool:
+        return not self.fatal
+
+    @property
+    def fatal(self) -> tuple[Finding, ...]:
+        return tuple(each for each in self.findings if each.is_fatal)
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        return tuple(each for each in self.findings if not each.is_fatal)
+
+    def __str__(self) -> str:
+        """What is fatal, one field and value at a time; several rules often say the same."""
+        said = {(each.field, each.value): each.message for each in reversed(self.fatal)}
+        return "\n".join(reversed(said.values()))
+
+
+class Refused(PermanentError):
+    """Our own check refused a message; nothing was sent."""
+
+    def __init__(self, message: StatusMessage, verdict: Verdict) -> None:
+        words = _("Status %(status)s of invoice %(invoice)s was not sent, because its message breaks the rules.")
+        told = words % {"status": message.status, "invoice": message.invoice.number or message.invoice.provider_ref}
+        super().__init__(f"{told}\n{verdict}")
+        self.verdict = verdict
+
+
+def check(content: bytes | Cdar) -> Verdict:
+    """Official schema, official rules, then what they let through. Raises nothing on account of the content."""
+    try:
+        root = parse_xml(dump(content) if isinstance(content, Cdar) else content)
+        messages = read_root(root)
+    except UnreadableDocument as error:
+        found: tuple[Finding, ...] = (
+            Finding(rule="XSD" if error.code == "not_a_cdar" else "XML", advice=error.message),
+        )
+    else:
+        found = (*official.findings(root, messages), *rules.findings(messages))
+    return Verdict(findings=found, version=files.rules_version())
+
+
+def prepare(message: StatusMessage, envelope: Envelope | None = None) -> bytes:
+    """The message as it may be sent. Raises Refused, and TemporaryError where it could not be checked."""
+    content = write(message, envelope)
+    try:
+        verdict = check(content)
+    except Exception as error:
+        logger.exception("The status message %s could not be checked", message.id)
+        words = _("The status message could not be checked (%(error)s) and was not sent. It is tried again.")
+        raise TemporaryError(words % {"error": type(error).__name__}) from error
+    if not verdict.is_good:
+        raise Refused(message, verdict)
+    return content
