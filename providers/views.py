@@ -64,7 +64,8 @@ class HookView(PushView):
             pushed = replace(pushed, line=adapter.line_of(pushed))
             key = _key_of(adapter, pushed)
         except base.HookError as error:
-            logger.warning("Webhook for %s refused (%s): %s", row.connection.name, error.status_code, error)
+            reason = services.storable(str(error))
+            logger.warning("Webhook for %s refused (%s): %s", row.connection.name, error.status_code, reason)
             services.note_refusal(connection=row.connection, error=error, size=_length(request._request) or 0)
             return _refuse(error)
         services.store_delivery(hook=row, pushed=pushed, key=key)
