@@ -24,6 +24,7 @@ from .finding import Finding
 from .model import PARIS, Actor, Attachment, Cdar, Characteristic, Detail, Moment
 from .reader import read
 from .verdict import Refused, Verdict, check, prepare
+from .writer import dump
 
 __all__ = [
     "PARIS",
@@ -41,6 +42,7 @@ __all__ = [
     "Verdict",
     "check",
     "compose",
+    "dump",
     "prepare",
     "read",
     "write",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -59,8 +59,8 @@ class Moment:
             return None
 
     def at(self, zone: ZoneInfo) -> datetime | None:
-        """Messages carry no time zone. In the hour that autumn repeats, the first one is meant."""
-        return self.naive.replace(tzinfo=zone) if self.naive else None
+        """In UTC. Messages carry no time zone; of the hour that autumn repeats, the first one is meant."""
+        return self.naive.replace(tzinfo=zone).astimezone(UTC) if self.naive else None
 
     @property
     def day(self) -> date | None:
@@ -68,11 +68,12 @@ class Moment:
 
     @classmethod
     def of(cls, moment: datetime, zone: ZoneInfo) -> Moment:
-        return cls(moment.astimezone(zone).strftime(FORMATS[SECOND]), SECOND)
+        local = moment.astimezone(zone)
+        return cls(f"{local.year:04}{local:%m%d%H%M%S}", SECOND)
 
     @classmethod
     def of_day(cls, day: date) -> Moment:
-        return cls(day.strftime(FORMATS[DAY]), DAY)
+        return cls(f"{day.year:04}{day:%m%d}", DAY)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,6 +30,7 @@ PROCESSES = frozenset({"REGULATED", "NON_REGULATED", "B2C", "B2CINT", "B2BINT", 
 INVOICE_TYPES = (
     "380", "389", "393", "501", "386", "500", "384", "471", "472", "473", "261", "262", "381", "396", "502", "503",
 )  # fmt: skip
+SCHEMA_RULE = "XSD"
 OWN_TEXT = re.compile(r"^\[[^]]*\]\s*:?\s*")
 FIELD_OF_RULE = re.compile(r"MD[TG]-\d+(-\d+)?")
 
@@ -214,7 +215,7 @@ def _against_schema(error: etree._LogEntry) -> Finding:
         told=told,
         program=_PROGRAM,
     )
-    return Finding(rule="XSD", field=field_at(path), advice=advice)
+    return Finding(rule=SCHEMA_RULE, field=field_at(path), advice=advice)
 
 
 # --- rules ------------------------------------------------------------------------------------------------------------

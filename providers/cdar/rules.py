@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 Faults = Callable[[Cdar], Iterable[str]]
 INADMISSIBLE = "501"
+INVOICE_OBJECTS = frozenset({StatusObject.INVOICE, StatusObject.FILE})
 # Whom somebody speaks for (roles of BR-FR-CDV-CL-03).
 PRINCIPALS = {"AB": "BY", "PR": "BY", "IV": "BY", "SR": "SE", "PE": "SE", "II": "SE", "DL": "SE"}
 MONEY = frozenset(set(DataType.values) - {DataType.CBB, DataType.DIV, DataType.DVA, DataType.MAJ})
@@ -136,7 +137,8 @@ def _named_platform(message: Cdar) -> Iterable[str]:
 
 def _wrong_issuer(message: Cdar, info: StatusInfo) -> Iterable[str]:
     role = message.issuer.role if message.issuer else ""
-    return () if {role, PRINCIPALS.get(role)} & set(info.issuers) else (role,)
+    may = info.object not in INVOICE_OBJECTS or {role, PRINCIPALS.get(role)} & set(info.issuers)
+    return () if may else (role,)
 
 
 def _unnamed_to_ppf(message: Cdar) -> Iterable[str]:
@@ -179,7 +181,7 @@ def _is_any_label(label: str) -> bool:
 
 def _not_of_an_invoice(message: Cdar, info: StatusInfo) -> Iterable[str]:
     about_invoice = message.profile in INVOICE_PROFILES or not message.profile
-    return (message.status,) if about_invoice and info.object not in (StatusObject.INVOICE, StatusObject.FILE) else ()
+    return (message.status,) if about_invoice and info.object not in INVOICE_OBJECTS else ()
 
 
 def _not_for_ppf(message: Cdar, info: StatusInfo) -> Iterable[str]:

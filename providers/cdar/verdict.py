@@ -40,8 +40,11 @@ class Verdict:
         return tuple(each for each in self.findings if not each.is_fatal)
 
     def __str__(self) -> str:
-        """What is fatal, one field and value at a time; several rules often say the same."""
-        said = {(each.field, each.value): each.message for each in reversed(self.fatal)}
+        """What is fatal, one field and value at a time; several rules often say the same. The schema speaks to
+        programmers: it is heard where nothing else explains the fault.
+        """
+        plain = [each for each in self.fatal if each.rule != official.SCHEMA_RULE] or self.fatal
+        said = {(each.field, each.value): each.message for each in reversed(plain)}
         return "\n".join(reversed(said.values()))
 
 
@@ -62,7 +65,7 @@ def check(content: bytes | Cdar) -> Verdict:
         messages = read_root(root)
     except UnreadableDocument as error:
         found: tuple[Finding, ...] = (
-            Finding(rule="XSD" if error.code == "not_a_cdar" else "XML", advice=error.message),
+            Finding(rule=official.SCHEMA_RULE if error.code == "not_a_cdar" else "XML", advice=error.message),
         )
     else:
         found = (*official.findings(root, messages), *rules.findings(messages))
