@@ -8,8 +8,8 @@ been sent then. `cdar.write` does not check. An `Envelope` says what no StatusMe
 whom else, in which time zone, with which attachments; without one the message goes between platforms.
 
 Hearing. `cdar.read(content)` gives every status of a message, nearly always one, as `Cdar`, or raises
-UnreadableDocument. It reads all it can and judges nothing. `each.invoice_key` says which invoice is meant,
-`each.report(provider_ref=…)` is the StatusReport for the inbox, `each.files` its attachments.
+UnreadableDocument. It reads all it can and judges nothing. `each.report()` is the StatusReport for the inbox, which
+names the invoice by `each.invoice_key` unless the platform has told its `provider_ref`; `each.files` are attachments.
 
 Judging. `cdar.check(content)` takes bytes or a `Cdar` and gives a `Verdict`: `verdict.is_good`, `verdict.findings`
 (rule, is_fatal, field, value, message), `str(verdict)` for people, `verdict.version` of the rules. Official schema and

@@ -22,7 +22,7 @@ RULES = "cdar-schematron/BR-FR-CDV-Schematron-CDAR.xslt"
 
 
 @cache
-def _folder() -> Path:
+def folder() -> Path:
     spec = importlib.util.find_spec("pyfrctc")  # found, not imported
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError("pyfrctc")
@@ -37,9 +37,9 @@ def rules_version() -> str:
 
 @cache
 def schema() -> etree.XMLSchema:
-    return etree.XMLSchema(file=str(_folder() / SCHEMA))
+    return etree.XMLSchema(file=str(folder() / SCHEMA))
 
 
 @cache
 def rules() -> Schematron:
-    return Schematron(_folder() / RULES)
+    return Schematron(folder() / RULES)

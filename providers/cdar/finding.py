@@ -52,12 +52,13 @@ FIELDS: dict[str, tuple[StrOrPromise, str]] = {
     "MDT-219": (_("Date"), "ValueDateTime/DateTimeString"),
     "MDT-224": (_("VAT rate"), "SpecifiedDocumentCharacteristic/ValuePercent"),
 }
+LONGEST_VALUE = 100
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """`rule` is the official id, "XML", "XSD", or ours (NV-…). `value` is what stands there, "" if nothing; `advice`
-    says what is wrong with it and what to do.
+    """`rule` is the official id, "XML", "XSD", or ours (NV-…). `value` is what stands there, cut short, "" if nothing;
+    `advice` says what is wrong with it and what to do.
     """
 
     rule: str
@@ -71,7 +72,7 @@ class Finding:
         """Which field, which value, what to do."""
         name = str(FIELDS[self.field][0]) if self.field in FIELDS else ""
         field = f"{name} ({self.field})" if name else self.field
-        value = pgettext("value of a field", "“%(value)s”") % {"value": self.value[:100]} if self.value else ""
+        value = pgettext("value of a field", "“%(value)s”") % {"value": self.value} if self.value else ""
         where = " ".join(filter(None, [field, value]))
         if not where:
             return str(self.advice)

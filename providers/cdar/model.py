@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -26,6 +26,7 @@ PPF_ID = "0000"  # 9998 up to version 1.3.1 of the rules
 PARIS = ZoneInfo("Europe/Paris")
 
 SIREN_SCHEME = "0002"
+SIRET_SCHEME = "0009"
 PLATFORM_SCHEME = "0238"
 ADDRESS_SCHEME = "0225"
 
@@ -59,8 +60,13 @@ class Moment:
             return None
 
     def at(self, zone: ZoneInfo) -> datetime | None:
-        """In UTC. Messages carry no time zone; of the hour that autumn repeats, the first one is meant."""
-        return self.naive.replace(tzinfo=zone).astimezone(UTC) if self.naive else None
+        """In UTC; None for a bare day, which as midnight would order wrongly. Messages carry no time zone; of the hour
+        that autumn repeats, the first one is meant.
+        """
+        try:
+            return self.naive.replace(tzinfo=zone).astimezone(UTC) if self.naive and self.format == SECOND else None
+        except OverflowError:  # the first hours of the year 1
+            return None
 
     @property
     def day(self) -> date | None:
@@ -91,7 +97,7 @@ class Actor:
 
     @property
     def siren(self) -> str:
-        return self.id_of(SIREN_SCHEME)
+        return self.id_of(SIREN_SCHEME) or self.id_of(SIRET_SCHEME)[:9]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,9 +192,12 @@ class Cdar:
         return [actor.role for actor in self.recipients] == ["DFH"]
 
     @property
-    def invoice_key(self) -> InvoiceKey:
+    def invoice_key(self) -> InvoiceKey | None:
+        """None where the message names no invoice: half a name would fit another one."""
+        if self.seller is None or not (self.seller.siren and self.number):
+            return None
         return InvoiceKey(
-            seller_siren=self.seller.siren if self.seller else "",
+            seller_siren=self.seller.siren,
             number=self.number,
             type_code=self.type_code,
             issue_date=self.issued_on.day if self.issued_on else None,
@@ -201,17 +210,20 @@ class Cdar:
             for each in self.attachments
         )
 
-    def report(self, *, provider_ref: str = "", zone: ZoneInfo = PARIS) -> StatusReport:
-        """The status as the inbox takes it; `provider_ref` is the platform's name of the invoice `invoice_key` tells.
+    def report(self, *, provider_ref: str = "", direction: str = "", zone: ZoneInfo = PARIS) -> StatusReport:
+        """The status as the inbox takes it. The invoice is known by the platform's `provider_ref`, or else by its own
+        name (`invoice_key`); `direction`, where the platform tells it, is that of our copy.
 
         What our shapes have no place for (the field concerned, the action asked for, a bank account) stands in French
         in the texts, where people read it.
         """
-        moment = self.status_at or self.made_at
+        key = self.invoice_key
+        moments = (moment.at(zone) for moment in (self.status_at, self.made_at) if moment)
         official = self.status in STATUSES
         return StatusReport(
             provider_ref=provider_ref,
             status=self.status if official else None,
+            invoice_key=replace(key, direction=direction) if key and not provider_ref else None,
             native_status=self.status if official else f"{self.status} {self.label}".strip(),
             issuer_role=self.issuer.role if self.issuer else "",
             reasons=tuple(
@@ -225,7 +237,7 @@ class Cdar:
                 for each in self.characteristics
                 if self._is_payment(each) and each.amount is not None
             ),
-            occurred_at=moment.at(zone) if moment else None,
+            occurred_at=next(filter(None, moments), None),
             key=self._key,
             raw=self._raw(),
         )

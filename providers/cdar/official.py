@@ -17,7 +17,7 @@ from lifecycle.codes import Action, DataType, reason_label, reasons_for, status_
 
 from ..schematron import Failure, find_node
 from . import files
-from .finding import Finding, field_at
+from .finding import LONGEST_VALUE, Finding, field_at
 from .model import Cdar
 from .reader import NAMESPACES
 
@@ -189,7 +189,7 @@ def findings(root: etree._Element, messages: Sequence[Cdar]) -> Iterator[Finding
         return
     for failure in files.rules().check(root):
         if not _is_false_alarm(failure, messages):
-            yield _against_rule(failure, root, messages[0])
+            yield explain(failure, root, messages[0])
 
 
 # --- schema -----------------------------------------------------------------------------------------------------------
@@ -228,7 +228,8 @@ def _is_false_alarm(failure: Failure, messages: Sequence[Cdar]) -> bool:
     return failure.rule == "BR-FR-CDV-CL-01_MDT-2" and not messages[0].is_to_ppf and messages[0].process in PROCESSES
 
 
-def _against_rule(failure: Failure, root: etree._Element, message: Cdar) -> Finding:
+def explain(failure: Failure, root: etree._Element, message: Cdar) -> Finding:
+    """An official failure in our words."""
     words = WORDS.get(failure.rule)
     if words is None:  # a rule of a newer version: its own words, French
         field = FIELD_OF_RULE.search(failure.rule)
@@ -241,7 +242,7 @@ def _against_rule(failure: Failure, root: etree._Element, message: Cdar) -> Find
         rule=failure.rule,
         is_fatal=failure.is_fatal,
         field=words.field,
-        value=_value(node, words.path),
+        value=_value(node, words.path)[:LONGEST_VALUE],
         advice=format_lazy(words.advice, status=status_in_words(status), allowed=lazy(allowed, str)()),
     )
 

@@ -18,7 +18,7 @@ from stdnum.fr import siren
 
 from lifecycle.codes import STATUSES, VAT_RATES, DataType, Reported, StatusInfo, StatusObject
 
-from .finding import Finding
+from .finding import LONGEST_VALUE, Finding
 from .model import (
     DAY,
     INVOICE_PROFILES,
@@ -76,7 +76,7 @@ def findings(messages: Iterable[Cdar]) -> Iterator[Finding]:
                 yield Finding(
                     rule=rule.id,
                     field=rule.field,
-                    value=value,
+                    value=value[:LONGEST_VALUE],
                     is_fatal=rule.is_fatal,
                     advice=format_lazy(rule.advice, status=status_in_words(message.status)),
                 )

@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from lxml import etree
 
 from ..errors import PermanentError, TemporaryError
 from ..shapes import StatusMessage
@@ -16,6 +19,9 @@ from .finding import Finding
 from .model import Cdar
 from .reader import read_root
 from .writer import dump
+
+# A message of a hundred elements is a long one. The time the official rules take grows with the square.
+MOST_ELEMENTS = 4000
 
 logger = logging.getLogger(__name__)
 
@@ -60,16 +66,25 @@ class Refused(PermanentError):
 
 def check(content: bytes | Cdar) -> Verdict:
     """Official schema, official rules, then what they let through. Raises nothing on account of the content."""
+    found: tuple[Finding, ...]
     try:
         root = parse_xml(dump(content) if isinstance(content, Cdar) else content)
         messages = read_root(root)
+        _require_size(root)
     except UnreadableDocument as error:
-        found: tuple[Finding, ...] = (
-            Finding(rule=official.SCHEMA_RULE if error.code == "not_a_cdar" else "XML", advice=error.message),
-        )
+        found = (Finding(rule=official.SCHEMA_RULE if error.code == "not_a_cdar" else "XML", advice=error.message),)
     else:
         found = (*official.findings(root, messages), *rules.findings(messages))
     return Verdict(findings=found, version=files.rules_version())
+
+
+def _require_size(root: etree._Element) -> None:
+    count = sum(1 for _node in root.iter())
+    if count > MOST_ELEMENTS:
+        words = gettext_lazy(
+            "The message has {count} elements; {most} are allowed. Send one message for each invoice and status."
+        )
+        raise UnreadableDocument("too_complex", format_lazy(words, count=count, most=MOST_ELEMENTS))
 
 
 def prepare(message: StatusMessage, envelope: Envelope | None = None) -> bytes:

@@ -70,8 +70,9 @@ def make_message(status: str, **values: Any) -> StatusMessage:
 def read_back(content: bytes, like: StatusMessage) -> StatusMessage:
     """The message as its reader understands it; what no message says of an invoice is taken from `like`."""
     (told,) = cdar.read(content)
-    key = told.invoice_key
-    report = told.report(provider_ref=like.invoice.provider_ref)
+    report = told.report()
+    key = report.invoice_key
+    assert key is not None
     invoice = make_facts(
         **{
             **vars(like.invoice),
