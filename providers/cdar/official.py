@@ -19,7 +19,7 @@ from ..schematron import Failure, find_node
 from . import files
 from .finding import LONGEST_VALUE, Finding, field_at
 from .model import Cdar
-from .reader import NAMESPACES
+from .reader import place
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -65,7 +65,8 @@ _REASON_OF_STATUS = _("This reason may not go with status {status}. Choose one o
 _SENDER, _ISSUER = "ram:SenderTradeParty/ram:RoleCode", "ram:IssuerTradeParty/ram:RoleCode"
 
 
-def _with_program(text: StrOrPromise) -> StrOrPromise:
+def with_program(text: StrOrPromise) -> StrOrPromise:
+    """Advice where a clerk can do nothing."""
     return format_lazy("{text} {program}", text=text, program=_PROGRAM)
 
 
@@ -76,25 +77,25 @@ WORDS: dict[str, Words] = {
         _("Invoices of this type are not used in France. Correct the type of the invoice (BT-3); allowed: {allowed}."),
         allowed=_codes(*INVOICE_TYPES),
     ),
-    "BR-FR-CDV-01_MDG-3": Words("MDG-3", _with_program(_("It is missing."))),
+    "BR-FR-CDV-01_MDG-3": Words("MDG-3", with_program(_("It is missing."))),
     "BR-FR-CDV-02_MDT-3": Words(
         "MDT-3",
-        _with_program(
+        with_program(
             _("Only a message to the administration alone (number 0000) may bear another one than “invoice”.")
         ),
         "ram:GuidelineSpecifiedDocumentContextParameter/ram:ID",
     ),
-    "BR-FR-CDV-03_MDT-4": Words("MDT-4", _with_program(_("It is missing."))),
-    "BR-FR-CDV-04_MDG-4": Words("MDG-4", _with_program(_("It is missing."))),
-    "BR-FR-CDV-05_MDG-9": Words("MDG-9", _with_program(_("It is missing."))),
-    "BR-FR-CDV-06_MDT-21": Words("MDT-21", _with_program(_("It is missing."))),
+    "BR-FR-CDV-03_MDT-4": Words("MDT-4", with_program(_("It is missing."))),
+    "BR-FR-CDV-04_MDG-4": Words("MDG-4", with_program(_("It is missing."))),
+    "BR-FR-CDV-05_MDG-9": Words("MDG-9", with_program(_("It is missing."))),
+    "BR-FR-CDV-06_MDT-21": Words("MDT-21", with_program(_("It is missing."))),
     "BR-FR-CDV-07_MDT-38_yes": Words(
         "MDT-38",
         _("The company that sets this status is not identified. Enter its SIREN on its record or on the invoice."),
     ),
     "BR-FR-CDV-07_MDT-38_no": Words(
         "MDT-38",
-        _with_program(_("A platform that reports on the transmission stays unnamed.")),
+        with_program(_("A platform that reports on the transmission stays unnamed.")),
         "ram:GlobalID",
     ),
     "BR-FR-CDV-08_MDT-73": Words(
@@ -102,11 +103,11 @@ WORDS: dict[str, Words] = {
         _("Without it the message cannot be delivered. Take it from the invoice (BT-34, BT-49) or from the directory."),
     ),
     "BR-FR-CDV-09_MDT-77": Words(
-        "MDT-77", _with_program(_("It is 305 for transmission or 23 for processing, nothing else."))
+        "MDT-77", with_program(_("It is 305 for transmission or 23 for processing, nothing else."))
     ),
     "BR-FR-CDV-10_MDT-87": Words("MDT-87", _("It is missing. Correct the record of the invoice.")),
     "BR-FR-CDV-11_MDG-35": Words("MDG-35", _("It is missing. Correct the record of the invoice (BT-2).")),
-    "BR-FR-CDV-12_MDT-105": Words("MDT-105", _with_program(_("It is missing."))),
+    "BR-FR-CDV-12_MDT-105": Words("MDT-105", with_program(_("It is missing."))),
     "BR-FR-CDV-13_MDT-129": Words(
         "MDT-129", _("The seller is not identified. Enter the seller's SIREN on the record of the invoice (BT-30).")
     ),
@@ -121,20 +122,18 @@ WORDS: dict[str, Words] = {
         "MDT-113", _("Status {status} needs a reason. Choose one of: {allowed}."), "ram:ReasonCode"
     ),
     "BR-FR-CDV-16_MDT-124-2": Words(
-        "MDT-124-2", _with_program(_("Each reason, amount or note of the message bears its number: 1, 2, 3…"))
+        "MDT-124-2", with_program(_("Each reason, amount or note of the message bears its number: 1, 2, 3…"))
     ),
     "BR-FR-CDV-CL-01_MDT-2": Words(
         "MDT-2",
-        _with_program(_("Allowed: {allowed}. A message to the administration bears none.")),
+        with_program(_("Allowed: {allowed}. A message to the administration bears none.")),
         "ram:BusinessProcessSpecifiedDocumentContextParameter/ram:ID",
         _codes(*sorted(PROCESSES)),
     ),
     "BR-FR-CDV-CL-02_MDT-21_305": Words(
-        "MDT-21", _with_program(_("Only a platform (WK) may report on the transmission.")), _SENDER
+        "MDT-21", with_program(_("Only a platform (WK) may report on the transmission.")), _SENDER
     ),
-    "BR-FR-CDV-CL-02_MDT-21_23": Words(
-        "MDT-21", _with_program(_("Allowed: {allowed}.")), _SENDER, _codes(_ROLES, "WK")
-    ),
+    "BR-FR-CDV-CL-02_MDT-21_23": Words("MDT-21", with_program(_("Allowed: {allowed}.")), _SENDER, _codes(_ROLES, "WK")),
     "BR-FR-CDV-CL-03_MDT-40_305": Words(
         "MDT-40",
         _("Only a platform (WK) may set this status. Choose a status that your side of the invoice may set."),
@@ -146,16 +145,16 @@ WORDS: dict[str, Words] = {
         _ISSUER,
         _codes(_ROLES),
     ),
-    "BR-FR-CDV-CL-04_MDT-59": Words("MDT-59", _with_program(_("Allowed: {allowed}.")), "", _codes(_ROLES, "WK", "DFH")),
+    "BR-FR-CDV-CL-04_MDT-59": Words("MDT-59", with_program(_("Allowed: {allowed}.")), "", _codes(_ROLES, "WK", "DFH")),
     "BR-FR-CDV-CL-05_MDT-88_305": Words(
         "MDT-88",
-        _with_program(_("For the transmission it is one of {allowed}, or absent.")),
+        with_program(_("For the transmission it is one of {allowed}, or absent.")),
         "ram:StatusCode",
         _codes("10", "51", "43", "8", "48"),
     ),
     "BR-FR-CDV-CL-05_MDT-88_23": Words(
         "MDT-88",
-        _with_program(_("For the processing it is one of {allowed}, or absent.")),
+        with_program(_("For the processing it is one of {allowed}, or absent.")),
         "ram:StatusCode",
         _codes("45", "39", "37", "50", "49", "47", "46", "1", "5"),
     ),
@@ -165,9 +164,9 @@ WORDS: dict[str, Words] = {
     "BR-FR-CDV-CL-06_MDT-115": Words(
         "MDT-115", _("This code is not in the official list. Use it only where both sides have agreed on it.")
     ),
-    "BR-FR-CDV-CL-07_MDT-132": Words("MDT-132", _with_program(_("It can only be the seller's (SE)."))),
+    "BR-FR-CDV-CL-07_MDT-132": Words("MDT-132", with_program(_("It can only be the seller's (SE)."))),
     "BR-FR-CDV-CL-08_MDT-158": Words(
-        "MDT-158", _with_program(_("Allowed: {allowed}.")), "", _codes(_ROLES, "WK", "DFH")
+        "MDT-158", with_program(_("Allowed: {allowed}.")), "", _codes(_ROLES, "WK", "DFH")
     ),
     "BR-FR-CDV-CL-09_MDT-113": Words(
         "MDT-113", _("This reason is not in the official list. Choose one that is offered for the status.")
@@ -248,7 +247,7 @@ def explain(failure: Failure, root: etree._Element, message: Cdar) -> Finding:
 
 
 def _value(node: etree._Element | None, path: str) -> str:
-    found = node if node is None or not path else node.find(path, NAMESPACES)
+    found = node if node is None or not path else node.find(place(path))
     if found is None or len(found):
         return ""
     return (found.text or "").strip()

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
+from functools import cache
 
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
@@ -98,7 +99,7 @@ def _detail(node: etree._Element) -> Detail:
 
 def _characteristic(node: etree._Element) -> Characteristic:
     changed = _text(node, "ram:ValueChangedIndicator/udt:IndicatorString")
-    amount = next(iter(_all(node, "ram:ValueAmount")), None)
+    amount = node.find(place("ram:ValueAmount"))
     return Characteristic(
         type_code=_text(node, "ram:TypeCode"),
         field_id=_text(node, "ram:ID"),
@@ -123,12 +124,12 @@ def _attachments(nodes: Iterable[etree._Element]) -> Iterable[Attachment]:
 
 
 def _actor(node: etree._Element, path: str) -> Actor | None:
-    found = _all(node, path)
-    return _read_actor(found[0]) if found else None
+    found = node.find(place(path))
+    return _read_actor(found) if found is not None else None
 
 
 def _read_actor(node: etree._Element) -> Actor:
-    address = next(iter(_all(node, "ram:URIUniversalCommunication/ram:URIID")), None)
+    address = node.find(place("ram:URIUniversalCommunication/ram:URIID"))
     return Actor(
         role=_text(node, "ram:RoleCode"),
         name=_text(node, "ram:Name"),
@@ -139,8 +140,8 @@ def _read_actor(node: etree._Element) -> Actor:
 
 
 def _moment(node: etree._Element, path: str) -> Moment | None:
-    found = _all(node, path)
-    return Moment(_of(found[0]), found[0].get("format", "")) if found else None
+    found = node.find(place(path))
+    return Moment(_of(found), found.get("format", "")) if found is not None else None
 
 
 def _decimal(text: str) -> Decimal | None:
@@ -148,8 +149,8 @@ def _decimal(text: str) -> Decimal | None:
 
 
 def _text(node: etree._Element, path: str) -> str:
-    found = _all(node, path)
-    return _of(found[0]) if found else ""
+    found = node.find(place(path))
+    return _of(found) if found is not None else ""
 
 
 def _texts(node: etree._Element, path: str) -> str:
@@ -161,4 +162,11 @@ def _of(node: etree._Element) -> str:
 
 
 def _all(node: etree._Element, path: str) -> list[etree._Element]:
-    return node.findall(path, NAMESPACES)
+    return node.findall(place(path))
+
+
+@cache
+def place(path: str) -> str:
+    """A path of prefixed names as lxml looks it up, spelled out once."""
+    names = (name.split(":") for name in path.split("/"))
+    return "/".join(f"{{{NAMESPACES[prefix]}}}{name}" for prefix, name in names)

@@ -33,7 +33,7 @@ from .model import (
     Moment,
     same_words,
 )
-from .official import status_in_words
+from .official import status_in_words, with_program
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -247,7 +247,7 @@ _TIME = _("No such time. It has 14 digits: year, month, day, hours, minutes, sec
 _RECORD = _("It is missing. Correct the record of the invoice.")
 _SIREN_FORM = _("A SIREN has nine digits. Correct it on the record of the company or of the invoice.")
 _SIREN_SUM = _("The check digit of this SIREN is wrong. Compare it with the company's papers or the directory.")
-_NUMBER = _("It is missing. This is a fault of the program that wrote the message: tell your administrator.")
+_NUMBER = with_program(_("It is missing."))
 
 RULES: tuple[Rule, ...] = (
     Rule("NV-message-number", "MDT-4", _NUMBER, lambda m: _missing(m.id)),
@@ -272,7 +272,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "NV-seller",
         "MDT-129",
-        _("The seller is not identified. Enter the seller's SIREN on the record of the invoice."),
+        _("The seller is not identified. Enter the seller's SIREN on the record of the invoice (BT-30)."),
         lambda m: _missing(m.status == INADMISSIBLE or (m.seller and m.seller.ids)),
     ),
     Rule("NV-seller-siren", "MDT-129", _SIREN_FORM, lambda m: _bad_form([m.seller])),

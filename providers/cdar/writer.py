@@ -9,7 +9,7 @@ from decimal import Decimal
 from lxml import etree
 
 from .model import Actor, Cdar, Characteristic, Detail, Moment
-from .reader import NAMESPACES, ROOT
+from .reader import NAMESPACES, ROOT, place
 
 # What XML 1.0 cannot hold, and the carriage return that it would turn into something else.
 NOT_XML = re.compile("[^\t\n\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -103,8 +103,7 @@ def _number(value: Decimal | None) -> str:
 
 
 def _add(parent: etree._Element, name: str) -> etree._Element:
-    prefix, _, local = name.partition(":")
-    return etree.SubElement(parent, f"{{{NAMESPACES[prefix]}}}{local}")
+    return etree.SubElement(parent, place(name))
 
 
 def _add_path(parent: etree._Element, path: str, text: str, **attributes: str) -> None:
