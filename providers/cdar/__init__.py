@@ -2,14 +2,15 @@
 
     from providers import cdar
 
-Telling. `cdar.prepare(message, envelope)` gives the bytes of a StatusMessage, checked: it raises `cdar.Refused`, a
+Telling. `cdar.prepare(message, envelope)` gives the bytes of a StatusMessage, checked: it raises `cdar.Faulty`, a
 PermanentError in words a clerk understands, and TemporaryError where the check itself could not be made. Nothing has
 been sent then. `cdar.write` does not check. An `Envelope` says what no StatusMessage does: which form (`Form`), for
 whom else, in which time zone, with which attachments; without one the message goes between platforms.
 
 Hearing. `cdar.read(content)` gives every status of a message, nearly always one, as `Cdar`, or raises
 UnreadableDocument. It reads all it can and judges nothing. `each.report()` is the StatusReport for the inbox, which
-names the invoice by `each.invoice_key` unless the platform has told its `provider_ref`; `each.files` are attachments.
+names the invoice by seller, number and date unless the platform has told its `provider_ref`; `each.files` are the
+attachments.
 
 Judging. `cdar.check(content)` takes bytes or a `Cdar` and gives a `Verdict`: `verdict.is_good`, `verdict.findings`
 (rule, is_fatal, field, value, message), `str(verdict)` for people, `verdict.version` of the rules. Official schema and
@@ -23,7 +24,7 @@ from .composer import Envelope, Form, compose, write
 from .finding import Finding
 from .model import PARIS, Actor, Attachment, Cdar, Characteristic, Detail, Moment
 from .reader import read
-from .verdict import Refused, Verdict, check, prepare
+from .verdict import Faulty, Verdict, check, prepare
 from .writer import dump
 
 __all__ = [
@@ -34,10 +35,10 @@ __all__ = [
     "Characteristic",
     "Detail",
     "Envelope",
+    "Faulty",
     "Finding",
     "Form",
     "Moment",
-    "Refused",
     "UnreadableDocument",
     "Verdict",
     "check",

@@ -192,12 +192,9 @@ class Cdar:
         return [actor.role for actor in self.recipients] == ["DFH"]
 
     @property
-    def invoice_key(self) -> InvoiceKey | None:
-        """None where the message names no invoice: half a name would fit another one."""
-        if self.seller is None or not (self.seller.siren and self.number):
-            return None
+    def invoice_key(self) -> InvoiceKey:
         return InvoiceKey(
-            seller_siren=self.seller.siren,
+            seller_siren=self.seller.siren if self.seller else "",
             number=self.number,
             type_code=self.type_code,
             issue_date=self.issued_on.day if self.issued_on else None,
@@ -212,18 +209,20 @@ class Cdar:
 
     def report(self, *, provider_ref: str = "", direction: str = "", zone: ZoneInfo = PARIS) -> StatusReport:
         """The status as the inbox takes it. The invoice is known by the platform's `provider_ref`, or else by its own
-        name (`invoice_key`); `direction`, where the platform tells it, is that of our copy.
+        name; `direction`, where the platform tells it, is that of our copy. Half a name would fit another invoice, and
+        is none.
 
         What our shapes have no place for (the field concerned, the action asked for, a bank account) stands in French
         in the texts, where people read it.
         """
         key = self.invoice_key
+        is_named = not provider_ref and key.seller_siren and key.number
         moments = (moment.at(zone) for moment in (self.status_at, self.made_at) if moment)
         official = self.status in STATUSES
         return StatusReport(
             provider_ref=provider_ref,
             status=self.status if official else None,
-            invoice_key=replace(key, direction=direction) if key and not provider_ref else None,
+            invoice_key=replace(key, direction=direction) if is_named else None,
             native_status=self.status if official else f"{self.status} {self.label}".strip(),
             issuer_role=self.issuer.role if self.issuer else "",
             reasons=tuple(

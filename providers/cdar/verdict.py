@@ -54,7 +54,7 @@ class Verdict:
         return "\n".join(reversed(said.values()))
 
 
-class Refused(PermanentError):
+class Faulty(PermanentError):
     """Our own check refused a message; nothing was sent."""
 
     def __init__(self, message: StatusMessage, verdict: Verdict) -> None:
@@ -88,7 +88,7 @@ def _require_size(root: etree._Element) -> None:
 
 
 def prepare(message: StatusMessage, envelope: Envelope | None = None) -> bytes:
-    """The message as it may be sent. Raises Refused, and TemporaryError where it could not be checked."""
+    """The message as it may be sent. Raises Faulty, and TemporaryError where it could not be checked."""
     content = write(message, envelope)
     try:
         verdict = check(content)
@@ -97,5 +97,5 @@ def prepare(message: StatusMessage, envelope: Envelope | None = None) -> bytes:
         words = _("The status message could not be checked (%(error)s) and was not sent. It is tried again.")
         raise TemporaryError(words % {"error": type(error).__name__}) from error
     if not verdict.is_good:
-        raise Refused(message, verdict)
+        raise Faulty(message, verdict)
     return content

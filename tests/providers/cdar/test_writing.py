@@ -180,7 +180,7 @@ def test_dates_before_the_year_1000_keep_four_digits():
 
 def test_refused_message_says_what_to_correct_before_anything_is_sent():
     nameless = make_message("207", reasons=(), invoice=make_facts(number="", seller=Party(name="Sans numéro")))
-    with pytest.raises(cdar.Refused) as caught, override("en"):
+    with pytest.raises(cdar.Faulty) as caught, override("en"):
         cdar.prepare(nameless)
 
     assert isinstance(caught.value, PermanentError)
@@ -194,7 +194,7 @@ def test_refused_message_says_what_to_correct_before_anything_is_sent():
 
 
 def test_status_without_its_factor_names_what_is_missing():
-    with pytest.raises(cdar.Refused) as caught:
+    with pytest.raises(cdar.Faulty) as caught:
         cdar.prepare(make_message("226"))
 
     assert [(each.rule, each.field) for each in caught.value.verdict.fatal] == [("XSD", ""), ("NV-recipient", "MDG-23")]
