@@ -1,8 +1,10 @@
 """Every failure is told in whole words: which field, which value, what to do."""
 
 import re
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.utils.translation import override
 from lxml import etree
 
@@ -74,3 +76,10 @@ def test_fault_of_the_schema_names_field_and_line():
 
     assert (finding.rule, finding.field) == ("XSD", "MDT-124-2")
     assert "first" in str(finding.advice)
+
+
+def test_page_lists_every_rule_of_ours():
+    page = (Path(settings.BASE_DIR) / "docs" / "cdar.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(NV-[a-z-]+)` \| (\S+) \| (fatal|warning) \|", page, re.MULTILINE)
+
+    assert rows == [(rule.id, rule.field, "fatal" if rule.is_fatal else "warning") for rule in cdar.rules.RULES]
