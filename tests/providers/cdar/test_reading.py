@@ -1,14 +1,20 @@
 """What others send: read as far as it goes, whatever it is."""
 
+import json
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import pytest
 from django.utils.translation import override
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from providers import cdar
 from providers.base import InvoiceKey, Payment, Reason
+from providers.cdar.writer import clean
 
 from .messages import make_facts, make_message
 
@@ -266,3 +272,33 @@ def test_value_at_fault_is_cut_short():
     (finding,) = cdar.check(cdar.write(make_message("205", invoice=make_facts(type_code="9" * 5000)))).fatal
 
     assert (finding.field, len(finding.value)) == ("MDT-91", 100)
+
+
+TEXTS = re.findall(r">([^<>\s][^<>]*)<", sample("disputed.xml").decode())
+
+
+@given(old=st.sampled_from(TEXTS), new=st.text(max_size=40))
+@settings(max_examples=60, deadline=None)
+def test_any_text_anywhere_is_read_reported_and_judged(old, new):
+    content = sample("disputed.xml").decode().replace(f">{old}<", f">{escape(clean(new))}<").encode()
+
+    assert [json.dumps(told.report().raw)[0] for told in cdar.read(content)] == ["{"]
+    assert {each.rule for each in cdar.check(content).findings}.isdisjoint({"XML"})
+
+
+@given(start=st.integers(0, 4400), length=st.integers(1, 300), new=st.binary(max_size=30))
+@settings(max_examples=60, deadline=None)
+def test_damage_is_read_or_explained(start, length, new):
+    content = sample("disputed.xml")
+    content = content[:start] + new + content[start + length :]
+    found = [each.message for each in cdar.check(content).findings]
+
+    assert outcome(content) in ("read", *found)
+
+
+def outcome(content: bytes) -> str:
+    try:
+        told = cdar.read(content)
+    except cdar.UnreadableDocument as error:
+        return str(error)
+    return "read" if all(json.dumps(each.report().raw) for each in told) else ""
