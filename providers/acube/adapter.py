@@ -31,6 +31,7 @@ from ..base import (
     UncertainError,
     Unsupported,
 )
+from ..formats import MEDIA_TYPES, find_format
 from ..http import find_filename
 from . import fields, lifecycle, polling, reading, tables, webhooks
 from .destinations import Destinations
@@ -41,10 +42,6 @@ INBOUND_MEMORY = "inbound_path_works"
 # How far back a submitted invoice whose fate is unknown is searched in the list.
 SEARCH_BACK = timedelta(days=7)
 SEARCH_PAGES = 100
-
-UBL = b"urn:oasis:names:specification:ubl:schema:xsd:"
-CII = b"urn:un:unece:uncefact:data:standard:CrossIndustryInvoice:"
-MEDIA_TYPES = {"ubl": "application/xml", "cii": "application/xml", "facturx": "application/pdf"}
 
 logger = logging.getLogger(__name__)
 
@@ -299,17 +296,6 @@ class ACube(Destinations, Keys, polling.Listing):
         if change or (kept and kept["fingerprint"] != shown):
             message = _("A-Cube's signature key has changed. Ask A-Cube, then set signature_key_pin to %(key)s.")
             raise PermanentError(message % {"key": shown})
-
-
-def find_format(content: bytes) -> str:
-    """`ubl`, `cii`, `facturx`, or "" for a file that is none of them, by its first bytes."""
-    start = content[:8192]
-    if start.lstrip().startswith(b"%PDF-"):
-        return "facturx"
-    root = start.partition(b"<")[2]
-    if not root:
-        return ""
-    return "ubl" if UBL in root else "cii" if CII in root else ""
 
 
 def _is_same_invoice(report: InvoiceReport, invoice: InvoiceFacts) -> bool:

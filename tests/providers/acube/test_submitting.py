@@ -3,7 +3,6 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from providers.acube.adapter import find_format
 from providers.base import (
     File,
     PermanentError,
@@ -11,6 +10,7 @@ from providers.base import (
     UncertainError,
     Unsupported,
 )
+from providers.formats import find_format
 
 from .samples import (
     EXPIRED,
