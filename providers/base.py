@@ -355,6 +355,9 @@ class Adapter:
         """Make the platform serve a line of ours; idempotent. Returns the line's settings as they are to be kept."""
         raise Unsupported("Addressing lines are set up by hand on this platform.")
 
+    def refresh_lines(self) -> None:
+        """Before each poll: note in `account.subscriptions` how the lines stand, where the platform keeps that."""
+
     # pushed to us
     def serve(self, request: HookRequest) -> Reply | None:
         """Answer a call at or below our address that is no push; None for a push, to be verified and stored. HookError.
@@ -411,6 +414,10 @@ class Adapter:
     def poll(self, cursor: Mapping[str, Any]) -> PollPage:
         """What is new since `cursor` ({} at first), overlapping rather than missing."""
         raise Unsupported("This platform cannot be polled.")
+
+    def calls_per_minute(self) -> float | None:
+        """How many calls a minute, in the long run, we may spend on asking for each open invoice; None for no limit."""
+        return None
 
     # told by us
     def reasons_for(self, status: str, *, side: str) -> frozenset[str] | None:

@@ -61,6 +61,7 @@ class StatusReport:
 
     `invoice_key` names the invoice where the platform gives no reference of its own (`provider_ref` is "" then).
     `key` is the platform's own identity of this fact ("" where it gives none); `occurred_at` is None likewise.
+    `emitter`: who put it on record, in the platform's words, where that is another than the issuer.
     `ppf_duty`: the platform says that the administration must hear it within 24 hours.
     `derived`: `status` is the nearest code to a word that does not name it. It never takes an invoice back: where the
     invoice is as far already, only the word is kept.
@@ -76,6 +77,7 @@ class StatusReport:
     payments: tuple[Payment, ...] = ()
     occurred_at: datetime | None = None
     key: str = ""
+    emitter: str = ""
     ppf_duty: bool = False
     derived: bool = False
     raw: Mapping[str, Any] = field(default_factory=dict)
@@ -130,7 +132,8 @@ class Delivery:
     """One push, read. `key` is unique per connection for one news (the duplicate guard).
 
     `invoices` come with their `files` (by provider_ref) where the push carries the document itself. `unclear` says what
-    of a genuine push could not be understood: it is put aside for a person.
+    of a genuine push could not be understood: it is put aside for a person. `poll_soon`: something changed that only a
+    poll or a refresh of the lines shows, so the next one is due at once.
     """
 
     key: str
@@ -140,6 +143,7 @@ class Delivery:
     files: Mapping[str, tuple[File, ...]] = field(default_factory=dict)
     ignored: str = ""
     unclear: str = ""
+    poll_soon: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

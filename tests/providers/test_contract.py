@@ -17,11 +17,12 @@ from providers.base import PermanentError, TemporaryError, UncertainError, Unsup
 from providers.registry import ADAPTERS, explain
 
 from .battery import HOSTILE_BODIES, Case, echo_everything, no_network, unknown_words
-from .cases import acube
+from .cases import acube, seqino
 from .pigeon import case as pigeon
 
 REGISTERED = [
     acube.CASE,
+    seqino.CASE,
 ]
 CASES = [*REGISTERED, pigeon.CASE]
 
@@ -77,6 +78,7 @@ def test_explanation_is_json(case: Case, monkeypatch):
 def documented_row(field: base.Field) -> str:
     """A field's line in the platform's page."""
     default = ("no", "yes")[field.default] if field.type == "bool" else "" if field.default is None else field.default
+    default = ", ".join(default) if isinstance(default, list) else default
     choices = f" ({', '.join(field.choices)})" if field.choices else ""
     required = " Required." if field.required else ""
     return f"| `{field.name}` | {field.type}{choices} | {default} | {field.help}{required} |"
