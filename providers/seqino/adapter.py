@@ -121,12 +121,13 @@ class Seqino(registration.Registration, mandates.Mandates, drafts.Drafts):
     # --- asked by us ---
 
     def fetch_invoice(self, provider_ref: str) -> InvoiceReport:
-        terms = self._terms(self._read_invoice(provider_ref))
+        answer = self.just_read[provider_ref] = self._read_invoice(provider_ref)
+        terms = self._terms(answer)
         return reading.parse_invoice(terms, provider_ref, self._lines_of(self.found_clients[provider_ref]))
 
     def fetch_files(self, provider_ref: str) -> tuple[File, ...]:
         """There is no download of what the seller sent: Seqino's reading of it is kept in its place."""
-        answer = self._read_invoice(provider_ref)
+        answer = self.just_read.pop(provider_ref, None) or self._read_invoice(provider_ref)
         name = f"{provider_ref}.json"
         return (File(kind="converted", content=answer.content, media_type="application/json", filename=name),)
 

@@ -36,11 +36,14 @@ class Registration(Session):
     def current_webhook(self) -> Mapping[str, Any] | None:
         """What Seqino has registered, None for nothing."""
         try:
-            document = self.read(self.url("webhooks"))
+            answer = self.get(self.url("webhooks"))
         except PermanentError as error:
             if error.status_code != 404:
                 raise
             return None
+        if answer.content.strip() in (b"", b"null"):
+            return None
+        document = self.wire.require_json(answer)
         found = document[0] if isinstance(document, list) and document else document
         return found if isinstance(found, dict) and (found.get("webhook_id") or found.get("url")) else None
 

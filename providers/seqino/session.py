@@ -27,7 +27,9 @@ class Session(Adapter):
     def __init__(self, account: Account, *, client: httpx.Client, tokens: Tokens, memory: Memory) -> None:
         super().__init__(account, client=client, tokens=tokens, memory=memory)
         self.acting = ""
-        self.found_clients: dict[str, str] = {}  # by invoice, while this adapter lives
+        # By invoice, while this adapter lives: whose it turned out to be, and what was read and not yet kept.
+        self.found_clients: dict[str, str] = {}
+        self.just_read: dict[str, Answer] = {}
 
     def acting_for(self, account: str) -> Self:
         if not REFERENCE.fullmatch(account):
