@@ -1,4 +1,5 @@
 from ..dialect import Dialect
 from .acube import ACube
+from .seqino import Seqino
 
-DIALECTS: tuple[type[Dialect], ...] = (ACube,)
+DIALECTS: tuple[type[Dialect], ...] = (ACube, Seqino)
