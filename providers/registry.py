@@ -20,6 +20,7 @@ from .tokens import ConnectionMemory, ConnectionVault, SharedTokens
 ADAPTERS = {
     "acube": "providers.acube.adapter.ACube",
     "seqino": "providers.seqino.adapter.Seqino",
+    "billit": "providers.billit.adapter.Billit",
 }
 
 

@@ -1,7 +1,7 @@
 """What every platform's adapter must keep, whatever its dialect. A platform is described by a `Case`.
 
-To add one: tests/providers/cases/<kind>.py with a CASE, tests/providers/payloads/<kind>/ with pushed bodies in the
-folders genuine, malformed and unknown (genuine, but with a word nobody knows), and one line in test_contract.py.
+To add one: tests/providers/cases/<kind>.py with a CASE, and tests/providers/payloads/<kind>/ with pushed bodies in the
+folders genuine, malformed and unknown (genuine, but with a word nobody knows).
 """
 
 from __future__ import annotations

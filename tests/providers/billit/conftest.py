@@ -1,0 +1,12 @@
+from collections.abc import Iterator
+
+import pytest
+
+from providers.billit.orders import forget_files
+
+
+@pytest.fixture(autouse=True)
+def _no_files_kept() -> Iterator[None]:
+    forget_files()
+    yield
+    forget_files()
