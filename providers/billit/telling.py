@@ -11,8 +11,8 @@ from django.utils.translation import gettext as _
 from lifecycle.codes import REASONS, Role, Side
 
 from ..base import PermanentError, Reason, Receipt, StatusMessage, UncertainError, Unsupported
+from ..cdar import PARIS
 from . import reading, tables
-from .lifecycle_files import PARIS
 from .orders import Orders
 
 SELLER_ROLES = frozenset({Role.SELLER, Role.SELLER_AGENT, Role.FACTOR, Role.PAYEE, Role.INVOICER})
