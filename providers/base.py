@@ -315,6 +315,8 @@ class Adapter:
     hook_success_status: ClassVar[int] = 204
     max_hook_body: ClassVar[int] = MIB
     hook_per_line: ClassVar[bool] = False
+    # Line secrets that join a line to the other party (subscribe, unsubscribe); none: lines are not subscribed.
+    connection_data: ClassVar[tuple[str, ...]] = ()
     requests_per_second: ClassVar[float] = 5.0
 
     def __init__(self, account: Account, *, client: httpx.Client, tokens: Tokens, memory: Memory) -> None:

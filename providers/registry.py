@@ -21,6 +21,8 @@ ADAPTERS = {
     "acube": "providers.acube.adapter.ACube",
     "seqino": "providers.seqino.adapter.Seqino",
     "billit": "providers.billit.adapter.Billit",
+    "cegid": "providers.cegid.adapter.Cegid",
+    "cegid_od": "providers.cegid_od.adapter.CegidOD",
 }
 
 

@@ -31,7 +31,8 @@ class Case:
 
     `sign` makes a genuine request of a body, `forgeries` spoil one. `is_login` tells the requests that only fetch a
     token or a key, and `renews_token` that a refused one is replaced; `read` is a call that reads one invoice's
-    statuses, or whatever the platform lets read. `cls` and `docs` are given by a platform outside the registry.
+    statuses, or whatever the platform lets read, None for one that only listens. `cls` and `docs` are given by a
+    platform outside the registry.
     """
 
     kind: str
@@ -42,7 +43,7 @@ class Case:
     renews_token: bool = True
     sign: Callable[[bytes], HookRequest] | None = None
     forgeries: Mapping[str, Callable[[HookRequest], HookRequest]] = field(default_factory=dict)
-    read: Callable[[Any], Any] = lambda adapter: adapter.poll({})
+    read: Callable[[Any], Any] | None = lambda adapter: adapter.poll({})
     cls: type[Adapter] | None = None
     docs: str = "docs/platforms.md"
 
