@@ -22,10 +22,11 @@ from providers import services as platforms
 from providers.admin import AccountAdmin, ConnectionAdmin, LargeTable, ReadOnly, RefusedRequestAdmin
 from providers.base import Field
 from providers.models import Connection, RefusedRequest
-from providers.registry import find_adapter_class
+from providers.registry import as_line, find_adapter_class
 
 from .access import customers_of
 from .forms import AddressingLineForm, NewAddressingLineForm
+from .line_actions import LineActions
 from .models import AddressingLine, ApiToken, Comment, Customer, Invoice, InvoiceDocument, Membership, Role
 from .staff import match_memberships
 
@@ -124,13 +125,13 @@ class CustomerAdmin(OfCustomer, admin.ModelAdmin):
 
 
 @admin.register(AddressingLine)
-class AddressingLineAdmin(OfCustomer, AccountAdmin):
+class AddressingLineAdmin(OfCustomer, LineActions, AccountAdmin):
     new_form, account_form = NewAddressingLineForm, AddressingLineForm
-    list_display = ("identifier", "customer", "connection", "level")
+    list_display = ("identifier", "customer", "connection", "level", "subscription_state")
     list_select_related = ("customer", "connection")
     search_fields = ("identifier", "customer__name", "connection__name")
     search_help_text = _("Identifier, customer or connection")
-    readonly_fields = ("hook_address",)
+    readonly_fields = ("hook_address", "subscription")
 
     class Media:
         css = {"all": ("css/admin.css",)}
@@ -143,7 +144,7 @@ class AddressingLineAdmin(OfCustomer, AccountAdmin):
         where = ["customer", "identifier", "connection"]
         if obj is None:
             return [(None, {"fields": where})]
-        return [(None, {"fields": [*where, "hook_address"]}), *self.account_groups(request, obj)]
+        return [(None, {"fields": [*where, "hook_address", "subscription"]}), *self.account_groups(request, obj)]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """The fields follow from the connection: another one means another line."""
@@ -164,10 +165,10 @@ class AddressingLineAdmin(OfCustomer, AccountAdmin):
         platforms.forget_hooks()
         if not change:
             open_line_hook(obj)
+        platforms.follow_connection_data(connection=obj.connection, line=as_line(obj))
 
     def delete_model(self, request: HttpRequest, obj: AddressingLine) -> None:
-        for hook in obj.connection.hooks.filter(closed_at=None, line_identifier=obj.identifier):
-            platforms.close_hook(hook=hook)
+        platforms.leave_line(connection=obj.connection, line_identifier=obj.identifier)
         super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[AddressingLine]) -> None:

@@ -20,11 +20,17 @@ from stdnum.fr import siren
 from einvoice_project.problems import flatten
 from invoices.models import AddressingLine, ApiToken, Customer, Membership, Role
 from invoices.staff import match_memberships
-from providers.base import Field
-from providers.models import Connection, Hook
-from providers.registry import UnknownKind, adapter_class
+from providers.base import Adapter, Field
+from providers.models import Connection
+from providers.registry import UnknownKind, adapter_class, as_line
 from providers.sealing import Secrets
-from providers.services import close_hook, open_hook, save_connection
+from providers.services import (
+    follow_connection_data,
+    leave_line,
+    make_connection_data,
+    open_hook,
+    save_connection,
+)
 
 from .serializer_fields import StrictCharField, StrictSerializer
 
@@ -236,7 +242,16 @@ def _line(customer: Customer, wish: Row, path: str) -> Row:
     row = {"identifier": line.identifier, "connection": line.connection.name, "created": created}
     if cls.hook_per_line or "callback_token" in wish:
         row |= _open(line.connection, line.identifier, wish, "callback_token", path)
-    return row
+    return row | _connection_data(line, cls)
+
+
+def _connection_data(line: AddressingLine, cls: type[Adapter]) -> Row:
+    """What the other party needs to subscribe, where we give it: made and shown once, unless somebody chose it."""
+    if all(line.secrets.get(name) for name in cls.connection_data) or not cls.gives_connection_data:
+        follow_connection_data(connection=line.connection, line=as_line(line))
+        return {}
+    open_hook(connection=line.connection)
+    return {"connection_data": make_connection_data(connection=line.connection, line_identifier=line.identifier)}
 
 
 def _connect(line: AddressingLine, wish: Row, path: str) -> None:
@@ -250,8 +265,7 @@ def _connect(line: AddressingLine, wish: Row, path: str) -> None:
         message = _("There is no connection “%(name)s”.") % {"name": wish["connection"]}
         raise WishRefused(f"{path}.connection: {message}")
     if not line._state.adding and line.connection_id != connection.pk:
-        for hook in Hook.objects.filter(connection=line.connection_id, line_identifier=line.identifier, closed_at=None):
-            close_hook(hook=hook)
+        leave_line(connection=line.connection, line_identifier=line.identifier)
         if line.connection.kind != connection.kind:
             line.settings, line.secrets = {}, Secrets()
     line.connection = connection

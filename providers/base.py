@@ -317,6 +317,8 @@ class Adapter:
     hook_per_line: ClassVar[bool] = False
     # Line secrets that join a line to the other party (subscribe, unsubscribe); none: lines are not subscribed.
     connection_data: ClassVar[tuple[str, ...]] = ()
+    # It is us who make them and hand them out (new_connection_data).
+    gives_connection_data: ClassVar[bool] = False
     requests_per_second: ClassVar[float] = 5.0
 
     def __init__(self, account: Account, *, client: httpx.Client, tokens: Tokens, memory: Memory) -> None:

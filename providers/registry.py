@@ -72,10 +72,10 @@ class ConnectionLines:
 
     def find(self, identifier: str) -> base.Line | None:
         row = self._rows.filter(identifier=identifier).first()
-        return _line(row) if row else None
+        return as_line(row) if row else None
 
     def all(self) -> list[base.Line]:
-        return [_line(row) for row in self._rows.order_by("identifier")]
+        return [as_line(row) for row in self._rows.order_by("identifier")]
 
     def hook_url(self, identifier: str) -> str:
         hook = self._hooks.filter(closed_at=None, line_identifier=identifier).first() if identifier else None
@@ -83,10 +83,11 @@ class ConnectionLines:
 
     def of_invoice(self, provider_ref: str) -> base.Line | None:
         row = self._rows.filter(invoices__in=self._invoices.filter(provider_ref=provider_ref)).first()
-        return _line(row) if row else None
+        return as_line(row) if row else None
 
 
-def _line(row: Any) -> base.Line:
+def as_line(row: Any) -> base.Line:
+    """A row of the layer above as adapters see it."""
     return base.Line(identifier=row.identifier, settings=row.settings, secrets=row.secrets)
 
 

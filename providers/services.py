@@ -12,10 +12,11 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, transaction
 from django.db import connection as database
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from . import base
-from .models import Connection, Hook, RefusedRequest, WebhookDelivery
-from .registry import get_adapter
+from .models import Connection, Hook, RefusedRequest, Subscription, WebhookDelivery
+from .registry import as_line, find_adapter_class, get_adapter
 from .sealing import SealBroken, Secrets
 
 # A hook and its adapter are kept this long per process: a push costs one INSERT and no look-up. It is also the time
@@ -202,6 +203,58 @@ def unsubscribe_line(*, connection: Connection, line: base.Line) -> str:
     for hook in connection.hooks.filter(closed_at=None, line_identifier=line.identifier):
         close_hook(hook=hook)
     return words
+
+
+def leave_line(*, connection: Connection, line_identifier: str) -> None:
+    """The line is deleted here, or served by another connection: nothing of it is open any more."""
+    if line_identifier:
+        for hook in connection.hooks.filter(closed_at=None, line_identifier=line_identifier):
+            close_hook(hook=hook)
+    closed = {"state": Subscription.State.CLOSED, "callback": Secrets(), "changed_at": timezone.now()}
+    connection.subscriptions.filter(line_identifier=line_identifier).update(**closed)
+
+
+# What people may do with a subscription besides: from which states, and what it becomes.
+STEPS = {
+    "suspend": (frozenset({Subscription.State.ACTIVE}), Subscription.State.SUSPENDED),
+    "resume": (frozenset({Subscription.State.SUSPENDED}), Subscription.State.ACTIVE),
+}
+
+
+def step_subscription(*, connection: Connection, line_identifier: str, step: str) -> None:
+    """Suspend or resume: while suspended nothing is sent, and what is pushed is still taken. ValueError elsewhere."""
+    allowed, becomes = STEPS[step]
+    rows = connection.subscriptions.filter(line_identifier=line_identifier, state__in=allowed)
+    if not rows.update(state=becomes, last_error="", changed_at=timezone.now()):
+        raise ValueError(
+            _("The subscription of addressing line %(line)s is not in a state for this: reload the page.")
+            % {"line": line_identifier}
+        )
+
+
+def follow_connection_data(*, connection: Connection, line: base.Line) -> None:
+    """After a change of a line's secrets: its subscription waits for the connection data, or has them."""
+    cls = find_adapter_class(connection.kind)
+    if cls is None or not cls.connection_data:
+        return
+    states = Subscription.State
+    is_there = all(line.secrets.get(name) for name in cls.connection_data)
+    before, after = (states.DRAFT, states.CONNECTION_DATA_RECEIVED)[:: 1 if is_there else -1]
+    row, _is_new = connection.subscriptions.get_or_create(line_identifier=line.identifier)
+    if row.state == before:
+        row.state, row.changed_at = after, timezone.now()
+        row.save(update_fields=["state", "changed_at"])
+
+
+def make_connection_data(*, connection: Connection, line_identifier: str) -> dict[str, str]:
+    """Connection data for the other party, kept sealed with the line and shown this once. Raises PlatformError."""
+    with transaction.atomic():
+        # The layer above gives a connection its lines: read and written as data, so that no import points up.
+        row = connection.addressing_lines.select_for_update().get(identifier=line_identifier)
+        data = get_adapter(connection).new_connection_data(as_line(row))
+        row.secrets = Secrets({**row.secrets, **data.secrets})
+        row.save(update_fields=["secrets"])
+    return dict(data.shown)
 
 
 def check_connection(connection: Connection) -> list[base.CheckResult]:

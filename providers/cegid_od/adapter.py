@@ -49,6 +49,7 @@ class CegidOD(Seat):
     settings_fields = fields.SETTINGS
     secret_fields = fields.SECRETS
     line_secret_fields = fields.LINE_SECRETS
+    gives_connection_data = True
     carries = tables.TO_PLATFORM
 
     @property

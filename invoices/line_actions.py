@@ -1,0 +1,106 @@
+"""What can be done in the admin with the subscriptions of addressing lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from providers import services as platforms
+from providers.base import PlatformError
+from providers.models import Subscription
+from providers.registry import UnknownKind, as_line, find_adapter_class
+from providers.sealing import SealBroken
+
+from .models import AddressingLine
+
+
+class LineActions(admin.ModelAdmin):
+    """Actions on lines that are joined to the other party one by one; others are named and left alone."""
+
+    actions = ("subscribe", "unsubscribe", "suspend", "resume", "make_connection_data")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        own = Subscription.objects.filter(connection=OuterRef("connection"), line_identifier=OuterRef("identifier"))
+        return super().get_queryset(request).annotate(state_of_subscription=Subquery(own.values("state")[:1]))
+
+    @admin.display(description=_("subscription"))
+    def subscription_state(self, line: Any) -> str:
+        state = line.state_of_subscription
+        return str(Subscription.State(state).label) if state else "–"
+
+    @admin.display(description=_("subscription"))
+    def subscription(self, line: AddressingLine) -> str:
+        row = line.connection.subscriptions.filter(line_identifier=line.identifier).first()
+        if row is None:
+            return "–"
+        parts = [row.get_state_display(), row.reference, row.last_error]
+        return format_html_join(" – ", "{}", ((part,) for part in parts if part))
+
+    def _each(
+        self, request: HttpRequest, lines: QuerySet[AddressingLine], act: Callable[[AddressingLine], str]
+    ) -> None:
+        for line in lines.select_related("connection"):
+            if not self.has_change_permission(request, line):
+                self.message_user(request, gettext("%s: you may not change this line.") % line, messages.ERROR)
+                continue
+            cls = find_adapter_class(line.connection.kind)
+            if cls is None or not cls.connection_data:
+                text = gettext("%s: this platform knows no subscription of a single addressing line.")
+                self.message_user(request, text % line, messages.WARNING)
+                continue
+            try:
+                words = act(line)
+            except PlatformError as error:
+                self.message_user(request, f"{line}: {error.message}", messages.ERROR)
+            except (UnknownKind, SealBroken, ValueError) as error:
+                self.message_user(request, f"{line}: {error}", messages.ERROR)
+            else:
+                self.log_change(request, line, [{"changed": {"fields": [str(_("subscription"))]}}])
+                self.message_user(request, words, messages.SUCCESS)
+
+    @admin.action(description=_("Subscribe selected lines"), permissions=["change"])
+    def subscribe(self, request: HttpRequest, queryset: QuerySet[AddressingLine]) -> None:
+        self._each(
+            request, queryset, lambda line: platforms.subscribe_line(connection=line.connection, line=as_line(line))
+        )
+
+    @admin.action(description=_("End the subscription of selected lines"), permissions=["change"])
+    def unsubscribe(self, request: HttpRequest, queryset: QuerySet[AddressingLine]) -> None:
+        self._each(
+            request, queryset, lambda line: platforms.unsubscribe_line(connection=line.connection, line=as_line(line))
+        )
+
+    @admin.action(description=_("Suspend the subscription of selected lines"), permissions=["change"])
+    def suspend(self, request: HttpRequest, queryset: QuerySet[AddressingLine]) -> None:
+        self._step(
+            request, queryset, "suspend", gettext("%s: suspended. Nothing is sent; what is pushed is still taken.")
+        )
+
+    @admin.action(description=_("Resume the subscription of selected lines"), permissions=["change"])
+    def resume(self, request: HttpRequest, queryset: QuerySet[AddressingLine]) -> None:
+        self._step(request, queryset, "resume", gettext("%s: active again."))
+
+    def _step(self, request: HttpRequest, queryset: QuerySet[AddressingLine], step: str, text: str) -> None:
+        def act(line: AddressingLine) -> str:
+            platforms.step_subscription(connection=line.connection, line_identifier=line.identifier, step=step)
+            return text % line
+
+        self._each(request, queryset, act)
+
+    @admin.action(description=_("Make connection data for selected lines"), permissions=["change"])
+    def make_connection_data(self, request: HttpRequest, queryset: QuerySet[AddressingLine]) -> None:
+        self._each(request, queryset, _connection_data_once)
+
+
+def _connection_data_once(line: AddressingLine) -> Any:
+    shown = platforms.make_connection_data(connection=line.connection, line_identifier=line.identifier)
+    rows = format_html_join("", '<li>{}: <code class="copyable">{}</code></li>', shown.items())
+    text = gettext("Connection data of {line}, shown this once only. What was given before no longer opens anything.")
+    return format_html("{}<ul>{}</ul>", format_html(text, line=line), rows)
