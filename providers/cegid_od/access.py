@@ -18,7 +18,7 @@ from urllib.parse import unquote_plus
 
 from django.core import signing
 from oauthlib.common import Request
-from oauthlib.oauth2 import BackendApplicationServer, RequestValidator
+from oauthlib.oauth2 import BackendApplicationServer, OAuth2Error, RequestValidator
 
 from ..base import HookRequest, Line, Lines, Malformed, NotGenuine, Refusal, Reply
 
@@ -41,9 +41,12 @@ class Access:
 
     def give(self, request: HookRequest) -> Reply:
         """Answers the token endpoint. Refusal in the words of RFC 6749 section 5.2."""
-        _headers, body, status = self.server.create_token_response(
-            request.url, request.method, _text(request.body), dict(request.headers)
-        )
+        try:
+            _headers, body, status = self.server.create_token_response(
+                request.url, request.method, _text(request.body), dict(request.headers)
+            )
+        except OAuth2Error as error:  # some are raised rather than answered
+            body, status = error.json, error.status_code
         document = json.loads(body)
         if status != 200:
             raise Refusal(f"No access token: {document.get('error', status)}.", status, document)
@@ -51,7 +54,9 @@ class Access:
 
     def find_line(self, request: HookRequest) -> Line | None:
         """The line that a request's bearer token speaks for."""
-        is_valid, read = self.server.verify_request(request.url, request.method, None, dict(request.headers), [])
+        # Without query and body: a token is shown in its header alone.
+        address, headers = request.url.partition("?")[0], dict(request.headers)
+        is_valid, read = self.server.verify_request(address, request.method, None, headers, [])
         return read.client.line if is_valid else None
 
     def _sign(self, request: Request) -> str:
