@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import TextChoices
 from django.utils.translation import override
 
-from lifecycle.codes import REASONS, STATUSES, Action, DataType
+from lifecycle.codes import REASONS, STATUSES, Action, DataType, Role
 
 from ..shapes import File, InvoiceKey, Payment, Reason, StatusReport
 
@@ -224,7 +224,7 @@ class Cdar:
             status=self.status if official else None,
             invoice_key=replace(key, direction=direction) if is_named else None,
             native_status=self.status if official else f"{self.status} {self.label}".strip(),
-            issuer_role=self.issuer.role if self.issuer else "",
+            issuer_role=self.issuer.role if self.issuer and self.issuer.role in Role.values else "",
             reasons=tuple(
                 Reason(code=each.reason, text=self._text(each, label=_other_label(each)))
                 for each in self.details

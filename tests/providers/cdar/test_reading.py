@@ -93,6 +93,12 @@ def test_unknown_status_keeps_its_word():
     assert (report.status, report.native_status) == (None, "299 En litige")
 
 
+def test_role_nobody_knows_is_none():
+    told = spoiled("<RoleCode>BY</RoleCode>", "<RoleCode>ACHETEUR</RoleCode>")
+
+    assert (told.issuer.role, told.report().issuer_role) == ("ACHETEUR", "")
+
+
 def test_unknown_reason_keeps_its_code():
     report = spoiled("<ReasonCode>QTE_ERR<", "<ReasonCode>CMD_EJ_ERR2<").report()
 
