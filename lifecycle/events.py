@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from invoices.models import Invoice
+from invoices.models import Direction, Invoice
 from providers.base import Payment, Reason, StatusReport
 from providers.services import storable, storable_key
 
@@ -246,6 +246,8 @@ def _is_unexpected(invoice: Invoice, report: StatusReport) -> bool:
         for event in effective_events(invoice)
         if event.status and (report.occurred_at is None or event.occurred_at <= report.occurred_at)
     ]
+    if not before and invoice.direction == Direction.RECEIVED:
+        return not transitions.is_expected_first_at_buyer(report.status)
     return not transitions.is_expected(before, report.status)
 
 

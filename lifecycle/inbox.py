@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
@@ -43,9 +43,12 @@ from providers.nudge import nudge
 from providers.registry import get_adapter
 from providers.services import read_stored, storable
 
-from . import events
+from . import events, relays
+from .looking import Look, look
 
 logger = logging.getLogger(__name__)
+
+Answered = TypeVar("Answered")
 
 DRAIN_TASK = "lifecycle.tasks.drain_inbox"
 BATCH = 50
@@ -69,17 +72,6 @@ class UnknownInvoice(Exception):
             % {"ref": provider_ref}
         )
         self.provider_ref = provider_ref
-
-
-@dataclass(frozen=True, kw_only=True)
-class Look:
-    """What a platform showed of one invoice. `report` and `files` only where we asked for them."""
-
-    report: InvoiceReport | None = None
-    files: tuple[File, ...] = ()
-    statuses: tuple[StatusReport, ...] = ()
-    has_history: bool = True
-    file_error: str = ""
 
 
 # --- claiming ---------------------------------------------------------------------------------------------------------
@@ -130,11 +122,16 @@ class Job:
     row: WebhookDelivery
     adapter: Adapter
     delivery: Delivery | None = None
+    fetched: Delivery | Exception | None = None
     looks: dict[str, Look | Exception] = field(default_factory=dict)
 
     @property
     def bells(self) -> tuple[Bell, ...]:
         return self.delivery.bells if self.delivery else ()
+
+    @property
+    def points_to(self) -> str:
+        return self.delivery.points_to if self.delivery else ""
 
 
 def _work(rows: list[WebhookDelivery]) -> None:
@@ -148,6 +145,25 @@ def _work(rows: list[WebhookDelivery]) -> None:
             jobs.append(Job(row, adapter))
     for job in jobs:
         _guarded(job, _parse)
+    _finish_work([job for job in jobs if not job.points_to])
+    _work_pointing([job for job in jobs if job.points_to])
+
+
+def _work_pointing(jobs: list[Job]) -> None:
+    """In small groups, for such a platform may allow few calls: what time does not suffice for is due again at once."""
+    stop_at = time.monotonic() + DRAIN_SECONDS
+    for start in range(0, len(jobs), settings.INBOX_THREADS):
+        group = jobs[start : start + settings.INBOX_THREADS]
+        if time.monotonic() > stop_at:
+            for job in group:
+                changes = {"next_attempt_at": timezone.now(), "attempts": job.row.attempts - 1, "error": job.row.error}
+                _save(job.row, changes)
+        else:
+            _fetch_for_all(group)
+            _finish_work(group)
+
+
+def _finish_work(jobs: list[Job]) -> None:
     _look_for_all([job for job in jobs if job.bells])
     for job in jobs:
         if job.delivery is not None:
@@ -183,6 +199,25 @@ def _parse(job: Job) -> None:
     job.delivery = job.adapter.parse_webhook(read_stored(job.row, job.adapter))
 
 
+def _fetch_for_all(jobs: list[Job]) -> None:
+    """Bring what pushes only point to, several at a time, each thing once for a batch."""
+    wanted = {(job.row.connection_id, job.points_to): job.adapter for job in jobs}
+    if not wanted:
+        return
+    with ThreadPoolExecutor(max_workers=min(settings.INBOX_THREADS, len(wanted))) as pool:
+        futures = {key: pool.submit(_quietly, adapter.fetch_delivery, key[1]) for key, adapter in wanted.items()}
+    for job in jobs:
+        job.fetched = futures[job.row.connection_id, job.points_to].result()
+        _guarded(job, _take_fetched)
+
+
+def _take_fetched(job: Job) -> None:
+    pushed, job.delivery = cast("Delivery", job.delivery), None
+    if isinstance(job.fetched, Exception):
+        raise job.fetched
+    job.delivery = replace(cast("Delivery", job.fetched), key=pushed.key, points_to="")
+
+
 def _look_for_all(jobs: list[Job]) -> None:
     """Ask each platform once for each invoice rung for in this batch, several at a time."""
     wanted: dict[tuple[Any, str], tuple[Adapter, bool]] = {}
@@ -198,7 +233,10 @@ def _look_for_all(jobs: list[Job]) -> None:
     if not wanted:
         return
     with ThreadPoolExecutor(max_workers=min(settings.INBOX_THREADS, len(wanted))) as pool:
-        futures = {key: pool.submit(_look_quietly, *asked, key[1]) for key, asked in wanted.items()}
+        futures = {
+            key: pool.submit(_quietly, look, adapter, key[1], with_files=with_files)
+            for key, (adapter, with_files) in wanted.items()
+        }
     for job in jobs:
         keys = [(job.row.connection_id, bell.provider_ref) for bell in job.bells]
         job.looks = {key[1]: futures[key].result() for key in keys if key in futures}
@@ -210,41 +248,15 @@ def _states_to_fetch(bell: Bell) -> set[str]:
     return waiting | ({DocumentState.UNREADABLE} if bell.is_new_invoice else set())
 
 
-def _look_quietly(adapter: Adapter, with_files: bool, provider_ref: str) -> Look | Exception:
+def _quietly(call: Callable[..., Answered], *args: Any, **kwargs: Any) -> Answered | Exception:
+    """The answer of a call made in a thread, or what it raised."""
     try:
-        return look(adapter, provider_ref, with_files=with_files)
+        return call(*args, **kwargs)
     except Exception as error:
         return error
     finally:
         if database.connection is not None and not database.in_atomic_block:
             database.close()  # this thread's own, where a token was read
-
-
-def look(adapter: Adapter, provider_ref: str, *, with_files: bool) -> Look:
-    """Ask a platform about one invoice. No database but for tokens; raises PlatformError."""
-    report = adapter.fetch_invoice(provider_ref) if with_files else None
-    files: tuple[File, ...] = ()
-    file_error = ""
-    if with_files:
-        try:
-            files = adapter.fetch_files(provider_ref)
-        except (PermanentError, Unsupported) as error:
-            file_error = error.message
-    statuses = _find_statuses(adapter, provider_ref)
-    return Look(
-        report=report, files=files, statuses=statuses or (), has_history=statuses is not None, file_error=file_error
-    )
-
-
-def _find_statuses(adapter: Adapter, provider_ref: str) -> tuple[StatusReport, ...] | None:
-    """The platform's history of an invoice; None where it shows none, now or ever: then a push is all we learn."""
-    if not adapter.capabilities.history:
-        return None
-    try:
-        return adapter.fetch_statuses(provider_ref)
-    except (PermanentError, Unsupported) as error:
-        logger.warning("No history of invoice %s: %s", provider_ref, error.message)
-        return None
 
 
 # --- recording --------------------------------------------------------------------------------------------------------
@@ -257,6 +269,8 @@ def _apply(job: Job) -> None:
     ]
     broken += [_answer_bell(job, bell) for bell in delivery.bells]
     unknown = [_record_pushed(row, status, place) for place, status in enumerate(delivery.statuses)]
+    for verdict in delivery.verdicts:
+        relays.record_verdict(row.connection, verdict)
     early = [bell.hint for bell in delivery.bells if bell.hint and _comes_before_history(job, bell)]
     may_show_later = any(_shown(job, bell).has_history for bell in delivery.bells)
     if early and may_show_later and row.attempts <= HISTORY_PATIENCE:

@@ -13,11 +13,14 @@ from invoices.models import Invoice
 from invoices.services import UnknownOwner
 from providers.base import Adapter, Bell, PlatformError, PollPage, StatusReport
 from providers.models import Connection
+from providers.nudge import nudge
 from providers.registry import get_adapter
+from providers.services import store_polled
 from providers.tokens import ConnectionMemory
 
 from . import events
-from .inbox import UnknownInvoice, find_invoice, find_reported, get_invoice, look, save_look, waiting_name
+from .inbox import DRAIN_TASK, UnknownInvoice, find_invoice, find_reported, get_invoice, save_look, waiting_name
+from .looking import look
 
 logger = logging.getLogger(__name__)
 
@@ -48,8 +51,10 @@ def poll(connection: Connection) -> int:
         new += _polled_bell(connection, adapter, bell, left_out)
     for status in page.statuses:
         new += _polled_status(connection, adapter, status, left_out)
+    if pushed := store_polled(connection, page.pushes):
+        nudge(DRAIN_TASK)
     _note_poll(connection, page, left_out)
-    return new
+    return new + pushed
 
 
 def _each_once(bells: Iterable[Bell]) -> Iterable[Bell]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import random
 import time
+import uuid
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -18,12 +19,14 @@ from typing import Any
 from django.conf import settings
 from django.db import connection as database
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q
-from django.db.models.functions import Greatest
+from django.db.models import Exists, F, Max, OuterRef, Q
+from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from invoices.documents.model import Party as WrittenParty
 from invoices.models import Invoice
+from invoices.services import read_stored_original
 from providers.base import (
     Adapter,
     InvoiceFacts,
@@ -36,13 +39,16 @@ from providers.base import (
     StatusMessage,
     TemporaryError,
     Unsupported,
+    Verdict,
 )
 from providers.models import Connection
 from providers.nudge import nudge
 from providers.registry import get_adapter
 from providers.sealing import SealBroken
 from providers.services import storable
+from providers.xml import UnreadableDocument
 
+from .codes import Side
 from .models import UNSETTLED, RelayAttempt, RelayState, RelayTask, StatusEvent
 
 logger = logging.getLogger(__name__)
@@ -60,6 +66,8 @@ LOOK_UP_DELAYS = (2, 10, 60)
 # Seconds after which a sent relay that no echo confirmed is looked up.
 CONFIRM_DELAYS = (60, 600, 3600, 6 * 3600, 24 * 3600)
 JITTER = 0.2
+# The status that says when a side got the invoice (MDT-95: 202 at the buyer, 200 at the seller, or the rejection).
+ARRIVALS = {Side.BUYER.value: ("202", "203", "213"), Side.SELLER.value: ("200", "213")}
 
 
 # --- what we tell -----------------------------------------------------------------------------------------------------
@@ -80,18 +88,20 @@ def payments_of(event: StatusEvent) -> tuple[Payment, ...]:
     )
 
 
-def message_of(relay: RelayTask) -> StatusMessage:
-    """What a platform is told; the same on every try."""
+def message_of(relay: RelayTask, *, with_addresses: bool = False, told_at: datetime | None = None) -> StatusMessage:
+    """What a platform is told; the same on every try. `told_at`: when it was sent, where that is looked up."""
     event = relay.event
+    facts = facts_for_platform(relay.invoice)
     return StatusMessage(
         id=str(relay.id),
-        invoice=facts_for_platform(relay.invoice),
+        invoice=_with_addresses(facts, relay.invoice) if with_addresses else facts,
         status=event.status or "",
         issuer_role=event.issuer_role,
         occurred_at=event.occurred_at,
         reasons=reasons_of(event),
         note=event.note,
         payments=payments_of(event),
+        told_at=told_at,
     )
 
 
@@ -106,6 +116,24 @@ def facts_for_platform(invoice: Invoice) -> InvoiceFacts:
         buyer=Party(name=invoice.buyer_name, siren=invoice.buyer_siren, vat_number=invoice.buyer_vat_number),
         line_identifier=invoice.addressing_line.identifier if invoice.addressing_line else "",
     )
+
+
+def _with_addresses(facts: InvoiceFacts, invoice: Invoice) -> InvoiceFacts:
+    """Also where both parties are reached, which only the document tells, and when our side got the invoice."""
+    arrivals = ARRIVALS[invoice.side]
+    arrived = invoice.status_events.filter(status__in=arrivals).order_by("occurred_at").first()
+    facts = replace(facts, received_at=arrived.occurred_at if arrived else invoice.created_at)
+    try:
+        document = read_stored_original(invoice)
+    except UnreadableDocument:
+        return facts
+    return replace(
+        facts, seller=_addressed(facts.seller, document.seller), buyer=_addressed(facts.buyer, document.buyer)
+    )
+
+
+def _addressed(party: Party, written: WrittenParty) -> Party:
+    return replace(party, scheme=written.electronic_address_scheme, identifier=written.electronic_address)
 
 
 # --- claiming ---------------------------------------------------------------------------------------------------------
@@ -191,7 +219,15 @@ def drain(limit: int = BATCH) -> int:
 
 def _start(pool: ThreadPoolExecutor, rows: list[RelayTask]) -> set[Future[Try]]:
     adapters = {connection: _adapter_or_fault(connection) for connection in {row.connection for row in rows}}
-    return {pool.submit(_tell, adapters[row.connection], row) for row in rows}
+    told = _last_told([row for row in rows if row.state == RelayState.UNCERTAIN])
+    return {pool.submit(_tell, adapters[row.connection], row, told.get(row.pk)) for row in rows}
+
+
+def _last_told(rows: list[RelayTask]) -> dict[Any, datetime]:
+    if not rows:
+        return {}
+    sent = RelayAttempt.objects.filter(relay__in=rows, kind=RelayAttempt.Kind.SEND)
+    return dict(sent.values_list("relay").annotate(Max("started_at")).order_by())
 
 
 def _ended(running: set[Future[Try]]) -> tuple[list[Try], set[Future[Try]]]:
@@ -212,7 +248,7 @@ def _adapter_or_fault(connection: Connection) -> Adapter | TemporaryError:
         )
 
 
-def _tell(adapter: Adapter | TemporaryError, relay: RelayTask) -> Try:
+def _tell(adapter: Adapter | TemporaryError, relay: RelayTask, told_at: datetime | None = None) -> Try:
     sending = relay.state == RelayState.SENDING
     kind = RelayAttempt.Kind.SEND if sending else RelayAttempt.Kind.LOOK_UP
     started_at, clock = timezone.now(), time.monotonic()
@@ -223,7 +259,7 @@ def _tell(adapter: Adapter | TemporaryError, relay: RelayTask) -> Try:
             raise adapter
         if sending:
             _require_lease(relay)
-        message = message_of(relay)
+        message = message_of(relay, with_addresses=adapter.wants_addresses, told_at=told_at)
         receipt = adapter.send_status(message) if sending else adapter.find_status(message)
     except SealBroken as broken:  # whoever cannot open a secret has said nothing yet
         error = TemporaryError(str(broken))
@@ -326,6 +362,11 @@ def _accepted(receipt: Receipt) -> dict[str, Any]:
     return changes
 
 
+def _refused(text: str) -> dict[str, Any]:
+    """It was taken in, and turned down afterwards."""
+    return {"state": RelayState.FAILED, "next_attempt_at": None, "last_error": storable(text)}
+
+
 def _again_later(relay: RelayTask, words: str, retry_after: float | None) -> dict[str, Any]:
     if relay.attempts >= len(RETRY_DELAYS):
         return {"state": RelayState.FAILED, "next_attempt_at": None, "last_error": words}
@@ -338,7 +379,7 @@ def _after_look_up(each: Try) -> dict[str, Any]:
     if relay.state == RelayState.SENT:
         return _after_confirmation_look_up(each)
     if each.receipt is not None:
-        return _accepted(each.receipt)
+        return _refused(each.receipt.text) if each.receipt.refused else _accepted(each.receipt)
     if isinstance(each.error, Unsupported):
         words = _("%(error)s Look at the platform yourself, then say whether it arrived.") % {
             "error": _words(each.error)
@@ -359,11 +400,35 @@ def _after_look_up(each: Try) -> dict[str, Any]:
 
 def _after_confirmation_look_up(each: Try) -> dict[str, Any]:
     """A sent relay stays sent: nothing is said again because an echo is missing."""
+    if each.receipt is not None and each.receipt.refused:
+        return _refused(each.receipt.text)
     if each.receipt is not None and each.receipt.confirmed:
         return {"state": RelayState.CONFIRMED, "confirmed_at": timezone.now(), "next_attempt_at": None}
     made = each.relay.look_ups + 1
     later = _after(CONFIRM_DELAYS[made]) if made < len(CONFIRM_DELAYS) else None
     return {"next_attempt_at": None if isinstance(each.error, Unsupported) else later}
+
+
+def record_verdict(connection: Connection, verdict: Verdict) -> None:
+    """What a platform says by itself of a message it had taken in. A confirmed one stays confirmed."""
+    try:
+        relay_id = uuid.UUID(verdict.message_id)
+    except ValueError:
+        return  # told by other software of our customer's
+    now = timezone.now()
+    accepted = {
+        "state": RelayState.CONFIRMED,
+        "confirmed_at": now,
+        "sent_at": Coalesce("sent_at", now),
+        "next_attempt_at": None,
+        "last_error": "",
+    }
+    told = RelayTask.objects.filter(
+        pk=relay_id,
+        connection=connection,
+        state__in=[RelayState.SENDING, RelayState.SENT, RelayState.UNCERTAIN],
+    )
+    told.update(**(accepted if verdict.is_accepted else _refused(verdict.text)), leased_until=None)
 
 
 def _after(seconds: float) -> datetime:

@@ -211,6 +211,12 @@ def is_expected(history: Sequence[str], new: str) -> bool:
     return pair.verdict not in (Verdict.EXCLUDED, Verdict.SILENT_NO)
 
 
+def is_expected_first_at_buyer(new: str) -> bool:
+    """Likewise for the first status a buyer sees: the seller's platform tells 200 and 201 to the seller alone."""
+    unheard = ((), (Status.SUBMITTED,), (Status.SUBMITTED, Status.RECEIVED))
+    return any(is_expected(history, new) for history in unheard)
+
+
 def belongs_to_side(code: str, facts: Facts) -> bool:
     if code == Status.PAYMENT_SENT and facts.side == Side.SELLER:
         return facts.is_refund

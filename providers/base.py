@@ -41,10 +41,12 @@ from .shapes import (
     Party,
     Payment,
     PollPage,
+    Push,
     Reason,
     Receipt,
     StatusMessage,
     StatusReport,
+    Verdict,
 )
 
 if TYPE_CHECKING:
@@ -81,6 +83,7 @@ __all__ = [
     "PlatformError",
     "Policy",
     "PollPage",
+    "Push",
     "Reason",
     "Receipt",
     "Refusal",
@@ -95,6 +98,7 @@ __all__ = [
     "UncertainError",
     "Unsupported",
     "Vault",
+    "Verdict",
     "WrongLine",
 ]
 
@@ -319,6 +323,7 @@ class Adapter:
     connection_data: ClassVar[tuple[str, ...]] = ()
     # It is us who make them and hand them out (new_connection_data).
     gives_connection_data: ClassVar[bool] = False
+    wants_addresses: ClassVar[bool] = False  # of both parties, and `received_at`, with each status told
     requests_per_second: ClassVar[float] = 5.0
 
     def __init__(self, account: Account, *, client: httpx.Client, tokens: Tokens, memory: Memory) -> None:
@@ -404,6 +409,10 @@ class Adapter:
         raise Unsupported("This platform knows no subscription of a single addressing line.")
 
     # asked by us
+    def fetch_delivery(self, reference: str) -> Delivery:
+        """What a push only pointed to, as if the push had said it (its `key` is the push's own)."""
+        raise Unsupported("This platform's pushes point to nothing.")
+
     def fetch_invoice(self, provider_ref: str) -> InvoiceReport:
         raise Unsupported("This platform offers no reading of one invoice.")
 

@@ -7,6 +7,7 @@ import json
 import time
 import uuid
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, transaction
@@ -103,6 +104,18 @@ def store_delivery(*, hook: Hook, pushed: base.HookRequest, key: str) -> None:
             raise
         database.close()
         _execute(INSERT, values)
+
+
+def store_polled(connection: Connection, pushes: Iterable[base.Push]) -> int:
+    """Put what a poll found into the inbox, as if it had been pushed in this order; returns how much of it is new."""
+    now, tick = timezone.now(), timedelta(microseconds=1)
+    rows = [
+        (uuid.uuid4(), connection.pk, "", storable_key(push.key), now + place * tick, "", "{}", push.body, now)
+        for place, push in enumerate(pushes)
+    ]
+    with database.cursor() as cursor:
+        cursor.executemany(INSERT, rows)
+        return cursor.rowcount if rows else 0
 
 
 def _execute(statement: str, values: list[Any]) -> None:

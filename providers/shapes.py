@@ -84,6 +84,17 @@ class StatusReport:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What a platform says later of a message it had taken in: `message_id` is the `StatusMessage.id`; `text` why, for
+    people.
+    """
+
+    message_id: str
+    is_accepted: bool
+    text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class InvoiceReport:
     """What a platform says of an invoice beside the document. `direction` is "received" or "issued"."""
 
@@ -133,12 +144,15 @@ class Delivery:
 
     `invoices` come with their `files` (by provider_ref) where the push carries the document itself. `unclear` says what
     of a genuine push could not be understood: it is put aside for a person. `poll_soon`: something changed that only a
-    poll or a refresh of the lines shows, so the next one is due at once.
+    poll or a refresh of the lines shows, so the next one is due at once. `points_to` names what the push only says
+    there is news of: `Adapter.fetch_delivery` brings it.
     """
 
     key: str
+    points_to: str = ""
     bells: tuple[Bell, ...] = ()
     statuses: tuple[StatusReport, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
     invoices: tuple[InvoiceReport, ...] = ()
     files: Mapping[str, tuple[File, ...]] = field(default_factory=dict)
     ignored: str = ""
@@ -147,12 +161,21 @@ class Delivery:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Push:
+    """News found by asking, in the words of a push: stored like one, under its `key`, and read by `parse_webhook`."""
+
+    key: str
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class PollPage:
-    """`cursor` is kept by the caller and handed back on the next poll (JSON)."""
+    """`cursor` is kept by the caller and handed back on the next poll (JSON). `pushes` go to the inbox, each once."""
 
     invoices: tuple[InvoiceReport, ...] = ()
     statuses: tuple[StatusReport, ...] = ()
     bells: tuple[Bell, ...] = ()
+    pushes: tuple[Push, ...] = ()
     cursor: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -176,7 +199,10 @@ class InvoiceFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class StatusMessage:
-    """One status we tell. `id` is stable over retries (our relay's id); `occurred_at` is when our user decided."""
+    """One status we tell. `id` is stable over retries (our relay's id); `occurred_at` is when our user decided.
+
+    `told_at`: when it was last sent, known while it is looked up: a platform may take a while to show what it has.
+    """
 
     id: str
     invoice: InvoiceFacts
@@ -186,14 +212,18 @@ class StatusMessage:
     reasons: tuple[Reason, ...] = ()
     note: str = ""
     payments: tuple[Payment, ...] = ()
+    told_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Receipt:
-    """The platform's answer. `confirmed`: it shows the status as set, not only as taken in."""
+    """The platform's answer. `confirmed`: it shows the status as set, not only as taken in. `refused`, when looked up:
+    it has turned down what it had taken in, and `text` says why.
+    """
 
     reference: str = ""
     confirmed: bool = False
+    refused: bool = False
     text: str = ""
 
 

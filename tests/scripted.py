@@ -108,6 +108,10 @@ class Scripted(Adapter):
         self.platform.next("parse", body, None)
         return read_push(body)
 
+    def fetch_delivery(self, reference: str) -> Delivery:
+        self.platform.asked.append(("delivery", reference))
+        return self.platform.next("fetch_delivery", reference, PermanentError("No such news.", status_code=404))
+
     def fetch_invoice(self, provider_ref: str) -> InvoiceReport:
         self.platform.asked.append(("invoice", provider_ref))
         usual = self.platform.invoices.get(provider_ref) or PermanentError("No such invoice.", status_code=404)
@@ -146,6 +150,7 @@ def read_push(body: dict[str, Any]) -> Delivery:
     ]
     return Delivery(
         key=body["key"],
+        points_to=body.get("at", ""),
         bells=tuple(bells),
         statuses=tuple(read_status(status) for status in body.get("statuses", ())),
         ignored=body.get("ignored", ""),

@@ -1,6 +1,6 @@
 """Pushes whose news the platform's history does not show."""
 
-from lifecycle import inbox
+from lifecycle import looking
 from providers.base import PermanentError
 
 
@@ -15,6 +15,6 @@ class Silent:
 
 
 def test_history_that_is_not_there_is_no_fault():
-    shown = inbox.look(Silent(), "ref-1", with_files=False)
+    shown = looking.look(Silent(), "ref-1", with_files=False)
 
     assert (shown.statuses, shown.has_history) == ((), False)

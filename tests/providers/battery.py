@@ -30,9 +30,9 @@ class Case:
     """`healthy` are the routes of the platform in good health, `facts` an invoice of each side it knows.
 
     `sign` makes a genuine request of a body, `forgeries` spoil one. `is_login` tells the requests that only fetch a
-    token or a key, and `renews_token` that a refused one is replaced; `read` is a call that reads one invoice's
-    statuses, or whatever the platform lets read, None for one that only listens. `cls` and `docs` are given by a
-    platform outside the registry.
+    token or a key, `is_read` those that change nothing, and `renews_token` that a refused one is replaced; `read` is a
+    call that reads one invoice's statuses, or whatever the platform lets read, None for one that only listens. `cls`
+    and `docs` are given by a platform outside the registry.
     """
 
     kind: str
@@ -40,6 +40,7 @@ class Case:
     healthy: Callable[[], Mapping[str, Any]]
     facts: Mapping[str, InvoiceFacts]
     is_login: Callable[[httpx.Request], bool] = lambda request: False
+    is_read: Callable[[httpx.Request], bool] = lambda request: request.method == "GET"
     renews_token: bool = True
     sign: Callable[[bytes], HookRequest] | None = None
     forgeries: Mapping[str, Callable[[HookRequest], HookRequest]] = field(default_factory=dict)
