@@ -148,7 +148,7 @@ def record_on_locked(invoice: Invoice, report: StatusReport) -> StatusEvent | No
         reasons=report.reasons,
         note=report.note,
         payments=report.payments,
-        occurred_at=report.occurred_at,
+        occurred_at=report.occurred_at or report.seen_at,
         source_key=report.key,
         unexpected=_is_unexpected(invoice, report),
     )

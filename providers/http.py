@@ -220,6 +220,10 @@ def _told(document: Any) -> str:
     return f"{told} [{trace}]" if isinstance(trace, str) and trace else told
 
 
+# The names under which errors are told, best first.
+TELLING = ("errorMessage", "message", "error_description", "details", "error", "title", "errorCode")
+
+
 def _said(document: Any) -> str:
     if isinstance(document, str):
         return document
@@ -232,7 +236,7 @@ def _said(document: Any) -> str:
         document.get("hydra:description"),
         "; ".join(_violation(item) for item in violations) if isinstance(violations, list) else "",
         "; ".join(filter(None, map(_coded, errors))) if isinstance(errors, list) else "",
-        *(document.get(name) for name in ("message", "error_description", "error", "title")),
+        *(document.get(name) for name in TELLING),
     ]
     return next((text for text in candidates if isinstance(text, str) and text.strip()), "")
 

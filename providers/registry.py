@@ -23,6 +23,7 @@ ADAPTERS = {
     "billit": "providers.billit.adapter.Billit",
     "cegid": "providers.cegid.adapter.Cegid",
     "cegid_od": "providers.cegid_od.adapter.CegidOD",
+    "afnor": "providers.afnor.adapter.Afnor",
 }
 
 

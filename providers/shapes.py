@@ -62,6 +62,7 @@ class StatusReport:
     `invoice_key` names the invoice where the platform gives no reference of its own (`provider_ref` is "" then).
     `key` is the platform's own identity of this fact ("" where it gives none); `occurred_at` is None likewise.
     `emitter`: who put it on record, in the platform's words, where that is another than the issuer.
+    `seen_at` places a fact whose time is not told: it was so by then.
     `ppf_duty`: the platform says that the administration must hear it within 24 hours.
     `derived`: `status` is the nearest code to a word that does not name it. It never takes an invoice back: where the
     invoice is as far already, only the word is kept.
@@ -76,6 +77,7 @@ class StatusReport:
     note: str = ""
     payments: tuple[Payment, ...] = ()
     occurred_at: datetime | None = None
+    seen_at: datetime | None = None
     key: str = ""
     emitter: str = ""
     ppf_duty: bool = False
@@ -184,7 +186,9 @@ class PollPage:
 
 @dataclass(frozen=True, kw_only=True)
 class InvoiceFacts:
-    """The invoice a message is about, as far as any dialect needs it."""
+    """The invoice a message is about, as far as any dialect needs it. `told_at`: when it was last submitted, known
+    while that is looked up.
+    """
 
     provider_ref: str
     direction: str
@@ -195,6 +199,7 @@ class InvoiceFacts:
     buyer: Party
     line_identifier: str = ""
     received_at: datetime | None = None
+    told_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from lifecycle.codes import Role, Side
+from lifecycle.codes import REASON_REQUIRED, Role, Side, reasons_for
 from providers.base import Account, Adapter, Delivery, HookRequest, InvoiceFacts, Payment, Reason, StatusMessage
 from providers.registry import adapter_class
 
@@ -74,7 +74,9 @@ class Case:
     def message(self, status: str, side: str) -> StatusMessage:
         """An ordinary message with this status, with a reason and amounts where the platform takes them."""
         offered = self.make().reasons_for(status, side=side)
-        reason = sorted(offered)[:1] if offered is not None else []
+        if offered is None:  # whatever the law allows
+            offered = frozenset(reasons_for(status) if status in REASON_REQUIRED else ())
+        reason = sorted(offered)[:1]
         paid = (Payment(amount=Decimal("120.00"), vat_rate=Decimal("20.00")),) if status in ("211", "212") else ()
         return StatusMessage(
             id="00000000-0000-4000-8000-000000000001",

@@ -1,5 +1,10 @@
 from ..dialect import Dialect
 from .acube import ACube
+from .afnor import Afnor
 from .seqino import Seqino
 
-DIALECTS: tuple[type[Dialect], ...] = (ACube, Seqino)
+DIALECTS: tuple[type[Dialect], ...] = (
+    ACube,
+    Seqino,
+    Afnor,
+)
