@@ -12,9 +12,9 @@ from providers.xml import UnreadableDocument, parse_xml
 
 from .checks import content_warnings
 from .cii import parse_cii
-from .facturx import extract_invoice
+from .facturx import EmbeddedInvoice, extract_invoice
 from .mapping import NAMESPACES
-from .model import ParsedInvoice
+from .model import ParsedInvoice, Syntax
 from .ubl import parse_ubl
 
 MAX_DOCUMENT_BYTES = 20 * 1024 * 1024
@@ -26,6 +26,7 @@ PARSERS: dict[str, Callable[[etree._Element], ParsedInvoice]] = {
     f"{{{NAMESPACES['cn']}}}CreditNote": parse_ubl,
     f"{{{NAMESPACES['rsm']}}}CrossIndustryInvoice": parse_cii,
 }
+SYNTAXES: dict[str, Syntax] = {tag: "cii" if parse is parse_cii else "ubl" for tag, parse in PARSERS.items()}
 # Well-known things that are no invoice, with what a clerk can do.
 OTHER_FORMATS = (
     (b"PK\x03\x04", _("The file is a ZIP archive. Open it and send its invoices one by one.")),
@@ -40,11 +41,34 @@ OTHER_MESSAGES = {
 PDF_TYPES, XML_TYPES = {"application/pdf"}, {"application/xml", "text/xml"}
 
 
+@dataclasses.dataclass(frozen=True)
+class OpenedInvoice:
+    """The XML that counts, and where it came from."""
+
+    syntax: Syntax
+    root: etree._Element
+    embedded: EmbeddedInvoice | None = None
+
+
 def read_invoice(content: bytes, *, media_type: str = "", filename: str = "") -> ParsedInvoice:
     """Read a UBL, CII or Factur-X invoice. Raises UnreadableDocument and nothing else.
 
     `media_type` and `filename` are what the sender claims; they only cause a warning when the content says otherwise.
     """
+    opened = open_invoice(content)
+    invoice = PARSERS[opened.root.tag](opened.root)
+    found = opened.embedded or EmbeddedInvoice(b"", ())
+    claims = claim_warnings(is_pdf=opened.embedded is not None, media_type=media_type, filename=filename)
+    return dataclasses.replace(
+        invoice,
+        syntax=opened.syntax,
+        attachments=(*invoice.attachments, *found.attachments),
+        warnings=(*found.warnings, *invoice.warnings, *claims, *content_warnings(invoice)),
+    )
+
+
+def open_invoice(content: bytes) -> OpenedInvoice:
+    """Raises UnreadableDocument where there is no invoice in `content`."""
     if len(content) > MAX_DOCUMENT_BYTES:
         raise UnreadableDocument(
             "too_large",
@@ -53,32 +77,21 @@ def read_invoice(content: bytes, *, media_type: str = "", filename: str = "") ->
                 limit=MAX_DOCUMENT_BYTES // (1024 * 1024),
             ),
         )
-    is_pdf = PDF_HEADER in content[:PDF_HEADER_WITHIN]
-    invoice = read_pdf(content) if is_pdf else read_xml(content)
-    claims = claim_warnings(is_pdf=is_pdf, media_type=media_type, filename=filename)
-    return dataclasses.replace(invoice, warnings=(*invoice.warnings, *claims, *content_warnings(invoice)))
+    if PDF_HEADER in content[:PDF_HEADER_WITHIN]:
+        embedded = extract_invoice(content)
+        return OpenedInvoice("factur-x", open_xml(embedded.xml), embedded)
+    root = open_xml(content)
+    return OpenedInvoice(SYNTAXES[root.tag], root)
 
 
-def read_pdf(content: bytes) -> ParsedInvoice:
-    embedded = extract_invoice(content)
-    invoice = read_xml(embedded.xml)
-    return dataclasses.replace(
-        invoice,
-        syntax="factur-x",
-        attachments=(*invoice.attachments, *embedded.attachments),
-        warnings=(*embedded.warnings, *invoice.warnings),
-    )
-
-
-def read_xml(content: bytes) -> ParsedInvoice:
+def open_xml(content: bytes) -> etree._Element:
     for signature, message in OTHER_FORMATS:
         if content.lstrip(b" \t\r\n").startswith(signature):
             raise UnreadableDocument("not_an_invoice", message)
     root = parse_xml(content)
-    parse = PARSERS.get(root.tag)
-    if parse is None:
+    if root.tag not in PARSERS:
         raise unknown_message(etree.QName(root).localname)
-    return parse(root)
+    return root
 
 
 def unknown_message(name: str) -> UnreadableDocument:
