@@ -17,6 +17,8 @@ from lifecycle.codes import CORRECTIVE_TYPES, CREDIT_NOTE_TYPES, status_label
 from providers.models import Connection
 from providers.sealing import SealedField
 
+from .validation.verdict import Outcome
+
 
 def validate_siren(value: str) -> None:
     try:
@@ -199,6 +201,8 @@ class Invoice(models.Model):
     document_state = models.CharField(max_length=10, choices=DocumentState.choices, default=DocumentState.WAITING)
     document_error = models.TextField(_("document error"), blank=True)
     warnings = models.JSONField(_("warnings"), default=list)
+    # Of the newest verdict on its original; "" until there is one.
+    validation = models.CharField(_("validation"), max_length=10, choices=Outcome.choices, blank=True, editable=False)
     status = models.CharField(_("status"), max_length=3, null=True, editable=False)
     status_at = models.DateTimeField(_("status since"), null=True, editable=False)
     version = models.PositiveIntegerField(_("version"), default=1, editable=False)
@@ -252,6 +256,11 @@ class Invoice(models.Model):
         return self.seller_name if self.direction == Direction.RECEIVED else self.buyer_name
 
     @property
+    def original(self) -> "InvoiceDocument | None":
+        """The file that counts: of several, the first that came."""
+        return self.documents.filter(kind=InvoiceDocument.Kind.ORIGINAL).order_by("received_at").first()
+
+    @property
     def is_credit_note(self) -> bool:
         return self.type_code in CREDIT_NOTE_TYPES
 
@@ -292,6 +301,41 @@ class InvoiceDocument(models.Model):
 
     def __str__(self) -> str:
         return self.filename or self.sha256[:12]
+
+
+class Validation(models.Model):
+    """The verdict of one release of the official rules on a document. Rows that wait are the queue."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("Waiting")
+        DONE = "done", _("Done")
+        GIVEN_UP = "given_up", _("Given up")
+
+    document = models.ForeignKey(InvoiceDocument, on_delete=models.CASCADE, related_name="validations")
+    rules_version = models.CharField(_("version of the rules"), max_length=100)
+    state = models.CharField(_("state"), max_length=8, choices=State.choices, default=State.WAITING)
+    outcome = models.CharField(_("outcome"), max_length=10, choices=Outcome.choices, blank=True)
+    syntax = models.CharField(_("format"), max_length=10, blank=True)
+    profile = models.CharField(_("profile"), max_length=200, blank=True)
+    checked = models.JSONField(_("checked against"), default=list)
+    findings = models.JSONField(_("findings"), default=list)
+    milliseconds = models.PositiveIntegerField(_("milliseconds"), null=True)
+    error = models.TextField(_("error"), blank=True)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    next_attempt_at = models.DateTimeField(_("next attempt"), default=timezone.now)
+    leased_until = models.DateTimeField(_("leased until"), null=True)
+    created_at = models.DateTimeField(_("asked for"), default=timezone.now)
+    checked_at = models.DateTimeField(_("checked"), null=True)
+
+    class Meta:
+        verbose_name = _("validation")
+        verbose_name_plural = _("validations")
+        ordering = ["-created_at"]
+        constraints = [models.UniqueConstraint(fields=["document", "rules_version"], name="one_verdict_per_rules")]
+        indexes = [models.Index(fields=["next_attempt_at"], condition=Q(state="waiting"), name="validation_due")]
+
+    def __str__(self) -> str:
+        return f"{self.document} – {self.rules_version}: {self.get_outcome_display() or self.get_state_display()}"
 
 
 class Comment(models.Model):

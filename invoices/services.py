@@ -19,6 +19,7 @@ from providers.xml import UnreadableDocument
 from .documents.model import ParsedInvoice
 from .documents.reader import read_invoice
 from .models import AddressingLine, Direction, DocumentState, Invoice, InvoiceDocument, document_path
+from .validation import services as validation
 
 # What a document tells of an invoice, as `_describe` writes it.
 DESCRIBED = (
@@ -173,11 +174,13 @@ def store_document(*, invoice: Invoice, file: File) -> InvoiceDocument:
     path = document_path(document, "")
     document.file.name = path if default_storage.exists(path) else default_storage.save(path, ContentFile(file.content))
     document.save()
+    if document.kind == InvoiceDocument.Kind.ORIGINAL:
+        validation.ask(document)
     return document
 
 
 def original_of(invoice: Invoice) -> InvoiceDocument | None:
-    return invoice.documents.filter(kind=InvoiceDocument.Kind.ORIGINAL).order_by("received_at").first()
+    return invoice.original
 
 
 def read_stored_original(invoice: Invoice) -> ParsedInvoice:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from django.db.models import Q
 from django.utils import timezone
 
+from invoices.tasks import drain_validations
 from providers.base import PlatformError, Unsupported
 from providers.models import Connection
 
@@ -26,7 +27,7 @@ def drain_relays() -> int:
 
 def sweep() -> None:
     """Every minute: whatever a lost nudge, a killed worker or a silent platform left behind."""
-    for step in (inbox.retry_waiting, inbox.drain, relays.drain, poll_due):
+    for step in (inbox.retry_waiting, inbox.drain, relays.drain, poll_due, drain_validations):
         try:
             step()
         except Exception:  # a fault in one must not stop the others, minute after minute
