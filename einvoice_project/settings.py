@@ -292,6 +292,8 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
         "django-q": {"level": "WARNING"},
+        # At INFO this tells of each table of each font of each PDF.
+        "fontTools": {"level": "WARNING"},
         # At INFO these write whole addresses, and some platforms put keys in them.
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},

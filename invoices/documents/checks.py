@@ -1,10 +1,13 @@
 """What is worth telling about a readable invoice. Warnings only: the document is recorded as it came."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
+from stdnum import bic, iban
+from stdnum.eu import at_02
 from stdnum.fr import siren, siret
 
 from .labels import PARTY_ROLES
@@ -22,10 +25,41 @@ ESSENTIALS = (
 NUMBERS = (("siren", "SIREN", siren.is_valid), ("siret", "SIRET", siret.is_valid))
 
 
+class Remark(NamedTuple):
+    """What checking a value found."""
+
+    text: str | Promise
+    is_good: bool
+
+
+def check_iban(value: str) -> Remark | None:
+    """An account without IBAN may stand in the same place: only what begins like one is checked."""
+    if not value[:2].isalpha():
+        return Remark(_("not an IBAN"), False)
+    return _checked(iban.is_valid(value), _("The check digits of this IBAN are wrong: ask the supplier before paying."))
+
+
+def check_bic(value: str) -> Remark | None:
+    return _checked(bic.is_valid(value), _("This is not a BIC."))
+
+
+def check_creditor(value: str) -> Remark | None:
+    return _checked(at_02.is_valid(value), _("The check digits of this creditor identifier are wrong."))
+
+
+def _checked(is_valid: bool, complaint: Promise) -> Remark:
+    return Remark(_("checked"), True) if is_valid else Remark(complaint, False)
+
+
 def content_warnings(invoice: ParsedInvoice) -> Iterator[str | Promise]:
     for name, message in ESSENTIALS:
         if getattr(invoice, name) in ("", None):
             yield message
+    for means in invoice.payment_means:
+        if means.iban and means.iban[:2].isalpha() and not iban.is_valid(means.iban):
+            yield format_lazy(
+                _("The IBAN {value} is not valid. Ask the supplier before paying."), value=means.iban[:40]
+            )
     for name, role in PARTY_ROLES.items():
         yield from party_warnings(role, getattr(invoice, name))
 

@@ -109,6 +109,12 @@ NOTE_SUBJECTS = {
     "TXD": _("Tax information"),
 }
 
+# The three notes BR-FR-05 wants, and those by which a seller says who or what it is before the law.
+LEGAL_SUBJECTS = frozenset({"AAB", "ABL", "ACC", "PMD", "PMT", "REG", "TXD"})
+# A code rather than a text (BR-FR-20): it stands among the facts of the header.
+CODED_SUBJECTS = frozenset({"BAR"})
+TOLD_ELSEWHERE = LEGAL_SUBJECTS | CODED_SUBJECTS
+
 # BT-123 in BR-FR-17.
 ATTACHMENT_KINDS = {
     "BON_COMMANDE": _("Purchase order"),

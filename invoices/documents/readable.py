@@ -4,10 +4,10 @@ Tables say which facts are shown, in which order, and how; the templates only la
 template as plain text, and the template escapes it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.template.loader import render_to_string
 from django.utils.formats import date_format, number_format
@@ -15,8 +15,9 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from . import labels
+from .checks import Remark, check_bic, check_creditor, check_iban
 from .labels import label
-from .model import Address, AllowanceCharge, Attachment, Identifier, Line, ParsedInvoice, Party, Period, Reference
+from .model import Address, AllowanceCharge, Attachment, Identifier, Line, Note, ParsedInvoice, Party, Period, Reference
 
 NBSP = "\u00a0"
 AttachmentUrl = Callable[[int, Attachment], str]
@@ -36,7 +37,7 @@ def readable_context(parsed: ParsedInvoice, attachment_url: AttachmentUrl | None
         "title": label(labels.DOCUMENT_TYPES, parsed.type_code) or _("Invoice"),
         "is_credit_note": parsed.type_code in labels.CREDIT_NOTE_TYPES,
         "amount_due": as_money(parsed.amount_due, parsed.currency),
-        "header": facts(HEADER, parsed),
+        "header": [*facts(HEADER, parsed), *notes_on(parsed, labels.CODED_SUBJECTS)],
         "parties": party_blocks(parsed),
         "references": facts(REFERENCES, parsed),
         "preceding_invoices": [as_reference(reference) for reference in parsed.preceding_invoices],
@@ -47,7 +48,8 @@ def readable_context(parsed: ParsedInvoice, attachment_url: AttachmentUrl | None
         "totals": total_rows(parsed),
         "payment": [facts(PAYMENT, means) for means in parsed.payment_means],
         "payment_terms": facts(PAYMENT_TERMS, parsed),
-        "notes": [(label(labels.NOTE_SUBJECTS, note.subject_code), note.text) for note in parsed.notes],
+        "legal_notes": notes_on(parsed, labels.LEGAL_SUBJECTS),
+        "notes": notes_on(parsed, {note.subject_code for note in parsed.notes} - labels.TOLD_ELSEWHERE),
         "attachments": [attachment_row(*item, attachment_url) for item in enumerate(parsed.attachments)],
     }
 
@@ -98,7 +100,11 @@ def as_identifier(identifier: Identifier) -> str:
 
 
 def as_reference(reference: Reference) -> str:
-    return f"{reference.number} ({as_date(reference.issue_date)})" if reference.issue_date else reference.number
+    """`F-2026-0042 (Deposit invoice, 4 October 2026)`."""
+    kind = label(labels.DOCUMENT_TYPES, reference.type_code) if reference.type_code in labels.DOCUMENT_TYPES else ""
+    day = as_date(reference.issue_date) if reference.issue_date else ""
+    told = ", ".join(part for part in (kind, day) if part)
+    return f"{reference.number} ({told})" if told else reference.number
 
 
 def as_address(address: Address) -> str:
@@ -120,9 +126,18 @@ def labelled(table: dict) -> Callable[[str], str]:
     return lambda code: label(table, code)
 
 
-# Tables: label, attribute, how to write it. A missing value is not shown.
+# Tables: label, attribute, how to write it, and what checks it. A missing value is not shown.
 
-Fact = tuple[Any, str, Callable[[Any], str]]
+Fact = tuple[Any, str, Callable[[Any], str]] | tuple[Any, str, Callable[[Any], str], Callable[[str], Remark | None]]
+
+
+class Shown(NamedTuple):
+    """A fact as the reader sees it."""
+
+    name: Any
+    value: str
+    remark: Remark | None = None
+
 
 HEADER: tuple[Fact, ...] = (
     (_("Number"), "number", as_text),
@@ -171,18 +186,18 @@ DELIVERY: tuple[Fact, ...] = (
 PAYMENT: tuple[Fact, ...] = (
     (_("Means of payment"), "code", labelled(labels.PAYMENT_MEANS)),
     (_("Details"), "text", as_text),
-    (_("IBAN"), "iban", as_iban),
-    (_("BIC"), "bic", as_text),
+    (_("IBAN"), "iban", as_iban, check_iban),
+    (_("BIC"), "bic", as_text, check_bic),
     (_("Account holder"), "account_name", as_text),
     (_("Payment reference"), "payment_reference", as_text),
     (_("Mandate"), "mandate_reference", as_text),
-    (_("Debited account"), "debited_account", as_iban),
+    (_("Debited account"), "debited_account", as_iban, check_iban),
     (_("Card"), "card_number", as_text),
     (_("Card holder"), "card_holder", as_text),
 )
 PAYMENT_TERMS: tuple[Fact, ...] = (
     (_("Terms"), "payment_terms", as_text),
-    (_("Creditor identifier"), "creditor_identifier", as_text),
+    (_("Creditor identifier"), "creditor_identifier", as_text, check_creditor),
 )
 LINE: tuple[Fact, ...] = (
     (_("Seller's item"), "seller_item", as_text),
@@ -207,9 +222,20 @@ TOTALS = (
 )
 
 
-def facts(table: Iterable[Fact], source: Any) -> list[tuple[Any, str]]:
-    found = ((name, getattr(source, attribute), write) for name, attribute, write in table)
-    return [(name, write(value)) for name, value, write in found if value not in ("", None)]
+def facts(table: Iterable[Fact], source: Any) -> list[Shown]:
+    found = ((name, getattr(source, attribute), *how) for name, attribute, *how in table)
+    return [shown(*row) for row in found if row[1] not in ("", None)]
+
+
+def shown(
+    name: Any, value: Any, write: Callable[[Any], str], check: Callable[[str], Remark | None] | None = None
+) -> Shown:
+    return Shown(name, write(value), check(value) if check else None)
+
+
+def notes_on(parsed: ParsedInvoice, subjects: Set[str]) -> list[Shown]:
+    notes = (note for note in parsed.notes if note.subject_code in subjects)
+    return [Shown(label(labels.NOTE_SUBJECTS, note.subject_code) or _("Note"), note.text) for note in notes]
 
 
 # Blocks and rows
@@ -222,16 +248,16 @@ def party_blocks(parsed: ParsedInvoice) -> list[dict[str, Any]]:
 
 def party_block(role: Any, party: Party) -> dict[str, Any]:
     shown = {party.siren, party.siret}
-    others = [(_("Identifier"), as_identifier(item)) for item in party.identifiers if item.value not in shown]
+    others = [Shown(_("Identifier"), as_identifier(item)) for item in party.identifiers if item.value not in shown]
     electronic = Identifier(value=party.electronic_address, scheme=party.electronic_address_scheme)
     if party.electronic_address:
-        others.append((_("Electronic address"), as_identifier(electronic)))
+        others.append(Shown(_("Electronic address"), as_identifier(electronic)))
     return {
         "role": role,
         "name": party.name or party.trading_name,
         "address": as_address(party.address) if party.address else "",
         "facts": [
-            *(fact for fact in facts(PARTY, party) if fact[1] != party.name),
+            *(fact for fact in facts(PARTY, party) if fact.value != party.name),
             *others,
             *(facts(CONTACT, party.contact) if party.contact else []),
         ],
@@ -240,16 +266,16 @@ def party_block(role: Any, party: Party) -> dict[str, Any]:
 
 def line_row(line: Line, currency: str) -> dict[str, Any]:
     details = facts(LINE, line)
-    details += [(_("Classification"), as_identifier(item)) for item in line.classifications]
-    details += [(item.name, item.value) for item in line.properties]
-    details += [(_("Preceding invoice"), as_reference(reference)) for reference in line.preceding_invoices]
+    details += [Shown(_("Classification"), as_identifier(item)) for item in line.classifications]
+    details += [Shown(item.name, item.value) for item in line.properties]
+    details += [Shown(_("Preceding invoice"), as_reference(reference)) for reference in line.preceding_invoices]
     details += price_facts(line, currency)
     return {
         "number": line.number,
         "is_sub_line": bool(line.parent_number),
         "name": line.name,
         "description": line.description,
-        "notes": [note.text for note in line.notes],
+        "notes": [line_note(note) for note in line.notes],
         "details": details,
         "quantity": as_number(line.quantity),
         "unit": label(labels.UNITS, line.unit),
@@ -260,14 +286,19 @@ def line_row(line: Line, currency: str) -> dict[str, Any]:
     }
 
 
-def price_facts(line: Line, currency: str) -> list[tuple[Any, str]]:
-    shown: list[tuple[Any, str]] = []
+def line_note(note: Note) -> str:
+    subject = label(labels.NOTE_SUBJECTS, note.subject_code)
+    return f"{subject}{NBSP}: {note.text}" if subject else note.text
+
+
+def price_facts(line: Line, currency: str) -> list[Shown]:
+    found: list[Shown] = []
     if line.price_discount:
-        shown.append((_("Gross price"), as_money(line.gross_price, currency)))
-        shown.append((_("Price discount"), as_money(line.price_discount, currency)))
+        found.append(Shown(_("Gross price"), as_money(line.gross_price, currency)))
+        found.append(Shown(_("Price discount"), as_money(line.price_discount, currency)))
     if line.price_base_quantity not in (None, 1):
-        shown.append((_("Price for a quantity of"), as_number(line.price_base_quantity)))
-    return shown
+        found.append(Shown(_("Price for a quantity of"), as_number(line.price_base_quantity)))
+    return found
 
 
 def allowance_row(item: AllowanceCharge, currency: str) -> dict[str, Any]:
