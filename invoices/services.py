@@ -188,5 +188,14 @@ def read_stored_original(invoice: Invoice) -> ParsedInvoice:
     document = original_of(invoice)
     if document is None:
         raise UnreadableDocument("missing", _("The platform has not delivered the document of this invoice yet."))
+    return read_document(document)
+
+
+def read_document(document: InvoiceDocument) -> ParsedInvoice:
+    """A stored file read as an invoice. Raises UnreadableDocument."""
+    return read_invoice(content_of(document), media_type=document.media_type, filename=document.filename)
+
+
+def content_of(document: InvoiceDocument) -> bytes:
     with document.file.open("rb") as file:
-        return read_invoice(file.read(), media_type=document.media_type, filename=document.filename)
+        return file.read()

@@ -1,79 +1,82 @@
-"""Files of invoices, as they came: foreign content that no browser may run in our name."""
+"""Files of invoices, as they came: foreign content that no browser may run in our name.
+
+A signed-in person's link is checked here and leads to a short-lived address that needs no cookie (`files`).
+"""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.core import signing
+from django.core.files.base import ContentFile, File
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.utils.http import content_disposition_header
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 from django.views.decorators.clickjacking import xframe_options_sameorigin
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from providers.xml import UnreadableDocument
 
+from . import files
 from .access import invoices_of
+from .documents.model import Attachment
+from .documents.pdf import render_pdf
 from .models import Invoice, InvoiceDocument
-from .services import read_stored_original
+from .services import original_of, read_document, read_stored_original
 
-# Types a browser may be told; anything else is a stream of bytes. None of them runs script on its own.
-SAFE_TYPES = frozenset(
-    {
-        "application/pdf",
-        "application/vnd.oasis.opendocument.spreadsheet",
-        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        "application/xml",
-        "image/jpeg",
-        "image/png",
-        "text/csv",
-    }
-)
-PDF = "application/pdf"
-EXTENSIONS = {PDF: ".pdf", "application/xml": ".xml"}
+SANDBOX = "sandbox; default-src 'none'"
+# A browser's PDF viewer does not start in a sandbox. Nothing but our own page may frame it.
+PDF_POLICY = "script-src 'none'; form-action 'none'; frame-ancestors 'self'"
+
+
+# --- for people: rights are checked, then the browser is sent on
 
 
 @login_required
-@require_GET
+@require_safe
 def download(request: HttpRequest, invoice_id: UUID, document_id: UUID) -> HttpResponse:
-    document = _document(request, invoice_id, document_id)
-    content_type = _safe_type(document.media_type)
-    name = document.filename or f"{document.invoice}{EXTENSIONS.get(content_type, '')}"
-    return _as_attachment(FileResponse(document.file.open("rb"), content_type=content_type), name)
+    return _send_on(_document(request, invoice_id, document_id))
 
 
 @login_required
-@require_GET
+@require_safe
 @xframe_options_sameorigin
-def view_pdf(request: HttpRequest, invoice_id: UUID, document_id: UUID) -> HttpResponse:
-    """A PDF for the frame of the invoice's page; the browser's own viewer shows it."""
-    document = _document(request, invoice_id, document_id)
-    file = document.file.open("rb")
-    if document.media_type != PDF or file.read(5) != b"%PDF-":
-        file.close()
-        raise Http404
-    file.seek(0)
-    response = FileResponse(file, content_type=PDF)
-    # No sandbox here: the viewer does not start in one. Nothing but our own page may frame it.
-    response.headers["Content-Security-Policy"] = "script-src 'none'; form-action 'none'; frame-ancestors 'self'"
-    return _shielded(response)
+def view(request: HttpRequest, invoice_id: UUID, document_id: UUID) -> HttpResponse:
+    """For the frame of the invoice's page."""
+    return _send_on(_document(request, invoice_id, document_id), shown=True)
 
 
 @login_required
-@require_GET
+@require_safe
 def attachment(request: HttpRequest, invoice_id: UUID, index: int) -> HttpResponse:
     """A file embedded in the invoice's original."""
+    return _send_on(_original(request, invoice_id), part=index)
+
+
+@login_required
+@require_safe
+@xframe_options_sameorigin
+def view_attachment(request: HttpRequest, invoice_id: UUID, index: int) -> HttpResponse:
+    return _send_on(_original(request, invoice_id), part=index, shown=True)
+
+
+@login_required
+@require_safe
+def readable_pdf(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
+    """The readable view on paper, in the reader's language."""
+    invoice = _invoice(request, invoice_id)
     try:
-        attachments = read_stored_original(_invoice(request, invoice_id)).attachments
+        content = render_pdf(read_stored_original(invoice), get_language() or "fr")
     except UnreadableDocument as error:
-        raise Http404 from error
-    if index >= len(attachments) or attachments[index].content is None:
-        raise Http404
-    found = attachments[index]
-    response = HttpResponse(found.content, content_type=_safe_type(found.media_type))
-    return _as_attachment(response, found.filename or found.reference or str(index + 1))
+        raise Http404(str(error)) from error
+    name = files.served_name(str(invoice), files.PDF)
+    response = HttpResponse(content, content_type=files.PDF)
+    response.headers["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
+    return _shielded(response, SANDBOX)
 
 
 def _invoice(request: HttpRequest, invoice_id: UUID) -> Invoice:
@@ -84,20 +87,80 @@ def _document(request: HttpRequest, invoice_id: UUID, document_id: UUID) -> Invo
     return get_object_or_404(InvoiceDocument, invoice=_invoice(request, invoice_id), pk=document_id)
 
 
-def _safe_type(media_type: str) -> str:
-    plain = media_type.partition(";")[0].strip().lower()
-    plain = "application/xml" if plain == "text/xml" else plain
-    return plain if plain in SAFE_TYPES else "application/octet-stream"
+def _original(request: HttpRequest, invoice_id: UUID) -> InvoiceDocument:
+    original = original_of(_invoice(request, invoice_id))
+    if original is None:
+        raise Http404
+    return original
 
 
-def _as_attachment(response: Any, filename: str) -> HttpResponse:
-    name = re.sub(r"[\x00-\x1f\x7f/\\]", "_", filename)
-    response.headers["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
-    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
-    return _shielded(response)
+def _send_on(document: InvoiceDocument, *, part: int | None = None, shown: bool = False) -> HttpResponse:
+    response = HttpResponseRedirect(files.address_of(document, part=part, shown=shown))
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
 
 
-def _shielded(response: Any) -> HttpResponse:
+# --- for whoever holds a fresh address: no session is read, no cookie set
+
+
+@require_safe
+@xframe_options_sameorigin
+def file(request: HttpRequest, token: str) -> HttpResponse:
+    try:
+        address = files.read_address(token)
+    except files.Expired:
+        words = _("This address was good for a few minutes only. Go back to the invoice and open the file again.")
+        return _plain(words, 410)
+    except signing.BadSignature as error:
+        raise Http404 from error
+    document = get_object_or_404(InvoiceDocument.objects.select_related("invoice"), pk=address.document)
+    try:
+        found = _Found(document, address.part)
+    except OSError:
+        return _plain(str(files.CANNOT_BE_OPENED), 503)
+    if address.shown and found.media_type not in files.SHOWN:
+        found.file.close()
+        raise Http404
+    response: Any = FileResponse(found.file, content_type=found.media_type)
+    disposition = content_disposition_header(not address.shown, found.name)
+    response.headers["Content-Disposition"] = disposition or "attachment"
+    return _shielded(response, PDF_POLICY if address.shown and found.media_type == files.PDF else SANDBOX)
+
+
+class _Found:
+    """A file opened, with the type and the name under which it leaves."""
+
+    def __init__(self, document: InvoiceDocument, part: int | None) -> None:
+        if part is None:
+            self.file: File = document.file.open("rb")
+            told, name = document.media_type, document.filename or str(document.invoice)
+        else:
+            attachment = _embedded(document, part)
+            self.file = ContentFile(attachment.content or b"")
+            told, name = attachment.media_type, attachment.filename or attachment.reference
+        self.media_type = files.served_type(told, self.file.read(16))
+        self.file.seek(0)
+        self.name = files.served_name(name, self.media_type)
+
+
+def _embedded(document: InvoiceDocument, part: int) -> Attachment:
+    try:
+        attachments = read_document(document).attachments
+    except UnreadableDocument as error:
+        raise Http404 from error
+    if part >= len(attachments) or attachments[part].content is None:
+        raise Http404
+    return attachments[part]
+
+
+def _plain(words: str, status: int) -> HttpResponse:
+    return _shielded(HttpResponse(words, status=status, content_type="text/plain; charset=utf-8"), SANDBOX)
+
+
+def _shielded(response: Any, policy: str) -> HttpResponse:
+    response.headers["Content-Security-Policy"] = policy
     response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
     response.headers["Cache-Control"] = "private, no-store"
     return response

@@ -10,6 +10,7 @@ urlpatterns = [
     path("invoices/", invoices.invoice_list, name="invoices"),
     path("invoices/take-in-hand/", decisions.take_in_hand, name="take_in_hand"),
     path("invoices/<uuid:invoice_id>/", invoices.invoice, name="invoice"),
+    path("invoices/<uuid:invoice_id>/document/", invoices.invoice_document, name="invoice_document"),
     path("invoices/<uuid:invoice_id>/live/", invoices.invoice_live, name="invoice_live"),
     path("invoices/<uuid:invoice_id>/decide/<str:status>/", decisions.decide, name="decide"),
     path("invoices/<uuid:invoice_id>/comments/", invoices.comment, name="comment"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Max
@@ -16,20 +15,15 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from invoices.access import invoices_of
-from invoices.documents.model import Attachment
-from invoices.documents.readable import render_readable
-from invoices.models import Invoice, InvoiceDocument, Role
-from invoices.services import read_stored_original
+from invoices.models import Invoice, Role
 from lifecycle import queries, services
 from lifecycle.codes import STATUSES, Reported
 from lifecycle.forms import AssignForm, CommentForm, InvoiceFilterForm
 from lifecycle.models import RelayTask
 from lifecycle.relay_actions import with_actions
-from providers.xml import UnreadableDocument
 
+from .documents import document_key, document_piece
 from .page import DeskRequest, digest, done, page, piece
-
-PDF = "application/pdf"
 
 
 @page
@@ -68,6 +62,13 @@ def invoice(request: DeskRequest, invoice_id: UUID) -> HttpResponse:
 
 @page
 @require_GET
+def invoice_document(request: DeskRequest, invoice_id: UUID) -> HttpResponse:
+    """Another tab of the document, alone."""
+    return HttpResponse(document_piece(request, visible_invoice(request, invoice_id)))
+
+
+@page
+@require_GET
 def invoice_live(request: DeskRequest, invoice_id: UUID) -> HttpResponse:
     """What changed on an invoice's page since it was drawn; 204 if nothing did."""
     shown = visible_invoice(request, invoice_id)
@@ -75,7 +76,7 @@ def invoice_live(request: DeskRequest, invoice_id: UUID) -> HttpResponse:
         return HttpResponse(status=204)
     parts = [live_marker(shown, oob=True), *pieces(request, shown).values()]
     if request.GET.get("document") != document_key(shown):
-        parts.append(document_piece(request, shown))
+        parts.append(document_piece(request, shown))  # in the tab the page says it shows
     return HttpResponse(SafeString("").join(parts))
 
 
@@ -87,16 +88,12 @@ def fingerprint(shown: Invoice) -> str:
     return digest(shown.version, shown.updated_at, states, talk)
 
 
-def document_key(shown: Invoice) -> str:
-    return digest(shown.document_state, list(shown.documents.values_list("pk")))
-
-
 def live_marker(shown: Invoice, *, oob: bool) -> SafeString:
     """The element that asks again every two seconds; each answer brings its successor."""
     address = reverse("lifecycle:invoice_live", args=[shown.pk])
     return format_html(
         '<div id="live" hx-get="{}?seen={}&amp;document={}" hx-trigger="every 2s, refresh from:body"'
-        ' hx-swap="none"{}></div>',
+        ' hx-include="#document-tab" hx-swap="none"{}></div>',
         address,
         fingerprint(shown),
         document_key(shown),
@@ -157,34 +154,6 @@ def pieces(request: DeskRequest, shown: Invoice) -> dict[str, SafeString]:
     }
     names = ("invoice_head", "invoice_decisions", "invoice_facts", "invoice_timeline", "invoice_comments")
     return {name: piece(request, name, context) for name in names}
-
-
-def document_piece(request: DeskRequest, shown: Invoice) -> SafeString:
-    documents = list(shown.documents.all())
-    context = {
-        "invoice": shown,
-        "readable": None,
-        "error": "",
-        "documents": documents,
-        "pdf": next((each for each in documents if each.media_type == PDF), None),
-        "original": next((each for each in documents if each.kind == InvoiceDocument.Kind.ORIGINAL), None),
-    }
-    try:
-        context["readable"] = SafeString(
-            render_readable(read_stored_original(shown), attachment_url=attachment_addresses(shown))
-        )
-    except UnreadableDocument as error:
-        context["error"] = str(error.message)  # read anew, so in this reader's language
-    except OSError:
-        context["error"] = _("The stored file cannot be opened now. An administrator looks at the file storage.")
-    return piece(request, "invoice_document", context)
-
-
-def attachment_addresses(shown: Invoice) -> Any:
-    def address(index: int, attachment: Attachment) -> str:
-        return reverse("invoices:attachment", args=[shown.pk, index])
-
-    return address
 
 
 # --- what is done on the page -----------------------------------------------------------------------------------------

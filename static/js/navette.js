@@ -86,8 +86,6 @@
       const same = fresh.querySelector(`#${CSS.escape(each.id)}`);
       if (same) same.open = true;
     });
-    const tab = $('[role="tab"][aria-selected="true"]', old);
-    if (tab) requestAnimationFrame(() => { const same = document.getElementById(tab.id); if (same) selectTab(same); });
   });
   document.addEventListener("htmx:oobAfterSwap", () => { findStep(); });
   document.addEventListener("htmx:afterRequest", (event) => {
@@ -116,27 +114,24 @@
 
   // --- tabs
 
-  function selectTab(tab) {
-    $$('[role="tab"]', tab.closest("[data-tabs]")).forEach((each) => {
-      const mine = each === tab;
-      each.setAttribute("aria-selected", mine);
-      each.tabIndex = mine ? 0 : -1;
-      const panel = document.getElementById(each.getAttribute("aria-controls"));
-      panel.hidden = !mine;
-      const frame = mine && $("iframe[data-src]", panel);
-      if (frame && !frame.src) frame.src = frame.dataset.src;
-    });
-  }
-  document.addEventListener("click", (event) => {
-    const tab = event.target.closest('[role="tab"]');
-    if (tab) selectTab(tab);
+  // Links, each with its own address; the server draws the panel.
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.detail.elt.matches('a[role="tab"]')) history.replaceState(null, "", event.detail.elt.href);
   });
   document.addEventListener("keydown", (event) => {
-    if (!event.target.matches?.('[role="tab"]') || !["ArrowLeft", "ArrowRight"].includes(event.key)) return;
-    const tabs = $$('[role="tab"]', event.target.closest("[data-tabs]"));
-    const next = tabs[(tabs.indexOf(event.target) + (event.key === "ArrowRight" ? 1 : tabs.length - 1)) % tabs.length];
-    next.focus();
-    selectTab(next);
+    const tab = event.target.closest?.('a[role="tab"]');
+    if (!tab) return;
+    if (event.key === " ") { event.preventDefault(); tab.click(); return; }
+    const tabs = $$('[role="tab"]', tab.parentElement);
+    const here = tabs.indexOf(tab);
+    const next = { ArrowLeft: here - 1, ArrowRight: here + 1, Home: 0, End: tabs.length - 1 }[event.key];
+    if (next === undefined) return;
+    event.preventDefault();
+    const wanted = tabs[(next + tabs.length) % tabs.length];
+    wanted.focus();
+    // A key may be quicker than htmx with a panel that has just come.
+    htmx.process(wanted);
+    wanted.click();
   });
 
   // --- ticks

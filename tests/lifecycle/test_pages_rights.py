@@ -50,7 +50,8 @@ PAGES = {
     "dashboard": OPEN,
     "decide-210": APPROVERS,
     "decide-207": (404, 403, 200, 200, 200),
-    "download": ONE,
+    "invoice_document": ONE,
+    "download": (404, 302, 302, 302, 302),
 }
 ACTIONS = {
     "comment": ({"text": "Seen"}, CLERKS),
@@ -85,7 +86,7 @@ def address(world: dict[str, Any], name: str) -> str:
     if name == "download":
         return reverse("invoices:download", args=[world["invoice"].pk, world["document"].pk])
     arguments = {"delivery": "delivery", "check": "connection"}
-    arguments |= dict.fromkeys(("invoice", "invoice_live", "comment", "assign"), "invoice")
+    arguments |= dict.fromkeys(("invoice", "invoice_live", "invoice_document", "comment", "assign"), "invoice")
     return reverse(f"lifecycle:{name}", args=[world[arguments[name]].pk] if name in arguments else [])
 
 

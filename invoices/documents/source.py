@@ -1,0 +1,69 @@
+"""An invoice's XML for human eyes: laid out, coloured, without the files embedded in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+from lxml import etree
+from pygments import highlight
+
+from providers.xml import UnreadableDocument, decode_xml, parse_xml
+
+from .facturx import extract_invoice
+from .reader import PDF_HEADER, PDF_HEADER_WITHIN
+
+# Colouring takes about a second per megabyte.
+SHOWN_CHARACTERS = 200_000
+# No text of an invoice is this long: it is a file in Base64.
+LONGEST_TEXT = 4_000
+
+
+@dataclass(frozen=True)
+class Source:
+    html: SafeString
+    is_cut: bool
+    is_well_formed: bool
+
+
+def xml_of(content: bytes) -> bytes:
+    """The XML file itself, taken out of a PDF where it is in one. Raises UnreadableDocument."""
+    return extract_invoice(content).xml if PDF_HEADER in content[:PDF_HEADER_WITHIN] else content
+
+
+def show_xml(content: bytes) -> Source:
+    """Raises UnreadableDocument where there is no text to show."""
+    xml = xml_of(content)
+    try:
+        root = parse_xml(xml)
+    except UnreadableDocument:
+        text, is_well_formed = decode_xml(xml[: 4 * SHOWN_CHARACTERS]), False
+    else:
+        text, is_well_formed = laid_out(root), True
+    return Source(coloured(text[:SHOWN_CHARACTERS]), len(text) > SHOWN_CHARACTERS, is_well_formed)
+
+
+def laid_out(root: etree._Element) -> str:
+    for element in root.iter(etree.Element):
+        if element.text and len(element.text) > LONGEST_TEXT:
+            element.text = str(format_lazy(_("… {count} characters …"), count=len(element.text)))
+    etree.indent(root)
+    return etree.tostring(root, encoding="unicode")
+
+
+def coloured(text: str) -> SafeString:
+    """Each token in a class of the stylesheet; everything is escaped."""
+    return mark_safe(highlight(text, *tools()))  # noqa: S308
+
+
+@cache
+def tools() -> tuple[Any, Any]:
+    """Loaded when first wanted: few look at XML."""
+    from pygments.formatters.html import HtmlFormatter
+    from pygments.lexers.html import XmlLexer
+
+    return XmlLexer(stripnl=False), HtmlFormatter(nowrap=True, classprefix="xml-")
