@@ -28,6 +28,8 @@ from .model import (
 NOTE_WITH_SUBJECT = re.compile(r"#([A-Z]{3})#(.*)", re.DOTALL)
 # UNTDID 1001 codes that make a reference something else than a supporting document.
 INVOICED_OBJECT, TENDER = "130", "50"
+# Sub-lines stand inside their line, in the French extension.
+LINES = ("cac:InvoiceLine", "cac:CreditNoteLine", "cac:SubInvoiceLine", "cac:SubCreditNoteLine")
 
 
 def read_note(node: Node) -> Note:
@@ -101,7 +103,7 @@ allowance_charge = record(
 line = record(
     Line,
     number=text("cbc:ID"),
-    parent_number=text("(parent::cac:InvoiceLine | parent::cac:SubInvoiceLine)/cbc:ID"),
+    parent_number=text(f"({' | '.join(f'parent::{each}' for each in LINES)})/cbc:ID"),
     notes=many("cbc:Note", read_note),
     name=text("cac:Item/cbc:Name"),
     description=text("cac:Item/cbc:Description"),
@@ -247,7 +249,7 @@ HEADER: dict[str, Reader] = {
         f" or cbc:DocumentTypeCode='{TENDER}')]",
         attachment,
     ),
-    "lines": many("cac:InvoiceLine | cac:CreditNoteLine | .//cac:SubInvoiceLine", line),
+    "lines": many(" | ".join(f".//{each}" for each in LINES), line),
 }
 
 
