@@ -8,12 +8,13 @@ from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import ExtractYear
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from stdnum.exceptions import ValidationError as NumberError
 from stdnum.fr import siren, siret
 
-from lifecycle.codes import CORRECTIVE_TYPES, CREDIT_NOTE_TYPES, status_label
+from lifecycle.codes import CORRECTIVE_TYPES, CREDIT_NOTE_TYPES, SELF_BILLED_TYPES, status_label
 from providers.models import Connection
 from providers.sealing import SealedField
 
@@ -170,7 +171,11 @@ class DocumentState(models.TextChoices):
 
 
 class Invoice(models.Model):
-    """Received or issued. `status` is a projection of its status events, written by lifecycle alone."""
+    """Received or issued. `status` is a projection of its status events, written by lifecycle alone.
+
+    `provider_ref` is "" for an invoice of ours until its platform has taken it. `holds_number`: we issued it and it was
+    neither withdrawn nor rejected, so that no other may bear its number.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="invoices")
@@ -178,7 +183,7 @@ class Invoice(models.Model):
     addressing_line = models.ForeignKey(
         AddressingLine, on_delete=models.SET_NULL, null=True, blank=True, related_name="invoices"
     )
-    provider_ref = models.CharField(_("platform's reference"), max_length=200)
+    provider_ref = models.CharField(_("platform's reference"), max_length=200, blank=True)
     direction = models.CharField(_("direction"), max_length=8, choices=Direction.choices)
     number = models.CharField(_("number"), max_length=200, blank=True)
     type_code = models.CharField(_("type"), max_length=3, blank=True)
@@ -203,6 +208,7 @@ class Invoice(models.Model):
     warnings = models.JSONField(_("warnings"), default=list)
     # Of the newest verdict on its original; "" until there is one.
     validation = models.CharField(_("validation"), max_length=10, choices=Outcome.choices, blank=True, editable=False)
+    holds_number = models.BooleanField(_("holds its number"), default=False, editable=False)
     status = models.CharField(_("status"), max_length=3, null=True, editable=False)
     status_at = models.DateTimeField(_("status since"), null=True, editable=False)
     version = models.PositiveIntegerField(_("version"), default=1, editable=False)
@@ -222,7 +228,19 @@ class Invoice(models.Model):
         verbose_name_plural = _("invoices")
         ordering = ["-created_at", "-id"]
         constraints = [
-            models.UniqueConstraint(fields=["connection", "provider_ref"], name="one_invoice_per_platform_reference")
+            models.UniqueConstraint(
+                fields=["connection", "provider_ref"],
+                condition=~Q(provider_ref=""),
+                name="one_invoice_per_platform_reference",
+            ),
+            # The administration's rule of uniqueness (DGFiP G1.42).
+            models.UniqueConstraint(
+                "seller_siren",
+                "number",
+                ExtractYear("issue_date"),
+                condition=Q(holds_number=True),
+                name="one_issue_per_seller_number_and_year",
+            ),
         ]
         indexes = [
             models.Index(fields=["customer", "-created_at", "-id"], name="invoice_list"),
@@ -248,12 +266,17 @@ class Invoice(models.Model):
 
     @property
     def side(self) -> str:
-        """The side our customer is on: "buyer" of what it received, "seller" of what it issued."""
-        return "buyer" if self.direction == Direction.RECEIVED else "seller"
+        """The side our customer is on: "buyer" of what it received, "seller" of what it issued; the reverse where the
+        buyer does the invoicing."""
+        return "buyer" if (self.direction == Direction.RECEIVED) != self.is_self_billed else "seller"
 
     @property
     def counterparty_name(self) -> str:
-        return self.seller_name if self.direction == Direction.RECEIVED else self.buyer_name
+        return self.seller_name if self.side == "buyer" else self.buyer_name
+
+    @property
+    def is_self_billed(self) -> bool:
+        return self.type_code in SELF_BILLED_TYPES
 
     @property
     def original(self) -> "InvoiceDocument | None":

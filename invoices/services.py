@@ -12,6 +12,7 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from lifecycle.codes import SELF_BILLED_TYPES
 from providers.base import File, InvoiceReport, Party
 from providers.models import Connection
 from providers.xml import UnreadableDocument
@@ -21,7 +22,7 @@ from .documents.reader import read_invoice
 from .models import AddressingLine, Direction, DocumentState, Invoice, InvoiceDocument, document_path
 from .validation import services as validation
 
-# What a document tells of an invoice, as `_describe` writes it.
+# What a document tells of an invoice, as `describe` writes it.
 DESCRIBED = (
     "document_state", "document_error", "number", "type_code", "process", "issue_date", "due_date", "currency",
     "total_without_vat", "total_vat", "total_with_vat", "amount_due", "vat_breakdown", "preceding_numbers", "warnings",
@@ -41,13 +42,13 @@ def receive_invoice(*, connection: Connection, report: InvoiceReport, files: Seq
     parsed, error = _read_original(files)
     with transaction.atomic():
         known = Invoice.objects.filter(connection=connection, provider_ref=report.provider_ref).exists()
-        created = not known and _create_invoice(connection, report, parsed)
+        created = not known and (_adopt(connection, report, parsed) or _create_invoice(connection, report, parsed))
         # Locked, for its status may be written at the same time; and that is not among what is saved here.
         invoice = Invoice.objects.select_for_update().get(connection=connection, provider_ref=report.provider_ref)
         for file in files:
             store_document(invoice=invoice, file=file)
         if parsed is not None or error:
-            _describe(invoice, parsed, error)
+            describe(invoice, parsed, error)
             invoice.save(update_fields=DESCRIBED)
     return invoice, created
 
@@ -60,6 +61,25 @@ def _read_original(files: Sequence[File]) -> tuple[ParsedInvoice | None, str]:
         return read_invoice(original.content, media_type=original.media_type, filename=original.filename), ""
     except UnreadableDocument as error:
         return None, str(error.message)
+
+
+def _adopt(connection: Connection, report: InvoiceReport, parsed: ParsedInvoice | None) -> bool:
+    """An invoice we handed in, whose reference the platform tells here before it answered us."""
+    issue_date = parsed.issue_date if parsed is not None else report.issue_date
+    number = parsed.number if parsed is not None else report.number
+    if report.direction != Direction.ISSUED or not number or not issue_date:
+        return False
+    seller = parsed.seller.siren if parsed is not None else report.seller.siren
+    ours = Invoice.objects.select_for_update().filter(
+        connection=connection,
+        provider_ref="",
+        holds_number=True,
+        seller_siren=seller,
+        number=number,
+        issue_date__year=issue_date.year,
+    )
+    invoice = ours.first()
+    return invoice is not None and bool(Invoice.objects.filter(pk=invoice.pk).update(provider_ref=report.provider_ref))
 
 
 def _create_invoice(connection: Connection, report: InvoiceReport, parsed: ParsedInvoice | None) -> bool:
@@ -114,18 +134,19 @@ def find_line(connection: Connection, report: InvoiceReport, parsed: ParsedInvoi
 
 
 def _own_addresses(report: InvoiceReport, parsed: ParsedInvoice | None) -> tuple[list[str], list[str]]:
-    received = report.direction == Direction.RECEIVED
-    told: Party = report.buyer if received else report.seller
+    type_code = parsed.type_code if parsed is not None else report.type_code
+    is_buyer = (report.direction == Direction.RECEIVED) != (type_code in SELF_BILLED_TYPES)
+    told: Party = report.buyer if is_buyer else report.seller
     addresses, sirens = [told.identifier], [told.siren]
     if parsed is not None:
-        written = parsed.buyer if received else parsed.seller
+        written = parsed.buyer if is_buyer else parsed.seller
         addresses.append(written.electronic_address)
         sirens.append(written.siren)
     sirens += [address.split("_")[0] for address in addresses]
     return [a for a in addresses if a], list(dict.fromkeys(s for s in sirens if s))
 
 
-def _describe(invoice: Invoice, parsed: ParsedInvoice | None, error: str) -> None:
+def describe(invoice: Invoice, parsed: ParsedInvoice | None, error: str) -> None:
     """The document rules over the platform's summary; a broken one leaves the summary as it was."""
     if parsed is None:
         invoice.document_state, invoice.document_error = DocumentState.UNREADABLE, error

@@ -201,12 +201,14 @@ class RelayTaskAdmin(OfCustomer, ReadOnly, LargeTable):
     inlines = (AttemptInline,)
     actions = ("retry", "cancel", "say_arrived", "say_not_arrived")
     fields = (
-        "id", "invoice", "status_text", "connection", "state", "attempts", "look_ups", "next_attempt_at",
+        "id", "invoice", "status_text", "prepared_by", "connection", "state", "attempts", "look_ups", "next_attempt_at",
         "leased_until", "last_error", "receipt", "created_at", "sent_at", "confirmed_at", "deadline_at", "released_by",
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RelayTask]:
-        rows = super().get_queryset(request).select_related("event", "invoice", "connection", "released_by")
+        rows = (
+            super().get_queryset(request).select_related("event", "invoice", "connection", "released_by", "prepared_by")
+        )
         return rows.defer("invoice__search").prefetch_related("event__invoice")
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
@@ -216,7 +218,7 @@ class RelayTaskAdmin(OfCustomer, ReadOnly, LargeTable):
 
     @admin.display(description=_("status"))
     def status_text(self, relay: RelayTask) -> str:
-        return event_label(relay.event)
+        return relay.label
 
     @admin.display(description=_("last error"))
     def short_error(self, relay: RelayTask) -> str:

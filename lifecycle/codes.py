@@ -300,6 +300,8 @@ VAT_RATES = tuple(Decimal(rate) for rate in _RATES)
 # UNTDID 1001 codes of credit notes: money flows back, so the seller may say 211.
 CREDIT_NOTE_TYPES = frozenset({"261", "262", "381", "396", "502", "503"})
 CORRECTIVE_TYPES = frozenset({"384", "471", "472", "473"})
+# Issued by the buyer in the seller's name.
+SELF_BILLED_TYPES = frozenset({"261", "389", "471", "473", "500", "501", "502"})
 
 
 @dataclass(frozen=True)

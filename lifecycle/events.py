@@ -16,7 +16,7 @@ from providers.base import Payment, Reason, StatusReport
 from providers.services import storable, storable_key
 
 from . import transitions
-from .codes import FINAL_STATUSES, INVOICE_STATUSES
+from .codes import FINAL_STATUSES, INVOICE_STATUSES, Status
 from .models import WITHOUT_EFFECT, Origin, RelayState, RelayTask, SeenReport, StatusEvent
 
 # Two machines' clocks: a platform may date our status a little before we did.
@@ -106,7 +106,9 @@ def project(invoice: Invoice) -> None:
             status, status_at = event.status, event.occurred_at
     invoice.status, invoice.status_at = status, status_at
     invoice.version += 1
-    invoice.save(update_fields=["status", "status_at", "version", "updated_at"])
+    # A rejected invoice was never issued: a corrected one may bear its number.
+    invoice.holds_number = invoice.holds_number and status != Status.REJECTED
+    invoice.save(update_fields=["status", "status_at", "version", "holds_number", "updated_at"])
 
 
 # --- what platforms report --------------------------------------------------------------------------------------------
@@ -133,6 +135,8 @@ def record_reports(invoice_id: Any, reports: Iterable[StatusReport]) -> list[Sta
 
 
 def record_on_locked(invoice: Invoice, report: StatusReport) -> StatusEvent | None:
+    if invoice.direction == Direction.ISSUED:
+        confirm_submission(invoice)
     identity = identity_of(report)
     if SeenReport.objects.filter(invoice=invoice, identity=identity).exists():
         return None
@@ -193,7 +197,7 @@ def _sighted(invoice: Invoice, report: StatusReport) -> QuerySet[SeenReport]:
 
 def is_echo(relay: RelayTask, report: StatusReport) -> bool:
     """Same code and issuer, between our decision and its confirmation, and the same amounts where any are given."""
-    event = relay.event
+    event = relay.get_event()
     if event.status != report.status or (report.issuer_role or event.issuer_role) != event.issuer_role:
         return False
     if report.occurred_at and report.occurred_at < event.occurred_at - CLOCK_TOLERANCE:
@@ -213,6 +217,13 @@ def confirm(relay: RelayTask) -> None:
     relay.next_attempt_at = relay.leased_until = None
     relay.last_error = ""
     relay.save(update_fields=["state", "confirmed_at", "sent_at", "next_attempt_at", "leased_until", "last_error"])
+
+
+def confirm_submission(invoice: Invoice) -> None:
+    """The platform shows an invoice of ours: it has arrived, however far handing it in had got."""
+    relay = RelayTask.objects.filter(invoice=invoice, kind=RelayTask.Kind.INVOICE).first()
+    if relay and relay.state not in (RelayState.CONFIRMED, *WITHOUT_EFFECT):
+        confirm(relay)
 
 
 def _find_told_otherwise(invoice: Invoice, report: StatusReport) -> StatusEvent | None:

@@ -342,6 +342,7 @@ def save_invoice(connection: Connection, report: InvoiceReport, files: tuple[Fil
     invoice, created = invoices.receive_invoice(connection=connection, report=report, files=files)
     if created:
         wake(invoice)
+        events.confirm_submission(invoice)
     if invoice.document_state != DocumentState.UNREADABLE:
         return ""
     return _("The document of invoice %(invoice)s cannot be read: %(error)s") % {
@@ -361,7 +362,9 @@ def wake(invoice: Invoice) -> None:
 
 
 def find_invoice(connection: Connection, provider_ref: str) -> Invoice | None:
-    return Invoice.objects.filter(connection=connection, provider_ref=provider_ref).first()
+    # Without a reference are those of ours that the platform has not taken yet.
+    rows = Invoice.objects.filter(connection=connection, provider_ref=provider_ref)
+    return rows.first() if provider_ref else None
 
 
 def find_reported(connection: Connection, report: StatusReport, line_identifier: str = "") -> Invoice | None:

@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from invoices.models import Invoice
+from invoices.models import Invoice, InvoiceDocument
 from lifecycle.codes import status_label
 from providers.models import Connection
 
@@ -120,10 +120,22 @@ UNSETTLED = (RelayState.SCHEDULED, RelayState.PENDING, RelayState.SENDING, Relay
 
 
 class RelayTask(models.Model):
-    """The job of telling the platform one event of ours: our outbox. The row is the truth, the queue only a hint."""
+    """The job of telling the platform one event of ours, or of handing an invoice in to it: our outbox.
+
+    The row is the truth, the queue only a hint. What hands an invoice in has no event: its first is the platform's.
+    """
+
+    class Kind(models.TextChoices):
+        STATUS = "status", _("Status")
+        INVOICE = "invoice", _("Invoice handed in")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    event = models.OneToOneField(StatusEvent, on_delete=models.PROTECT, related_name="relay")
+    kind = models.CharField(_("kind"), max_length=7, choices=Kind.choices, default=Kind.STATUS)
+    event = models.OneToOneField(StatusEvent, on_delete=models.PROTECT, related_name="relay", null=True)
+    document = models.ForeignKey(InvoiceDocument, on_delete=models.PROTECT, related_name="+", null=True)
+    prepared_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+", verbose_name=_("prepared by")
+    )
     invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="relays")
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="relays")
     sequence = models.PositiveIntegerField(_("sequence"), help_text=_("The event's place in its invoice's history."))
@@ -159,9 +171,50 @@ class RelayTask(models.Model):
             ),
             models.Index(fields=["state", "-created_at", "-id"], name="relay_list"),
         ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind="status", event__isnull=False, document__isnull=True)
+                | Q(kind="invoice", event__isnull=True, document__isnull=False, prepared_by__isnull=False),
+                name="relay_tells_a_status_or_hands_in_a_file",
+            ),
+            models.UniqueConstraint(fields=["invoice"], condition=Q(kind="invoice"), name="one_submission_per_invoice"),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.event} → {self.connection}"
+        return f"{self.event or self.invoice} → {self.connection}"
+
+    @property
+    def is_submission(self) -> bool:
+        return self.kind == self.Kind.INVOICE
+
+    def get_event(self) -> StatusEvent:
+        if self.event is None:
+            raise ValueError(f"Relay {self.pk} tells no status.")
+        return self.event
+
+    def get_document(self) -> InvoiceDocument:
+        if self.document is None:
+            raise ValueError(f"Relay {self.pk} hands in no file.")
+        return self.document
+
+    @property
+    def status(self) -> str:
+        """The code that is told; "" where an invoice is handed in."""
+        return self.event.status or "" if self.event else ""
+
+    @property
+    def actor(self) -> Any:
+        """Who decided, or prepared the invoice."""
+        return self.event.actor if self.event else self.prepared_by
+
+    @property
+    def actor_id(self) -> Any:
+        return self.event.actor_id if self.event else self.prepared_by_id
+
+    @property
+    def label(self) -> str:
+        """What the platform is told, in words."""
+        return f"{self.event.status} {self.event.label}" if self.event else self.get_kind_display()
 
 
 class RelayAttempt(models.Model):

@@ -275,7 +275,7 @@ def _union(branches: Sequence[QuerySet[Any]]) -> QuerySet[Any]:
 
 def relays_of(desk: Desk) -> QuerySet[RelayTask]:
     return RelayTask.objects.filter(invoice__customer_id__in=desk.customer_ids()).select_related(
-        "event__actor", "invoice__customer", "connection", "released_by"
+        "event__actor", "prepared_by", "invoice__customer", "connection", "released_by"
     )
 
 

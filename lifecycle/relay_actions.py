@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.utils.functional import Promise
@@ -18,7 +18,10 @@ from .models import RelayState, RelayTask
 
 @dataclass(frozen=True)
 class Action:
-    """`allowed` says whether this person may do it to this relay in its present state."""
+    """`allowed` says whether this person may do it to this relay in its present state.
+
+    `of_invoice` is the label where the relay hands an invoice in.
+    """
 
     name: str
     label: str | Promise
@@ -26,10 +29,14 @@ class Action:
     run: Callable[..., Any]
     allowed: Callable[[Desk, RelayTask], bool]
     tone: str = ""
+    of_invoice: str | Promise = ""
+
+    def for_relay(self, relay: RelayTask) -> Action:
+        return replace(self, label=self.of_invoice) if relay.is_submission and self.of_invoice else self
 
 
 def _is_own(desk: Desk, relay: RelayTask) -> bool:
-    return bool(relay.event.actor_id == desk.user.pk)
+    return bool(relay.actor_id == desk.user.pk)
 
 
 def _may(desk: Desk, relay: RelayTask, role: str) -> bool:
@@ -37,8 +44,10 @@ def _may(desk: Desk, relay: RelayTask, role: str) -> bool:
 
 
 def _may_release(desk: Desk, relay: RelayTask) -> bool:
-    least = transitions.MINIMUM_ROLE.get(relay.event.status or "", Role.APPROVER)
-    return relay.state == RelayState.AWAITING_APPROVAL and not _is_own(desk, relay) and _may(desk, relay, least)
+    least = transitions.MINIMUM_ROLE.get(relay.status, Role.APPROVER)
+    needs_another = relay.event is not None or relay.invoice.customer.four_eyes
+    mine = needs_another and _is_own(desk, relay)
+    return relay.state == RelayState.AWAITING_APPROVAL and not mine and _may(desk, relay, least)
 
 
 def _may_undo(desk: Desk, relay: RelayTask) -> bool:
@@ -75,8 +84,23 @@ def _resolve(arrived: bool) -> Callable[..., RelayTask]:
 ACTIONS = {
     action.name: action
     for action in (
-        Action("release", _("Release"), _("Released."), services.release, _may_release, tone="primary"),
-        Action("undo", _("Undo"), _("Taken back: it is not sent."), services.cancel, _may_undo),
+        Action(
+            "release",
+            _("Release"),
+            _("Released."),
+            services.release,
+            _may_release,
+            tone="primary",
+            of_invoice=_("Send to the platform"),
+        ),
+        Action(
+            "undo",
+            _("Undo"),
+            _("Taken back: it is not sent."),
+            services.cancel,
+            _may_undo,
+            of_invoice=_("Withdraw"),
+        ),
         Action("retry", _("Try again"), _("It is sent again."), services.retry, _may_retry, tone="primary"),
         Action(
             "arrived",
@@ -92,7 +116,7 @@ ACTIONS = {
 
 
 def actions_of(desk: Desk, relay: RelayTask) -> list[Action]:
-    return [each for each in ACTIONS.values() if each.allowed(desk, relay)]
+    return [each.for_relay(relay) for each in ACTIONS.values() if each.allowed(desk, relay)]
 
 
 def with_actions(desk: Desk, relays: Iterable[RelayTask]) -> None:

@@ -10,6 +10,7 @@ import logging
 import random
 import time
 import uuid
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -29,6 +30,7 @@ from invoices.models import Invoice
 from invoices.services import read_stored_original
 from providers.base import (
     Adapter,
+    File,
     InvoiceFacts,
     Party,
     Payment,
@@ -48,6 +50,7 @@ from providers.sealing import SealBroken
 from providers.services import storable
 from providers.xml import UnreadableDocument
 
+from . import events, inbox
 from .codes import Side
 from .models import UNSETTLED, RelayAttempt, RelayState, RelayTask, StatusEvent
 
@@ -90,7 +93,7 @@ def payments_of(event: StatusEvent) -> tuple[Payment, ...]:
 
 def message_of(relay: RelayTask, *, with_addresses: bool = False, told_at: datetime | None = None) -> StatusMessage:
     """What a platform is told; the same on every try. `told_at`: when it was sent, where that is looked up."""
-    event = relay.event
+    event = relay.get_event()
     facts = facts_for_platform(relay.invoice)
     return StatusMessage(
         id=str(relay.id),
@@ -103,6 +106,14 @@ def message_of(relay: RelayTask, *, with_addresses: bool = False, told_at: datet
         payments=payments_of(event),
         told_at=told_at,
     )
+
+
+def file_of(relay: RelayTask) -> File:
+    """The file a platform is handed; the same bytes on every try."""
+    document = relay.get_document()
+    with document.file.open("rb") as stored:
+        content = stored.read()
+    return File(kind=document.kind, content=content, media_type=document.media_type, filename=document.filename)
 
 
 def facts_for_platform(invoice: Invoice) -> InvoiceFacts:
@@ -156,7 +167,7 @@ def claim(limit: int = BATCH) -> list[RelayTask]:
             )
             .exclude(quiet)
             .filter(~Exists(earlier))
-            .select_related("event", "invoice__addressing_line", "connection")
+            .select_related("event", "document", "invoice__addressing_line", "connection")
             .order_by("next_attempt_at")[:limit]
         )
         for row in rows:
@@ -259,8 +270,7 @@ def _tell(adapter: Adapter | TemporaryError, relay: RelayTask, told_at: datetime
             raise adapter
         if sending:
             _require_lease(relay)
-        message = message_of(relay, with_addresses=adapter.wants_addresses, told_at=told_at)
-        receipt = adapter.send_status(message) if sending else adapter.find_status(message)
+        receipt = SPEAK[relay.kind, kind](adapter, relay, told_at)
     except SealBroken as broken:  # whoever cannot open a secret has said nothing yet
         error = TemporaryError(str(broken))
     except Exception as raised:  # an adapter's own fault must not stop the batch; it is recorded as uncertain
@@ -269,6 +279,31 @@ def _tell(adapter: Adapter | TemporaryError, relay: RelayTask, told_at: datetime
         if database.connection is not None and not database.in_atomic_block:
             database.close()  # this thread's own, where a token was read
     return Try(relay, kind, started_at, time.monotonic() - clock, receipt, error)
+
+
+def _message(adapter: Adapter, relay: RelayTask, told_at: datetime | None) -> StatusMessage:
+    return message_of(relay, with_addresses=adapter.wants_addresses, told_at=told_at)
+
+
+def _facts(relay: RelayTask, told_at: datetime | None) -> InvoiceFacts:
+    return replace(facts_for_platform(relay.invoice), told_at=told_at)
+
+
+# What is asked of an adapter, by the kind of the relay and of the try.
+SPEAK: dict[tuple[str, str], Callable[[Adapter, RelayTask, datetime | None], Receipt | None]] = {
+    (RelayTask.Kind.STATUS, RelayAttempt.Kind.SEND): lambda adapter, relay, told_at: adapter.send_status(
+        _message(adapter, relay, told_at)
+    ),
+    (RelayTask.Kind.STATUS, RelayAttempt.Kind.LOOK_UP): lambda adapter, relay, told_at: adapter.find_status(
+        _message(adapter, relay, told_at)
+    ),
+    (RelayTask.Kind.INVOICE, RelayAttempt.Kind.SEND): lambda adapter, relay, told_at: adapter.submit_invoice(
+        file_of(relay), _facts(relay, told_at)
+    ),
+    (RelayTask.Kind.INVOICE, RelayAttempt.Kind.LOOK_UP): lambda adapter, relay, told_at: adapter.find_invoice(
+        _facts(relay, told_at)
+    ),
+}
 
 
 def _require_lease(relay: RelayTask) -> None:
@@ -285,7 +320,27 @@ def _record_all(tries: list[Try]) -> None:
     with transaction.atomic():
         RelayAttempt.objects.bulk_create([_attempt(each) for each in tries])
         for each in tries:
-            _record(each)
+            if not each.relay.is_submission:
+                _record(each)
+    for each in tries:
+        if each.relay.is_submission:
+            _record_submission(each)
+
+
+@transaction.atomic
+def _record_submission(each: Try) -> None:
+    """One at a time: the invoice is locked before its relay, as everywhere."""
+    invoice = events.lock_invoice(each.relay.invoice_id)
+    _record(each)
+    reference = storable(each.receipt.reference)[:200] if each.receipt else ""
+    if not reference or invoice.provider_ref:
+        return
+    if Invoice.objects.filter(connection=invoice.connection, provider_ref=reference).exists():
+        logger.error("Invoice %s: its platform's reference %s is another invoice's here", invoice.pk, reference)
+        return
+    invoice.provider_ref = reference
+    invoice.save(update_fields=["provider_ref", "updated_at"])
+    inbox.wake(invoice)
 
 
 def _attempt(each: Try) -> RelayAttempt:

@@ -16,7 +16,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from invoices.access import has_role
-from invoices.models import Comment, Invoice, Role
+from invoices.issuing import free_number
+from invoices.models import Comment, Customer, Direction, Invoice, Role
 from providers.base import Adapter, Payment, Reason
 from providers.nudge import nudge
 from providers.registry import find_adapter_class, get_adapter
@@ -99,7 +100,8 @@ def seat_of(invoice: Invoice) -> Side | None:
     """The side our people speak for: our customer's own, unless the platform gives us another seat, or none."""
     cls = find_adapter_class(invoice.connection.kind) or Adapter
     line = invoice.addressing_line
-    return cls.seat(invoice.direction, line.settings if line else {})
+    as_if = Direction.RECEIVED if invoice.side == Side.BUYER else Direction.ISSUED
+    return cls.seat(as_if.value, line.settings if line else {})
 
 
 def role_of(invoice: Invoice) -> str:
@@ -196,7 +198,7 @@ def issue_status(*, user: Any, invoice_id: Any, wish: Wish, idempotency_key: str
             raise PermissionDenied(
                 _("Your role for %(customer)s does not allow this.") % {"customer": invoice.customer}
             )
-        if answered := _find_answered(user, invoice, wish, idempotency_key):
+        if answered := find_answered(user, wish.fingerprint(invoice_id), idempotency_key):
             return answered, False
         if wish.version is not None and wish.version != invoice.version:
             raise StaleInvoice(_("Invoice %(invoice)s changed meanwhile: look at it again.") % {"invoice": invoice})
@@ -204,25 +206,26 @@ def issue_status(*, user: Any, invoice_id: Any, wish: Wish, idempotency_key: str
             raise DecisionRefused(problems)
         relay = _record_decision(user, invoice, wish)
         if idempotency_key:
-            _note_answer(user, wish.fingerprint(invoice_id), idempotency_key, relay)
-        _nudge_for(relay)
+            note_answer(user, wish.fingerprint(invoice_id), idempotency_key, relay)
+        nudge_for(relay)
     return relay, True
 
 
-def _find_answered(user: Any, invoice: Invoice, wish: Wish, key: str) -> RelayTask | None:
+def find_answered(user: Any, fingerprint: str, key: str) -> RelayTask | None:
+    """What the same request under this key was answered with. Raises KeyReused."""
     row = IdempotencyKey.objects.select_related("relay__event").filter(user=user, key=key).first() if key else None
-    if row and row.fingerprint != wish.fingerprint(invoice.pk):
-        raise KeyReused(_("This Idempotency-Key was already used with another decision."))
+    if row and row.fingerprint != fingerprint:
+        raise KeyReused(_("This Idempotency-Key was already used with another request."))
     return row.relay if row else None
 
 
-def _note_answer(user: Any, fingerprint: str, key: str, relay: RelayTask) -> None:
+def note_answer(user: Any, fingerprint: str, key: str, relay: RelayTask) -> None:
     try:
         with transaction.atomic():
             IdempotencyKey.objects.create(user=user, key=key, fingerprint=fingerprint, relay=relay)
     except IntegrityError as error:
         # The same key on another invoice, at the same moment: the lock on the invoice did not keep them apart.
-        raise KeyReused(_("This Idempotency-Key was already used with another decision.")) from error
+        raise KeyReused(_("This Idempotency-Key was already used with another request.")) from error
 
 
 def _record_decision(user: Any, invoice: Invoice, wish: Wish) -> RelayTask:
@@ -255,17 +258,26 @@ def _record_decision(user: Any, invoice: Invoice, wish: Wish) -> RelayTask:
 
 
 def _first_state(invoice: Invoice, wish: Wish) -> tuple[RelayState, Any]:
-    now = timezone.now()
     if invoice.customer.four_eyes and wish.status in FOUR_EYES_STATUSES:
-        return RelayState.AWAITING_APPROVAL, None
+        return waiting_state()
     if not can_carry(invoice, wish.status):
         return RelayState.UNSUPPORTED, None
-    if invoice.customer.undo_seconds:
-        return RelayState.SCHEDULED, now + timedelta(seconds=invoice.customer.undo_seconds)
+    return first_state(invoice.customer)
+
+
+def waiting_state() -> tuple[RelayState, Any]:
+    return RelayState.AWAITING_APPROVAL, None
+
+
+def first_state(customer: Customer) -> tuple[RelayState, Any]:
+    """The state of a relay nobody else has to release, and when it is due."""
+    now = timezone.now()
+    if customer.undo_seconds:
+        return RelayState.SCHEDULED, now + timedelta(seconds=customer.undo_seconds)
     return RelayState.PENDING, now
 
 
-def _nudge_for(relay: RelayTask) -> None:
+def nudge_for(relay: RelayTask) -> None:
     if relay.next_attempt_at:
         delay = max(0.0, (relay.next_attempt_at - timezone.now()).total_seconds())
         transaction.on_commit(lambda: nudge(DRAIN_TASK, delay=delay))
@@ -291,7 +303,7 @@ def _require(user: Any, invoice: Invoice, role: Role) -> None:
 
 
 def _enqueue(relay: RelayTask) -> None:
-    carried = can_carry(relay.invoice, relay.event.status or "")
+    carried = relay.is_submission or can_carry(relay.invoice, relay.status)
     relay.state = RelayState.PENDING if carried else RelayState.UNSUPPORTED
     relay.next_attempt_at = timezone.now() if carried else None
     relay.leased_until = None
@@ -306,20 +318,21 @@ def release(*, user: Any, relay_id: Any) -> RelayTask:
     It keeps the time at which it was proposed: one that later statuses have overtaken is to be proposed anew.
     """
     relay, invoice = _locked_relay(relay_id, RelayState.AWAITING_APPROVAL)
-    if relay.event.actor_id == user.pk:
+    if relay.actor_id == user.pk and (relay.event or invoice.customer.four_eyes):
         raise PermissionDenied(_("A second person must release this decision."))
-    if not may_issue(user, invoice, relay.event.status or ""):
+    # What no status names, as an invoice handed in, is an approver's.
+    if not may_issue(user, invoice, relay.status):
         raise PermissionDenied(_("Your role for %(customer)s does not allow this.") % {"customer": invoice.customer})
-    if problems := problems_with(invoice, _wish_of(relay.event)):
+    if relay.event and (problems := problems_with(invoice, _wish_of(relay.event))):
         raise DecisionRefused(problems)
     _enqueue(relay)
     relay.released_by = user
     relay.save()
     events.project(invoice)
-    if invoice.status != relay.event.status:
+    if relay.event and invoice.status != relay.event.status:
         message = _("Invoice %(invoice)s moved on since this was proposed: cancel it and decide again.")
         raise DecisionRefused([Problem("status", "overtaken", message % {"invoice": invoice})])
-    _nudge_for(relay)
+    nudge_for(relay)
     return relay
 
 
@@ -329,15 +342,17 @@ def _wish_of(event: StatusEvent) -> Wish:
 
 @transaction.atomic
 def cancel(*, user: Any, relay_id: Any) -> RelayTask:
-    """Take a decision back before it is sent, or give up one that surely was not accepted."""
+    """Take a decision or an invoice back before it is sent, or give up one that surely was not accepted."""
     relay, invoice = _locked_relay(
         relay_id, RelayState.AWAITING_APPROVAL, RelayState.SCHEDULED, RelayState.FAILED, RelayState.UNSUPPORTED
     )
-    own = relay.event.actor_id == user.pk and relay.state != RelayState.FAILED
+    own = relay.actor_id == user.pk and relay.state != RelayState.FAILED
     _require(user, invoice, Role.CLERK if own else Role.APPROVER)
     relay.state = RelayState.CANCELLED
     relay.next_attempt_at = None
     relay.save()
+    if relay.is_submission:
+        free_number(invoice)
     events.project(invoice)
     return relay
 
@@ -351,7 +366,7 @@ def retry(*, user: Any, relay_id: Any) -> RelayTask:
     relay.attempts = 0
     relay.save()
     events.project(invoice)
-    _nudge_for(relay)
+    nudge_for(relay)
     return relay
 
 
@@ -369,7 +384,7 @@ def resolve(*, user: Any, relay_id: Any, arrived: bool) -> RelayTask:
         raise WrongRelayState(_("Only an uncertain relay can be sent again."))
     relay.save()
     events.project(invoice)
-    _nudge_for(relay)
+    nudge_for(relay)
     return relay
 
 

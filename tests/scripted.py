@@ -20,9 +20,11 @@ from providers.base import (
     Bell,
     Capabilities,
     Delivery,
+    DirectoryEntry,
     Field,
     File,
     HookRequest,
+    InvoiceFacts,
     InvoiceKey,
     InvoiceReport,
     Malformed,
@@ -45,13 +47,20 @@ class Platform:
 
     def __init__(self) -> None:
         self.told: list[StatusMessage] = []
+        self.handed_in: list[tuple[File, InvoiceFacts]] = []
         self.asked: list[tuple[str, str]] = []
         self.answers: dict[str, list[Any]] = defaultdict(list)
         self.invoices: dict[str, InvoiceReport] = {}
         self.files: dict[str, tuple[File, ...]] = {}
         self.histories: dict[str, tuple[StatusReport, ...]] = {}
         self.capabilities = Capabilities(
-            buyer_statuses=EVERY_STATUS, seller_statuses=EVERY_STATUS, look_up=True, history=True, polling=True
+            buyer_statuses=EVERY_STATUS,
+            seller_statuses=EVERY_STATUS,
+            submit_formats=frozenset({"ubl", "cii", "facturx"}),
+            look_up=True,
+            history=True,
+            polling=True,
+            directory=True,
         )
         self.lock = threading.Lock()
 
@@ -137,6 +146,19 @@ class Scripted(Adapter):
     def find_status(self, message: StatusMessage) -> Receipt | None:
         self.platform.asked.append(("status", message.id))
         return self.platform.next("find", message, None)
+
+    def submit_invoice(self, file: File, invoice: InvoiceFacts) -> Receipt:
+        with self.platform.lock:
+            self.platform.handed_in.append((file, invoice))
+        return self.platform.next("submit", invoice, Receipt(reference=f"p-{invoice.number}"))
+
+    def find_invoice(self, invoice: InvoiceFacts) -> Receipt | None:
+        self.platform.asked.append(("issued", invoice.number))
+        return self.platform.next("find_invoice", invoice, None)
+
+    def search_directory(self, identifier: str) -> tuple[DirectoryEntry, ...]:
+        self.platform.asked.append(("directory", identifier))
+        return self.platform.next("directory", identifier, ())
 
 
 def read_push(body: dict[str, Any]) -> Delivery:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.reverse import reverse
@@ -149,8 +150,10 @@ class ReceiptSerializer(serializers.Serializer[Any]):
 
 class RelaySerializer(RowSerializer):
     invoice = serializers.UUIDField(source="invoice_id")
-    event = serializers.UUIDField(source="event_id")
-    status = serializers.CharField(source="event.status")
+    event = serializers.UUIDField(source="event_id", allow_null=True, help_text="Null where an invoice is handed in.")
+    status = serializers.CharField(
+        source="event.status", default=None, allow_null=True, help_text="Null where an invoice is handed in."
+    )
     connection = serializers.CharField(source="connection.name")
     receipt = serializers.SerializerMethodField(help_text="The platform's answer, null until there is one.")
     released_by = serializers.CharField(source="released_by.username", default=None, allow_null=True)
@@ -158,8 +161,8 @@ class RelaySerializer(RowSerializer):
     class Meta:
         model = RelayTask
         fields = [
-            "id", "invoice", "event", "status", "connection", "state", "attempts", "next_attempt_at", "last_error",
-            "receipt", "created_at", "sent_at", "confirmed_at", "deadline_at", "released_by",
+            "id", "kind", "invoice", "event", "status", "connection", "state", "attempts", "next_attempt_at",
+            "last_error", "receipt", "created_at", "sent_at", "confirmed_at", "deadline_at", "released_by",
         ]  # fmt: skip
 
     @extend_schema_field(ReceiptSerializer(allow_null=True))
@@ -211,6 +214,25 @@ class ResolutionSerializer(StrictSerializer):
     arrived = serializers.BooleanField(
         help_text="True: the platform shows the status. False: it does not, send it again."
     )
+
+
+class SubmissionSerializer(StrictSerializer):
+    """A file of a customer's own, to be handed in to its platform."""
+
+    no_customer = _("You have no customer of this SIREN.")
+    no_line = _("Name one of the customer's addressing lines: it has several, or not this one.")
+
+    file = serializers.FileField(help_text="UBL, CII or Factur-X; up to 20 MB.", allow_empty_file=True)
+    customer = serializers.CharField(help_text="SIREN of our customer, the seller (the buyer where it self-bills).")
+    addressing_line = serializers.CharField(
+        default="", allow_blank=True, help_text="Its identifier; may be left out where the customer has only one."
+    )
+    submit = serializers.BooleanField(default=False, help_text="True: send it. False: an approver will release it.")
+
+
+class SubmittedSerializer(serializers.Serializer[Any]):
+    invoice = InvoiceSerializer()
+    relay = RelaySerializer()
 
 
 # --- the inbox and the set-up -----------------------------------------------------------------------------------------

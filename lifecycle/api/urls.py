@@ -1,11 +1,11 @@
 from django.urls import path, re_path
 
-from .views import base, deliveries, invoices, reference, relays
+from .views import base, deliveries, invoices, reference, relays, submissions
 
 app_name = "api"
 
 urlpatterns = [
-    path("invoices/", invoices.InvoiceList.as_view(), name="invoice-list"),
+    path("invoices/", submissions.InvoiceCollection.as_view(), name="invoice-list"),
     path("invoices/<uuid:invoice_id>/", invoices.InvoiceDetail.as_view(), name="invoice-detail"),
     path("invoices/<uuid:invoice_id>/events/", invoices.EventList.as_view(), name="event-list"),
     path("invoices/<uuid:invoice_id>/documents/", invoices.DocumentList.as_view(), name="document-list"),

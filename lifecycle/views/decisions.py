@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from invoices.access import invoices_of
 from invoices.models import Invoice
 from lifecycle import queries, services
-from lifecycle.codes import STATUSES, Status, status_label
+from lifecycle.codes import STATUSES, Status
 from lifecycle.forms import DecisionForm
 from lifecycle.models import RelayState, RelayTask
 from lifecycle.services import DecisionRefused, StaleInvoice, Wish
@@ -98,7 +98,7 @@ def _words_for(relay: RelayTask) -> str:
         RelayState.SCHEDULED.value: _("“%(status)s” is recorded and sent shortly; until then you can undo it."),
     }
     template = words.get(str(relay.state), _("“%(status)s” is recorded and on its way."))
-    return template % {"status": f"{relay.event.status} {status_label(relay.event.status)}"}
+    return template % {"status": relay.label}
 
 
 def _show(

@@ -15,12 +15,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from invoices.access import invoices_of
-from invoices.models import Invoice, Role
+from invoices.models import Direction, Invoice, Role
 from lifecycle import queries, services
 from lifecycle.codes import STATUSES, Reported
 from lifecycle.forms import AssignForm, CommentForm, InvoiceFilterForm
 from lifecycle.models import RelayTask
 from lifecycle.relay_actions import with_actions
+from lifecycle.submissions import submission_of
 
 from .documents import document_key, document_piece
 from .page import DeskRequest, digest, done, page, piece
@@ -138,6 +139,8 @@ def pieces(request: DeskRequest, shown: Invoice) -> dict[str, SafeString]:
         .order_by("-occurred_at", "-sequence")
     )
     relays = [event.relay for event in events if hasattr(event, "relay")]
+    submission = submission_of(shown) if shown.direction == Direction.ISSUED else None
+    relays += [submission] if submission else []
     for relay in relays:
         relay.invoice = shown
     with_actions(request.desk, relays)
@@ -145,6 +148,7 @@ def pieces(request: DeskRequest, shown: Invoice) -> dict[str, SafeString]:
     context = {
         "invoice": shown,
         "events": events,
+        "submission": submission,
         "buttons": decision_buttons(request, shown),
         "has_seat": services.seat_of(shown) is not None,
         "is_clerk": is_clerk,

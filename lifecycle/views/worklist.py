@@ -47,7 +47,7 @@ def _gather(request: DeskRequest) -> dict[str, Any]:
     relays = [relay for relay in relays if relay.pk not in shown]
     with_actions(desk, [*clocks, *relays])
     waiting = [relay for relay in relays if relay.state == RelayState.AWAITING_APPROVAL]
-    mine = [relay for relay in waiting if actions_of(desk, relay) and relay.event.actor_id != desk.user.pk]
+    mine = [relay for relay in waiting if actions_of(desk, relay) and relay.actor_id != desk.user.pk]
     return {
         "lanes": queries.fill_lanes(desk),
         "clocks": clocks,

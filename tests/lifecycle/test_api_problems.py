@@ -75,7 +75,7 @@ ERRORS = {
     ("get", "/api/v1/invoices"): 404,
     ("get", "/api/v1/invoices/7/"): 404,
     ("get", "/api/v1/connections/none/"): 404,
-    ("post", "/api/v1/invoices/"): 405,
+    ("put", "/api/v1/invoices/"): 405,
     ("delete", "/api/v1/customers/800112237/"): 405,
     ("options", "/api/v1/customers/"): 405,
     ("get", "/api/v1/customers/?format=xml"): 404,

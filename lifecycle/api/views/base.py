@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from django.utils.translation import gettext as _
 from rest_framework.exceptions import NotFound
 from rest_framework.generics import GenericAPIView, ListAPIView, RetrieveAPIView
+from rest_framework.parsers import BaseParser
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -27,7 +28,7 @@ from providers.base import MIB
 class ApiView(GenericAPIView[Any]):
     """`keyset`: the list's order, see KeysetPagination. `max_body`: in bytes."""
 
-    parser_classes = (BoundedJSONParser,)
+    parser_classes: Sequence[type[BaseParser]] = (BoundedJSONParser,)
     pagination_class = KeysetPagination
     keyset: ClassVar[Sequence[str]] = ("-created_at", "-id")
     filters: ClassVar[type[Filters] | None] = None

@@ -150,7 +150,7 @@ class DecisionView(OfOneInvoice):
             raise PermissionDenied(
                 _("Your role for %(customer)s does not allow this.") % {"customer": self.invoice.customer}
             )
-        key = _idempotency_key(request)
+        key = idempotency_key(request)
         decision = DecisionSerializer(data=request.data)
         decision.is_valid(raise_exception=True)
         with refusals_as_problems(self.invoice):
@@ -161,7 +161,7 @@ class DecisionView(OfOneInvoice):
         return Response(answer, status=201, headers={} if is_new else {"Idempotent-Replayed": "true"})
 
 
-def _idempotency_key(request: Request) -> str:
+def idempotency_key(request: Request) -> str:
     key = request.headers.get("Idempotency-Key", "")
     if len(key) <= KEY_MAX_LENGTH:
         return key

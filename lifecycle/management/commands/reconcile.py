@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from invoices.models import Invoice
 from lifecycle import polling
-from lifecycle.codes import FINAL_STATUSES, status_label
+from lifecycle.codes import FINAL_STATUSES
 from lifecycle.models import RelayState, RelayTask
 from providers.base import PlatformError
 from providers.management.connections import add_connection_argument, chosen_connections
@@ -89,11 +89,10 @@ class Command(BaseCommand):
 def open_invoices(connection: Connection, since: Any) -> QuerySet[Invoice]:
     still_open = Q(status=None) | ~Q(status__in=FINAL_STATUSES)
     rows = Invoice.objects.filter(still_open, connection=connection, created_at__gte=since)
-    return rows.select_related("connection").order_by("created_at", "pk")
+    return rows.exclude(provider_ref="").select_related("connection").order_by("created_at", "pk")
 
 
 def not_shown(invoice: Invoice) -> Iterator[str]:
     """Our decisions that the platform's history, just read, did not confirm."""
     for relay in RelayTask.objects.filter(invoice=invoice, state__in=UNCONFIRMED).select_related("event"):
-        status = relay.event.status or ""
-        yield f"{status} {status_label(status)} is {relay.state} and the platform does not show it"
+        yield f"{relay.label} is {relay.state} and the platform does not show it"

@@ -1,0 +1,155 @@
+"""What our customers issue: a file is read, held against its customer and the numbers given before, and recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from lifecycle.codes import SELF_BILLED_TYPES, Status
+from providers.base import File
+from providers.xml import UnreadableDocument
+
+from .documents.labels import DOCUMENT_TYPES
+from .documents.model import ParsedInvoice
+from .documents.reader import read_invoice
+from .models import AddressingLine, Direction, Invoice, InvoiceDocument
+from .services import describe, store_document
+
+# As adapters name the formats in their capabilities, with the words for people.
+FORMATS = {"ubl": ("ubl", "UBL"), "cii": ("cii", "CII"), "factur-x": ("facturx", "Factur-X")}
+MEDIA_TYPES = {"ubl": "application/xml", "cii": "application/xml", "factur-x": "application/pdf"}
+UNIQUE_NUMBER = "one_issue_per_seller_number_and_year"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why a file cannot be issued. `field` is the part of the request it speaks of."""
+
+    code: str
+    message: str
+    field: str = "file"
+
+
+class CannotIssue(Exception):
+    """Nothing was recorded. `duplicate_of` is the invoice that bears the number already."""
+
+    def __init__(self, faults: Iterable[Fault], *, duplicate_of: Invoice | None = None) -> None:
+        self.faults = tuple(faults)
+        self.duplicate_of = duplicate_of
+        super().__init__(" ".join(fault.message for fault in self.faults))
+
+
+def read_for_issue(file: File) -> ParsedInvoice:
+    """Raises CannotIssue where there is no invoice in the file."""
+    try:
+        return read_invoice(file.content, media_type=file.media_type, filename=file.filename)
+    except UnreadableDocument as error:
+        raise CannotIssue([Fault(error.code, str(error.message))]) from error
+
+
+def record_issue(*, line: AddressingLine, file: File, parsed: ParsedInvoice, formats: Iterable[str]) -> Invoice:
+    """Record an invoice of ours, not sent yet, with its file. Raises CannotIssue.
+
+    `formats` are those the line's platform takes. From here on nobody else can issue the number; see `free_number`.
+    """
+    if faults := [*faults_of(parsed, line), *format_faults(parsed, line, formats)]:
+        raise CannotIssue(faults)
+    if taken := find_taken(parsed):
+        raise duplicate(parsed, taken)
+    invoice = Invoice(
+        customer=line.customer,
+        connection=line.connection,
+        addressing_line=line,
+        direction=Direction.ISSUED,
+        holds_number=True,
+    )
+    describe(invoice, parsed, "")
+    try:
+        with transaction.atomic():
+            invoice.save(force_insert=True)
+    except IntegrityError as error:
+        if UNIQUE_NUMBER not in str(error):
+            raise
+        raise duplicate(parsed, find_taken(parsed)) from error
+    media_type = MEDIA_TYPES[parsed.syntax]
+    kept = File(kind=InvoiceDocument.Kind.ORIGINAL, content=file.content, media_type=media_type, filename=file.filename)
+    store_document(invoice=invoice, file=kept)
+    return invoice
+
+
+def faults_of(parsed: ParsedInvoice, line: AddressingLine) -> Iterator[Fault]:
+    """What must be right before the official rules are asked."""
+    for value, code, message in (
+        (parsed.number, "no_number", _("The invoice has no number (BT-1).")),
+        (parsed.issue_date, "no_date", _("The invoice has no issue date (BT-2).")),
+        (parsed.currency, "no_currency", _("The invoice has no currency (BT-5).")),
+        (parsed.amount_due is not None, "no_amount", _("The amount due is missing (BT-115).")),
+    ):
+        if not value:
+            yield Fault(code, message)
+    if parsed.type_code not in DOCUMENT_TYPES:
+        message = _("The type “%(type)s” (BT-3) is none of those allowed in France.")
+        yield Fault("unknown_type", message % {"type": parsed.type_code[:20]})
+    yield from owner_faults(parsed, line)
+
+
+def owner_faults(parsed: ParsedInvoice, line: AddressingLine) -> Iterator[Fault]:
+    self_billed = parsed.type_code in SELF_BILLED_TYPES
+    party = parsed.buyer if self_billed else parsed.seller
+    if party.siren == line.customer.siren:
+        return
+    words = {
+        "found": party.siren[:20] or _("none"),
+        "customer": line.customer.name,
+        "siren": line.customer.siren,
+    }
+    if self_billed:
+        message = _("A self-billed invoice names its issuer as buyer: SIREN %(found)s is not %(customer)s (%(siren)s).")
+    else:
+        message = _("The seller's SIREN (BT-30) is %(found)s, but this line is of %(customer)s (%(siren)s).")
+    yield Fault("wrong_party", message % words)
+
+
+def format_faults(parsed: ParsedInvoice, line: AddressingLine, formats: Iterable[str]) -> Iterator[Fault]:
+    taken = set(formats)
+    code, name = FORMATS[parsed.syntax]
+    if code in taken:
+        return
+    platform = line.connection.platform_label
+    if not taken:
+        message = _("%(platform)s takes no invoices from us: hand this one in on the platform itself.")
+    else:
+        message = _("%(platform)s does not take %(format)s. Send the invoice as %(taken)s.")
+    names = ", ".join(label for each, label in FORMATS.values() if each in taken)
+    yield Fault("format", message % {"platform": platform, "format": name, "taken": names})
+
+
+def find_taken(parsed: ParsedInvoice) -> Invoice | None:
+    """The invoice that already bears this seller's number in this year. A rejected (213) one was never issued."""
+    if parsed.issue_date is None:
+        return None
+    rows = Invoice.objects.filter(
+        direction=Direction.ISSUED,
+        seller_siren=parsed.seller.siren,
+        number=parsed.number,
+        issue_date__year=parsed.issue_date.year,
+    )
+    issued = Q(holds_number=True) | ~Q(provider_ref="")
+    return rows.filter(issued).exclude(status=Status.REJECTED).order_by("created_at").first()
+
+
+def duplicate(parsed: ParsedInvoice, taken: Invoice | None) -> CannotIssue:
+    message = _("Number %(number)s was already used by this seller in %(year)s. Give the invoice its own number.")
+    year = parsed.issue_date.year if parsed.issue_date else "?"
+    fault = Fault("duplicate", message % {"number": parsed.number, "year": year})
+    return CannotIssue([fault], duplicate_of=taken)
+
+
+def free_number(invoice: Invoice) -> None:
+    """Withdrawn before it was sent, or surely not accepted: its number may be given again."""
+    invoice.holds_number = False
+    invoice.save(update_fields=["holds_number", "updated_at"])
