@@ -1,7 +1,15 @@
 """What the worker runs. Tasks carry no data: they drain our own tables, and may be lost or come twice without harm."""
 
+from providers.nudge import nudge
+
 from .validation import services as validation
+
+# Invoices of ours are sent once their verdict is there.
+NEXT_TASK = "lifecycle.tasks.drain_relays"
 
 
 def drain_validations() -> int:
-    return validation.drain()
+    done = validation.drain()
+    if done:
+        nudge(NEXT_TASK)
+    return done

@@ -10,11 +10,9 @@ import logging
 import random
 import time
 import uuid
-from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -25,20 +23,12 @@ from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from invoices.documents.model import Party as WrittenParty
-from invoices.models import Invoice
-from invoices.services import read_stored_original
+from invoices.models import Invoice, Validation
 from providers.base import (
     Adapter,
-    File,
-    InvoiceFacts,
-    Party,
-    Payment,
     PermanentError,
     PlatformError,
-    Reason,
     Receipt,
-    StatusMessage,
     TemporaryError,
     Unsupported,
     Verdict,
@@ -48,11 +38,10 @@ from providers.nudge import nudge
 from providers.registry import get_adapter
 from providers.sealing import SealBroken
 from providers.services import storable
-from providers.xml import UnreadableDocument
 
 from . import events, inbox
-from .codes import Side
-from .models import UNSETTLED, RelayAttempt, RelayState, RelayTask, StatusEvent
+from .models import UNSETTLED, RelayAttempt, RelayState, RelayTask
+from .statements import SPEAK
 
 logger = logging.getLogger(__name__)
 
@@ -69,82 +58,6 @@ LOOK_UP_DELAYS = (2, 10, 60)
 # Seconds after which a sent relay that no echo confirmed is looked up.
 CONFIRM_DELAYS = (60, 600, 3600, 6 * 3600, 24 * 3600)
 JITTER = 0.2
-# The status that says when a side got the invoice (MDT-95: 202 at the buyer, 200 at the seller, or the rejection).
-ARRIVALS = {Side.BUYER.value: ("202", "203", "213"), Side.SELLER.value: ("200", "213")}
-
-
-# --- what we tell -----------------------------------------------------------------------------------------------------
-
-
-def reasons_of(event: StatusEvent) -> tuple[Reason, ...]:
-    return tuple(Reason(code=row["code"], text=row.get("text", "")) for row in event.reasons)
-
-
-def payments_of(event: StatusEvent) -> tuple[Payment, ...]:
-    return tuple(
-        Payment(
-            amount=Decimal(row["amount"]),
-            vat_rate=None if row["vat_rate"] is None else Decimal(row["vat_rate"]),
-            currency=row["currency"],
-        )
-        for row in event.payments
-    )
-
-
-def message_of(relay: RelayTask, *, with_addresses: bool = False, told_at: datetime | None = None) -> StatusMessage:
-    """What a platform is told; the same on every try. `told_at`: when it was sent, where that is looked up."""
-    event = relay.get_event()
-    facts = facts_for_platform(relay.invoice)
-    return StatusMessage(
-        id=str(relay.id),
-        invoice=_with_addresses(facts, relay.invoice) if with_addresses else facts,
-        status=event.status or "",
-        issuer_role=event.issuer_role,
-        occurred_at=event.occurred_at,
-        reasons=reasons_of(event),
-        note=event.note,
-        payments=payments_of(event),
-        told_at=told_at,
-    )
-
-
-def file_of(relay: RelayTask) -> File:
-    """The file a platform is handed; the same bytes on every try."""
-    document = relay.get_document()
-    with document.file.open("rb") as stored:
-        content = stored.read()
-    return File(kind=document.kind, content=content, media_type=document.media_type, filename=document.filename)
-
-
-def facts_for_platform(invoice: Invoice) -> InvoiceFacts:
-    return InvoiceFacts(
-        provider_ref=invoice.provider_ref,
-        direction=invoice.direction,
-        number=invoice.number,
-        type_code=invoice.type_code,
-        issue_date=invoice.issue_date,
-        seller=Party(name=invoice.seller_name, siren=invoice.seller_siren, vat_number=invoice.seller_vat_number),
-        buyer=Party(name=invoice.buyer_name, siren=invoice.buyer_siren, vat_number=invoice.buyer_vat_number),
-        line_identifier=invoice.addressing_line.identifier if invoice.addressing_line else "",
-    )
-
-
-def _with_addresses(facts: InvoiceFacts, invoice: Invoice) -> InvoiceFacts:
-    """Also where both parties are reached, which only the document tells, and when our side got the invoice."""
-    arrivals = ARRIVALS[invoice.side]
-    arrived = invoice.status_events.filter(status__in=arrivals).order_by("occurred_at").first()
-    facts = replace(facts, received_at=arrived.occurred_at if arrived else invoice.created_at)
-    try:
-        document = read_stored_original(invoice)
-    except UnreadableDocument:
-        return facts
-    return replace(
-        facts, seller=_addressed(facts.seller, document.seller), buyer=_addressed(facts.buyer, document.buyer)
-    )
-
-
-def _addressed(party: Party, written: WrittenParty) -> Party:
-    return replace(party, scheme=written.electronic_address_scheme, identifier=written.electronic_address)
 
 
 # --- claiming ---------------------------------------------------------------------------------------------------------
@@ -156,6 +69,8 @@ def claim(limit: int = BATCH) -> list[RelayTask]:
     earlier = RelayTask.objects.filter(
         invoice=OuterRef("invoice"), sequence__lt=OuterRef("sequence"), state__in=UNSETTLED
     )
+    verdict = Validation.objects.filter(document=OuterRef("document")).exclude(state=Validation.State.WAITING)
+    unchecked = Q(kind=RelayTask.Kind.INVOICE, state__in=[RelayState.SCHEDULED, RelayState.PENDING]) & ~Exists(verdict)
     quiet = Q(connection__quiet_until__gt=now) | ~Q(connection__state=Connection.State.ACTIVE)
     with transaction.atomic():
         rows = list(
@@ -166,8 +81,10 @@ def claim(limit: int = BATCH) -> list[RelayTask]:
                 next_attempt_at__lte=now,
             )
             .exclude(quiet)
+            .exclude(unchecked)
             .filter(~Exists(earlier))
             .select_related("event", "document", "invoice__addressing_line", "connection")
+            .prefetch_related("document__validations")
             .order_by("next_attempt_at")[:limit]
         )
         for row in rows:
@@ -279,31 +196,6 @@ def _tell(adapter: Adapter | TemporaryError, relay: RelayTask, told_at: datetime
         if database.connection is not None and not database.in_atomic_block:
             database.close()  # this thread's own, where a token was read
     return Try(relay, kind, started_at, time.monotonic() - clock, receipt, error)
-
-
-def _message(adapter: Adapter, relay: RelayTask, told_at: datetime | None) -> StatusMessage:
-    return message_of(relay, with_addresses=adapter.wants_addresses, told_at=told_at)
-
-
-def _facts(relay: RelayTask, told_at: datetime | None) -> InvoiceFacts:
-    return replace(facts_for_platform(relay.invoice), told_at=told_at)
-
-
-# What is asked of an adapter, by the kind of the relay and of the try.
-SPEAK: dict[tuple[str, str], Callable[[Adapter, RelayTask, datetime | None], Receipt | None]] = {
-    (RelayTask.Kind.STATUS, RelayAttempt.Kind.SEND): lambda adapter, relay, told_at: adapter.send_status(
-        _message(adapter, relay, told_at)
-    ),
-    (RelayTask.Kind.STATUS, RelayAttempt.Kind.LOOK_UP): lambda adapter, relay, told_at: adapter.find_status(
-        _message(adapter, relay, told_at)
-    ),
-    (RelayTask.Kind.INVOICE, RelayAttempt.Kind.SEND): lambda adapter, relay, told_at: adapter.submit_invoice(
-        file_of(relay), _facts(relay, told_at)
-    ),
-    (RelayTask.Kind.INVOICE, RelayAttempt.Kind.LOOK_UP): lambda adapter, relay, told_at: adapter.find_invoice(
-        _facts(relay, told_at)
-    ),
-}
 
 
 def _require_lease(relay: RelayTask) -> None:

