@@ -135,7 +135,8 @@ class StatusEventAdmin(OfCustomer, ReadOnly, LargeTable):
     search_help_text = _("Search an invoice by number, SIREN or name to see its history")
     fields = (
         "id", "invoice", "sequence", "status_text", "native_status", "issuer_role", "origin", "reasons", "note",
-        "payments", "occurred_at", "recorded_at", "surprise", "actor", "source_key", "previous_hash", "hash",
+        "payments", "occurred_at", "recorded_at", "surprise", "emitter", "ppf_duty", "actor", "source_key",
+        "previous_hash", "hash",
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[StatusEvent]:

@@ -58,6 +58,8 @@ def append_event(
     payments: Iterable[Payment] = (),
     occurred_at: datetime | None = None,
     source_key: str = "",
+    emitter: str = "",
+    ppf_duty: bool = False,
     unexpected: bool = False,
     actor: Any = None,
 ) -> StatusEvent:
@@ -80,6 +82,8 @@ def append_event(
         unexpected=unexpected,
         actor=actor,
         source_key=storable_key(source_key),
+        emitter=storable(emitter)[:100],
+        ppf_duty=ppf_duty,
         previous_hash=last.hash if last else "",
     )
     event.hash = event.compute_hash()
@@ -154,6 +158,8 @@ def record_on_locked(invoice: Invoice, report: StatusReport) -> StatusEvent | No
         payments=report.payments,
         occurred_at=report.occurred_at or report.seen_at,
         source_key=report.key,
+        emitter=report.emitter,
+        ppf_duty=report.ppf_duty,
         unexpected=_is_unexpected(invoice, report),
     )
     SeenReport.objects.create(invoice=invoice, identity=identity, event=event, is_timed=report.occurred_at is not None)

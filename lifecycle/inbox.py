@@ -43,7 +43,7 @@ from providers.nudge import nudge
 from providers.registry import get_adapter
 from providers.services import read_stored, storable
 
-from . import events, relays
+from . import asking, events, relays
 from .looking import Look, look
 
 logger = logging.getLogger(__name__)
@@ -264,6 +264,8 @@ def _quietly(call: Callable[..., Answered], *args: Any, **kwargs: Any) -> Answer
 
 def _apply(job: Job) -> None:
     row, delivery = job.row, cast("Delivery", job.delivery)
+    if delivery.poll_soon:
+        Connection.objects.filter(pk=row.connection_id).update(polled_at=None)
     broken = [
         save_invoice(row.connection, each, delivery.files.get(each.provider_ref, ())) for each in delivery.invoices
     ]
@@ -304,7 +306,10 @@ def _record_pushed(row: WebhookDelivery, report: StatusReport, place: int) -> Un
 def _answer_bell(job: Job, bell: Bell) -> str:
     shown = _shown(job, bell)
     broken = save_look(job.row.connection, shown)
-    events.record_reports(get_invoice(job.row.connection, bell.provider_ref).pk, shown.statuses)
+    invoice = get_invoice(job.row.connection, bell.provider_ref)
+    new = events.record_reports(invoice.pk, shown.statuses)
+    if not new and job.adapter.capabilities.ask_each:
+        asking.look_again(invoice)
     return broken
 
 

@@ -1,7 +1,7 @@
 import hashlib
 import json
 import uuid
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from invoices.models import Invoice, InvoiceDocument
-from lifecycle.codes import status_label
+from lifecycle.codes import PPF_DEADLINE_HOURS, status_label
 from providers.models import Connection
 
 
@@ -40,6 +40,12 @@ class StatusEvent(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+", verbose_name=_("decided by")
     )
     source_key = models.CharField(_("platform's key"), max_length=200, blank=True)
+    emitter = models.CharField(
+        _("put on record by"), max_length=100, blank=True, help_text=_("In the platform's words.")
+    )
+    ppf_duty = models.BooleanField(
+        _("24-hour duty"), default=False, help_text=_("The platform says that the administration must hear it in time.")
+    )
     previous_hash = models.CharField(max_length=64, blank=True)
     hash = models.CharField(max_length=64)
 
@@ -60,7 +66,10 @@ class StatusEvent(models.Model):
 
     def facts(self) -> dict[str, Any]:
         """Everything the hash covers, in JSON types."""
-        return {
+        # Events older than these two columns keep the hash they were written with.
+        later: dict[str, Any] = {"emitter": self.emitter} if self.emitter else {}
+        later |= {"ppf_duty": True} if self.ppf_duty else {}
+        return later | {
             "id": str(self.id),
             "invoice": str(self.invoice_id),
             "sequence": self.sequence,
@@ -78,6 +87,11 @@ class StatusEvent(models.Model):
             "source_key": self.source_key,
             "previous_hash": self.previous_hash,
         }
+
+    @property
+    def ppf_deadline(self) -> datetime | None:
+        """Until when the platform has to tell the administration, where it says that it must."""
+        return self.occurred_at + timedelta(hours=PPF_DEADLINE_HOURS) if self.ppf_duty else None
 
     def compute_hash(self) -> str:
         """SHA-256 over the canonical JSON of `facts`."""
@@ -98,6 +112,23 @@ class SeenReport(models.Model):
 
     def __str__(self) -> str:
         return self.identity
+
+
+class PlannedLook(models.Model):
+    """An open invoice of a platform that lists nothing: when it is to be asked for next, by itself."""
+
+    invoice = models.OneToOneField(Invoice, on_delete=models.CASCADE, primary_key=True, related_name="planned_look")
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="planned_looks")
+    due_at = models.DateTimeField(_("due"))
+    looked_at = models.DateTimeField(_("last asked"), null=True)
+
+    class Meta:
+        verbose_name = _("planned look")
+        verbose_name_plural = _("planned looks")
+        indexes = [models.Index(fields=["connection", "due_at"], name="look_due")]
+
+    def __str__(self) -> str:
+        return f"{self.invoice} {self.due_at:%Y-%m-%d %H:%M}"
 
 
 class RelayState(models.TextChoices):

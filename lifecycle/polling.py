@@ -18,7 +18,7 @@ from providers.registry import get_adapter
 from providers.services import store_polled
 from providers.tokens import ConnectionMemory
 
-from . import events
+from . import asking, events
 from .inbox import DRAIN_TASK, UnknownInvoice, find_invoice, find_reported, get_invoice, save_look, waiting_name
 from .looking import look
 
@@ -38,9 +38,21 @@ def refresh(invoice: Invoice) -> list[Any]:
 def poll(connection: Connection) -> int:
     """The safety net: take in what the pushes missed. Returns how many invoices and statuses were new.
 
-    What could not be taken in is noted with the connection and tried again by the next poll, for the cursor moves on.
+    Where the platform lists nothing, its open invoices are planned to be asked for by themselves.
     """
     adapter = get_adapter(connection)
+    can = adapter.capabilities
+    new = _poll_list(connection, adapter) if can.polling or not can.ask_each else 0
+    if can.ask_each:
+        asking.plan(connection)
+    adapter.refresh_lines()
+    connection.polled_at = timezone.now()
+    connection.save(update_fields=["polled_at"])
+    return new
+
+
+def _poll_list(connection: Connection, adapter: Adapter) -> int:
+    """What could not be taken in is noted with the connection and tried again by the next poll: the cursor moves on."""
     left_before: list[str] = connection.memory.get(LEFT_OUT, [])
     page = adapter.poll(connection.poll_cursor)
     refs = [*left_before, *(each.provider_ref for each in page.invoices)]
@@ -90,8 +102,8 @@ def _polled_status(connection: Connection, adapter: Adapter, status: StatusRepor
 
 
 def _note_poll(connection: Connection, page: PollPage, left_out: list[str]) -> None:
-    connection.poll_cursor, connection.polled_at = dict(page.cursor), timezone.now()
-    connection.save(update_fields=["poll_cursor", "polled_at"])
+    connection.poll_cursor = dict(page.cursor)
+    connection.save(update_fields=["poll_cursor"])
     kept = list(dict.fromkeys(left_out))[:LEFT_OUT_KEPT]
     if kept != connection.memory.get(LEFT_OUT, []):
         ConnectionMemory(connection).set(LEFT_OUT, kept)

@@ -10,7 +10,7 @@ from invoices.tasks import drain_validations
 from providers.base import PlatformError, Unsupported
 from providers.models import Connection
 
-from . import inbox, polling, relays
+from . import asking, inbox, polling, relays
 
 logger = logging.getLogger(__name__)
 
@@ -25,9 +25,13 @@ def drain_relays() -> int:
     return relays.drain()
 
 
+def ask_open() -> int:
+    return asking.ask_due()
+
+
 def sweep() -> None:
     """Every minute: whatever a lost nudge, a killed worker or a silent platform left behind."""
-    for step in (inbox.retry_waiting, inbox.drain, relays.drain, poll_due, drain_validations):
+    for step in (inbox.retry_waiting, inbox.drain, relays.drain, poll_due, asking.nudge_for_due, drain_validations):
         try:
             step()
         except Exception:  # a fault in one must not stop the others, minute after minute

@@ -176,6 +176,7 @@ def read_push(body: dict[str, Any]) -> Delivery:
         bells=tuple(bells),
         statuses=tuple(read_status(status) for status in body.get("statuses", ())),
         ignored=body.get("ignored", ""),
+        poll_soon=body.get("poll_soon", False),
         unclear=body.get("unclear", ""),
     )
 

@@ -125,7 +125,8 @@ class EventSerializer(RowSerializer):
         model = StatusEvent
         fields = [
             "id", "sequence", "status", "status_label", "native_status", "issuer_role", "origin", "reasons", "note",
-            "payments", "occurred_at", "recorded_at", "unexpected", "decided_by", "relay", "hash",
+            "payments", "occurred_at", "recorded_at", "unexpected", "emitter", "ppf_duty", "decided_by", "relay",
+            "hash",
         ]  # fmt: skip
 
     @extend_schema_field(ReasonShownSerializer(many=True))

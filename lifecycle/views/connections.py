@@ -47,6 +47,7 @@ class ConnectionCard:
         return [
             (_("Pushes news to us"), can.webhooks),
             (_("Can be polled"), can.polling),
+            (_("Is asked about each open invoice"), can.ask_each),
             (_("Shows the history of an invoice"), can.history),
             (_("Can be asked whether a status arrived"), can.look_up),
             (_("Takes invoices from us"), bool(can.submit_formats)),

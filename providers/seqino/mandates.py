@@ -38,10 +38,19 @@ class Mandates(Session):
         return _("The mandate %(mandate)s was revoked; the directory entry stays.") % {"mandate": mandate}
 
     def refresh_lines(self) -> None:
-        """Note the state of every line's mandate."""
+        """Note the state of every line's mandate. One that cannot be had does not keep the others from it."""
+        failed: PlatformError | None = None
         for line in self.account.lines.all():
-            if line.settings.get("client_id") and line.settings.get("mandate_id"):
+            if not (line.settings.get("client_id") and line.settings.get("mandate_id")):
+                continue
+            try:
                 self._note_state(line, self.read_mandate(line))
+            except PermanentError as error:
+                self._note_state(line, {"status": "error", "error": error.message})
+            except PlatformError as error:
+                failed = error
+        if failed:
+            raise failed
 
     def read_mandate(self, line: Line) -> Mapping[str, Any]:
         mandate = self.reference(text(line.settings.get("mandate_id")))

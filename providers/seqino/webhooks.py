@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..base import Bell, Delivery, HookRequest, Malformed, NotGenuine, StatusReport
+from ..base import Bell, Delivery, HookRequest, Malformed, NotGenuine
 from ..http import load_json
 from ..json_terms import text
 from . import reading, tables
@@ -105,26 +105,9 @@ def parse(request: HookRequest, *, invoice_fields: Iterable[str], client_fields:
     if not reference:
         return Delivery(key=key, unclear=f"The event {kind} names no invoice under any of the names we know.")
     account = find_first(event, client_fields)
-    # Whatever brings the first news of an invoice, it is fetched: there is no list that would show what got lost.
-    bell = Bell(provider_ref=reference, is_new_invoice=True, hint=_hint(event, kind, reference), account=account)
-    return Delivery(key=key, bells=(bell,))
-
-
-def _hint(event: Mapping[str, Any], kind: str, reference: str) -> StatusReport | None:
-    """The status told, without its time: the event's own is when it was pushed, not when the status was set."""
-    data = event.get("data")
-    word = text(data.get("status_code")) if isinstance(data, Mapping) else ""
-    if kind != "invoice.status_updated" or not word:
-        return None
-    status = tables.find_status(word)
-    return StatusReport(
-        provider_ref=reference,
-        status=status,
-        native_status=word,
-        issuer_role=tables.ISSUERS.get(status or "", ""),
-        note=tables.class_note(word),
-        raw=dict(event),
-    )
+    # Whatever brings the first news of an invoice, it is fetched: there is no list that would show what got lost. No
+    # hint of the status: recorded ahead of the history, it would stand there without its time, reason and emitter.
+    return Delivery(key=key, bells=(Bell(provider_ref=reference, is_new_invoice=True, account=account),))
 
 
 def find_first(value: Any, names: Iterable[str]) -> str:

@@ -6,11 +6,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from lifecycle import polling
+from lifecycle import asking, polling
 from providers.base import PlatformError, Unsupported
 from providers.management.connections import add_connection_argument, chosen_connections
 from providers.models import Connection
-from providers.registry import UnknownKind
+from providers.registry import UnknownKind, get_adapter
 from providers.sealing import SealBroken
 
 
@@ -32,6 +32,8 @@ class Command(BaseCommand):
     def poll_one(self, connection: Connection) -> bool:
         try:
             new = polling.poll(connection)
+            if get_adapter(connection).capabilities.ask_each:
+                new += asking.ask(connection, everything=True)
         except Unsupported as error:
             self.say(f"{connection.name}: {error.message}")
         except PlatformError as error:

@@ -1,0 +1,223 @@
+"""Asking for each open invoice by itself, where a platform lists nothing: the quieter an invoice, the more rarely.
+
+The rows are the queue. A claimed one is due again after its lease, so that a killed worker leaves nothing unasked.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import DateTimeField, Exists, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Greatest
+from django.utils import timezone
+
+from invoices.models import Invoice
+from providers.base import Adapter, PermanentError, PlatformError, TemporaryError
+from providers.models import Connection
+from providers.nudge import nudge
+from providers.registry import UnknownKind, get_adapter
+from providers.sealing import SealBroken
+from providers.tokens import ConnectionMemory
+
+from . import events
+from .codes import FINAL_STATUSES
+from .models import PlannedLook
+
+logger = logging.getLogger(__name__)
+
+TASK = "lifecycle.tasks.ask_open"
+# An invoice that has been quiet for less than the first is asked for every second; beyond the last, no more.
+EVERY = (
+    (timedelta(hours=2), timedelta(minutes=15)),
+    (timedelta(days=1), timedelta(hours=1)),
+    (timedelta(days=30), timedelta(hours=6)),
+    (timedelta(days=365), timedelta(days=1)),
+)
+# After a bell that brought nothing new, the platform's history may lag behind its own pushes.
+AFTER_BELL = timedelta(minutes=1)
+AFTER_FAILURE = timedelta(minutes=15)
+LEASE = timedelta(minutes=10)
+MOST_IN_A_RUN = 200
+CLAIMED_AT_ONCE = 20
+PLANNED_AT_ONCE = 5000
+# A run takes up no more after this, well before django-q2 would kill its worker.
+RUN_SECONDS = 45
+# A platform that fails this often in a row is left alone until the next run.
+PATIENCE = 3
+# Where a connection's memory keeps when it was last asked: what it allows a minute is counted from there.
+ASKED = "asked_at"
+LONGEST_SAVING = timedelta(hours=1)
+
+
+def interval(quiet: timedelta) -> timedelta | None:
+    """How long until an invoice is asked for again; None for never."""
+    return next((every for limit, every in EVERY if quiet < limit), None)
+
+
+# --- planning ---------------------------------------------------------------------------------------------------------
+
+
+def open_invoices(connection: Connection) -> QuerySet[Invoice]:
+    still_open = Q(status=None) | ~Q(status__in=FINAL_STATUSES)
+    recent = timezone.now() - EVERY[-1][0]
+    rows = Invoice.objects.filter(still_open, connection=connection, updated_at__gt=recent)
+    return rows.exclude(provider_ref="")
+
+
+def plan(connection: Connection) -> None:
+    """A row for every open invoice that has none, some thousands at a time; the next poll goes on."""
+    planned = PlannedLook.objects.filter(invoice=OuterRef("pk"))
+    missing = open_invoices(connection).filter(~Exists(planned)).order_by("pk").values_list("pk", "updated_at")
+    now = timezone.now()
+    rows = [
+        PlannedLook(
+            invoice_id=invoice_id, connection=connection, due_at=updated_at + (interval(now - updated_at) or LEASE)
+        )
+        for invoice_id, updated_at in missing[:PLANNED_AT_ONCE]
+    ]
+    PlannedLook.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def look_again(invoice: Invoice) -> None:
+    """Somebody rang for this invoice and its history showed nothing new: it may be late."""
+    soon = timezone.now() + AFTER_BELL
+    values = {"connection_id": invoice.connection_id, "due_at": soon}
+    row, is_new = PlannedLook.objects.get_or_create(invoice=invoice, defaults=values)
+    if not is_new and row.due_at > soon:
+        PlannedLook.objects.filter(pk=row.pk).update(due_at=soon)
+
+
+def nudge_for_due() -> None:
+    """Every sweep."""
+    if due_looks().exists():
+        nudge(TASK)
+
+
+def due_looks() -> QuerySet[PlannedLook]:
+    """Of connections that may be called now."""
+    now = timezone.now()
+    quiet = Q(connection__quiet_until__gt=now) | ~Q(connection__state=Connection.State.ACTIVE)
+    return PlannedLook.objects.filter(due_at__lte=now).exclude(quiet)
+
+
+# --- asking -----------------------------------------------------------------------------------------------------------
+
+
+def ask_due() -> int:
+    """Ask for what is due, connection by connection; returns how many events were new."""
+    new, stop_at = 0, time.monotonic() + RUN_SECONDS
+    for connection in Connection.objects.filter(pk__in=due_looks().values("connection")):
+        if time.monotonic() > stop_at:
+            nudge(TASK)
+            break
+        try:
+            new += ask(connection, stop_at=stop_at)
+        except Exception as error:  # one connection's fault must not keep the others from being asked
+            told = error.message if isinstance(error, PlatformError) else error
+            foreseen = isinstance(error, PlatformError | SealBroken | UnknownKind)
+            logger.warning("%s is not asked now: %s", connection.name, told, exc_info=not foreseen)
+            later = timezone.now() + AFTER_FAILURE
+            due_looks().filter(connection=connection).update(due_at=later)
+    return new
+
+
+def ask(connection: Connection, *, stop_at: float = math.inf, everything: bool = False) -> int:
+    """One run, bounded in number and by what the platform allows. `everything`: also what is not due yet."""
+    adapter = get_adapter(connection)
+    run = Run(connection, adapter, stop_at, None if everything else timezone.now())
+    left = _allowed(connection, adapter)
+    while left > 0 and run.goes_on and (rows := run.claim(min(left, CLAIMED_AT_ONCE))):
+        left -= len(rows)
+        run.work(rows)
+    return run.new
+
+
+def _allowed(connection: Connection, adapter: Adapter) -> int:
+    """How many invoices this run may ask for."""
+    try:
+        a_minute = adapter.calls_per_minute()
+    except PermanentError as error:
+        logger.warning("%s does not tell how many calls it allows: %s", connection.name, error.message)
+        a_minute = None
+    if a_minute is None:
+        return MOST_IN_A_RUN
+    asked = connection.memory.get(ASKED)
+    since = timezone.now() - datetime.fromisoformat(asked) if asked else timedelta(minutes=1)
+    return min(MOST_IN_A_RUN, int(a_minute * (min(since, LONGEST_SAVING) / timedelta(minutes=1))))
+
+
+@dataclass
+class Run:
+    """`due_by` is None where everything open is asked for, each once."""
+
+    connection: Connection
+    adapter: Adapter
+    stop_at: float
+    due_by: datetime | None
+    started_at: datetime = field(default_factory=timezone.now)
+    new: int = 0
+    failures: int = 0
+    silenced: bool = False
+
+    @property
+    def goes_on(self) -> bool:
+        return self.failures < PATIENCE and not self.silenced and time.monotonic() < self.stop_at
+
+    def claim(self, limit: int) -> list[PlannedLook]:
+        now = timezone.now()
+        mine = PlannedLook.objects.filter(connection=self.connection).order_by("due_at")
+        if self.due_by is None:
+            wanted = mine.filter(Q(looked_at=None) | Q(looked_at__lt=self.started_at))
+        else:
+            wanted = mine.filter(due_at__lte=self.due_by)
+        with transaction.atomic():
+            rows = list(wanted.select_for_update(skip_locked=True, of=("self",)).select_related("invoice")[:limit])
+            PlannedLook.objects.filter(pk__in=[row.pk for row in rows]).update(due_at=now + LEASE, looked_at=now)
+        ConnectionMemory(self.connection).set(ASKED, now.isoformat())
+        return rows
+
+    def work(self, rows: list[PlannedLook]) -> None:
+        for row in rows:
+            if self.goes_on:
+                self.look(row)
+            else:
+                _put_off([row], timedelta())
+
+    def look(self, row: PlannedLook) -> None:
+        """Whatever is wrong with one invoice stays with it, unless the platform is to be left alone."""
+        try:
+            reports = self.adapter.fetch_statuses(row.invoice.provider_ref)
+            self.new += len(events.record_reports(row.invoice_id, reports))
+        except TemporaryError as error:
+            self.failures += 1
+            self.silenced = bool(error.retry_after)
+            _put_off([row], AFTER_FAILURE)
+            if error.retry_after:
+                until = timezone.now() + timedelta(seconds=error.retry_after)
+                quiet = Greatest("quiet_until", Value(until, DateTimeField()))
+                Connection.objects.filter(pk=self.connection.pk).update(quiet_until=quiet)
+            return
+        except Exception as error:
+            told = error.message if isinstance(error, PlatformError) else error
+            foreseen = isinstance(error, PlatformError)
+            logger.warning("Invoice %s was not asked for: %s", row.invoice_id, told, exc_info=not foreseen)
+        self.failures = 0
+        _plan_next(row)
+
+
+def _plan_next(row: PlannedLook) -> None:
+    invoice = Invoice.objects.only("status", "updated_at").get(pk=row.invoice_id)
+    wait = None if invoice.status in FINAL_STATUSES else interval(timezone.now() - invoice.updated_at)
+    if wait is None:
+        PlannedLook.objects.filter(pk=row.pk).delete()
+    else:
+        _put_off([row], wait)
+
+
+def _put_off(rows: list[PlannedLook], wait: timedelta) -> None:
+    PlannedLook.objects.filter(pk__in=[row.pk for row in rows]).update(due_at=timezone.now() + wait)
