@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -19,7 +20,7 @@ from . import oauth, tables
 
 JSON = "application/json"
 SEVERAL = 8 * MIB
-NUMBER = re.compile(r"[1-9]\d{0,18}")
+NUMBER = re.compile(r"[1-9][0-9]{0,18}")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 # What may stand in an address, by name: an order's number may come from a push.
@@ -146,11 +147,21 @@ class Session(Adapter):
     def tell(self, method: str, url: str, body: Any = None, **options: Any) -> Answer:
         """A call that must not be made twice."""
         if body is not None:
-            # Amounts are decimals of few digits: as floats they are written with just these digits.
-            options["content"] = json.dumps(body, ensure_ascii=False, default=float).encode()
+            options["content"] = dump(body).encode()
             options["headers"] = {"Content-Type": JSON} | options.get("headers", {})
         answer = self.exchange(method, url, repeatable=False, **options)
         return self.wire.require_success(answer, repeatable=False)
+
+
+def dump(value: Any) -> str:
+    """JSON in which a Decimal keeps its digits."""
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(name)}: {dump(item)}" for name, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(dump, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def registered(line: Line) -> str:

@@ -14,6 +14,7 @@ from ..base import PermanentError, Reason, Receipt, StatusMessage, UncertainErro
 from ..cdar import PARIS
 from . import reading, tables
 from .orders import Orders
+from .session import NUMBER
 
 SELLER_ROLES = frozenset({Role.SELLER, Role.SELLER_AGENT, Role.FACTOR, Role.PAYEE, Role.INVOICER})
 BY_SIDE: dict[str, frozenset[str]] = {Side.BUYER: frozenset({"210"}), Side.SELLER: frozenset({"212"})}
@@ -80,7 +81,7 @@ def refusal(message: StatusMessage) -> dict[str, Any]:
             raise Unsupported(_("Billit does not carry the reason %(reason)s with a refusal.") % told)
     if not message.reasons:
         raise Unsupported(_("Billit wants a reason with a refusal."))
-    if not number.isdecimal():
+    if not NUMBER.fullmatch(number):
         raise PermanentError(_("“%(value)s” is no number of Billit's.") % {"value": number[:100]})
     first, *others = message.reasons
     text = "\n".join(part for part in (first.text, *map(_in_words, others), message.note) if part)
