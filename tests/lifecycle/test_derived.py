@@ -132,3 +132,15 @@ def test_known_code_of_another_word_is_other_news(push, far_end, connection):
     row = push("d1", bells=hint(status="213", word="Refused"))
     inbox.drain()
     assert state_of(row) == "received"
+
+
+@pytest.mark.parametrize(("standing", "derived", "rows"), [("203", "202", 1), ("202", "203", 2), ("210", "203", 1)])
+def test_step_left_behind_is_no_news(push, far_end, connection, standing, derived, rows):
+    far_end.has("inv-1", StatusReport(provider_ref="inv-1", status=standing, native_status="x", occurred_at=NOON))
+    make_invoice(connection=connection, provider_ref="inv-1")
+    row = push("d1", bells=hint(status=derived, word="y", derived=True))
+    for _ in range(inbox.HISTORY_PATIENCE + 1):
+        WebhookDelivery.objects.filter(pk=row.pk).update(next_attempt_at=timezone.now())
+        inbox.drain()
+    assert (state_of(row), connection.invoices.get().status_events.count()) == ("processed", rows)
+    assert connection.invoices.get().status == max(standing, derived if standing != "210" else "210")
