@@ -120,6 +120,9 @@ def find_line(connection: Connection, report: InvoiceReport, parsed: ParsedInvoi
         of_company = [line for identifier, line in lines.items() if identifier.split("_")[0] == siren]
         if of_company:
             return min(of_company, key=lambda line: len(line.identifier))
+    if not addresses and not sirens and len({line.customer_id for line in lines.values()}) == 1:
+        # Neither the platform nor the document, which may be broken, names a party: it can only be this customer's.
+        return min(lines.values(), key=lambda line: len(line.identifier))
     raise UnknownOwner(
         _(
             "No addressing line of connection “%(connection)s” matches invoice %(invoice)s (%(party)s). "

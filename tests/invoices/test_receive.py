@@ -177,6 +177,19 @@ def test_line_of_another_connection_does_not_count(connection):
     assert not Invoice.objects.exists()
 
 
+def test_invoice_that_names_nobody_is_the_only_customers(connection):
+    make_line(make_customer(SIREN), connection, f"{SIREN}_80011223700014")
+    invoice, _created = receive(connection, told(buyer=Party()), original(b"<html>502</html>"))
+
+    assert (invoice.document_state, invoice.addressing_line.identifier) == ("unreadable", SIREN)
+
+
+def test_invoice_that_names_nobody_is_not_given_to_one_of_several_customers(connection):
+    make_line(make_customer(OTHER_SIREN), connection)
+    with pytest.raises(UnknownOwner):
+        receive(connection, told(buyer=Party()), original(b"<html>502</html>"))
+
+
 def test_unknown_owner_is_told_with_what_to_do(connection):
     stranger = make_siren(12345678)
     with pytest.raises(UnknownOwner) as refused:
