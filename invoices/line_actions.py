@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 from django.contrib import admin, messages
@@ -13,18 +14,19 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from providers import services as platforms
-from providers.base import PlatformError
+from providers.base import Adapter, PlatformError
 from providers.models import Subscription
 from providers.registry import UnknownKind, as_line, find_adapter_class
 from providers.sealing import SealBroken
 
+from .lines import set_up_line
 from .models import AddressingLine
 
 
 class LineActions(admin.ModelAdmin):
     """Actions on lines that are joined to the other party one by one; others are named and left alone."""
 
-    actions = ("subscribe", "unsubscribe", "suspend", "resume", "make_connection_data")
+    actions = ("set_up", "subscribe", "unsubscribe", "suspend", "resume", "make_connection_data")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         own = Subscription.objects.filter(connection=OuterRef("connection"), line_identifier=OuterRef("identifier"))
@@ -44,15 +46,21 @@ class LineActions(admin.ModelAdmin):
         return format_html_join(" – ", "{}", ((part,) for part in parts if part))
 
     def _each(
-        self, request: HttpRequest, lines: QuerySet[AddressingLine], act: Callable[[AddressingLine], str]
+        self,
+        request: HttpRequest,
+        lines: QuerySet[AddressingLine],
+        act: Callable[[AddressingLine], str],
+        *,
+        knows: Callable[[type[Adapter]], Any] = attrgetter("connection_data"),
     ) -> None:
+        """`knows` tells the platforms that offer it."""
         for line in lines.select_related("connection"):
             if not self.has_change_permission(request, line):
                 self.message_user(request, gettext("%s: you may not change this line.") % line, messages.ERROR)
                 continue
             cls = find_adapter_class(line.connection.kind)
-            if cls is None or not cls.connection_data:
-                text = gettext("%s: this platform knows no subscription of a single addressing line.")
+            if cls is None or not knows(cls):
+                text = gettext("%s: this platform offers no such thing for a single addressing line.")
                 self.message_user(request, text % line, messages.WARNING)
                 continue
             try:
@@ -65,6 +73,15 @@ class LineActions(admin.ModelAdmin):
                 self.log_change(request, line, [{"changed": {"fields": [str(_("subscription"))]}}])
                 self.message_user(request, words, messages.SUCCESS)
 
+    @admin.action(description=_("Set selected lines up at their platforms"), permissions=["change"])
+    def set_up(self, request: HttpRequest, queryset: QuerySet[AddressingLine]) -> None:
+        def act(line: AddressingLine) -> str:
+            learned = set_up_line(line=line)
+            told = ", ".join(f"{name} {value}" for name, value in learned.items())
+            return gettext("%(line)s: set up at its platform. %(told)s") % {"line": line, "told": told}
+
+        self._each(request, queryset, act, knows=lambda cls: cls.set_up_line is not Adapter.set_up_line)
+
     @admin.action(description=_("Subscribe selected lines"), permissions=["change"])
     def subscribe(self, request: HttpRequest, queryset: QuerySet[AddressingLine]) -> None:
         self._each(
@@ -74,7 +91,10 @@ class LineActions(admin.ModelAdmin):
     @admin.action(description=_("End the subscription of selected lines"), permissions=["change"])
     def unsubscribe(self, request: HttpRequest, queryset: QuerySet[AddressingLine]) -> None:
         self._each(
-            request, queryset, lambda line: platforms.unsubscribe_line(connection=line.connection, line=as_line(line))
+            request,
+            queryset,
+            lambda line: platforms.unsubscribe_line(connection=line.connection, line=as_line(line)),
+            knows=lambda cls: cls.unsubscribe is not Adapter.unsubscribe,
         )
 
     @admin.action(description=_("Suspend the subscription of selected lines"), permissions=["change"])

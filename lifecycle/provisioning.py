@@ -18,12 +18,13 @@ from rest_framework import serializers
 from stdnum.fr import siren
 
 from einvoice_project.problems import flatten
+from invoices.lines import set_up_line
 from invoices.models import AddressingLine, ApiToken, Customer, Membership, Role
 from invoices.staff import match_memberships
-from providers.base import Adapter, Field
+from providers.base import Adapter, Field, PlatformError, Unsupported
 from providers.models import Connection
 from providers.registry import UnknownKind, adapter_class, as_line
-from providers.sealing import Secrets
+from providers.sealing import SealBroken, Secrets
 from providers.services import (
     follow_connection_data,
     leave_line,
@@ -252,6 +253,25 @@ def _connection_data(line: AddressingLine, cls: type[Adapter]) -> Row:
         return {}
     open_hook(connection=line.connection)
     return {"connection_data": make_connection_data(connection=line.connection, line_identifier=line.identifier)}
+
+
+def set_up_lines(made: Mapping[str, list[Row]]) -> bool:
+    """Have the platforms serve the lines just provisioned; each row says what came of it. False if one is not served.
+
+    After the wish came true, for what a platform makes cannot be taken back with our own rows.
+    """
+    rows = [row for customer in made["customers"] for row in customer["addressing_lines"]]
+    lines = AddressingLine.objects.select_related("customer", "connection")
+    for row in rows:
+        try:
+            row["set_up"] = set_up_line(line=lines.get(identifier=row["identifier"]))
+        except Unsupported as error:
+            row["set_up"] = error.message
+        except PlatformError as error:
+            row["set_up_error"] = error.message
+        except SealBroken as error:
+            row["set_up_error"] = str(error)
+    return not any("set_up_error" in row for row in rows)
 
 
 def _connect(line: AddressingLine, wish: Row, path: str) -> None:

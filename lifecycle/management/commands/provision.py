@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import translation
 
+from lifecycle import provisioning
 from lifecycle.provisioning import WishRefused, provision
 from providers.registry import UnknownKind, explain
 
@@ -25,12 +26,21 @@ class Command(BaseCommand):
             metavar="KIND",
             help="print the settings and secrets of a kind of platform, and what it carries",
         )
+        parser.add_argument(
+            "--set-up-lines",
+            action="store_true",
+            help="then have the platforms serve the file's addressing lines, where that can be asked of them; "
+            "exit code 1 if one is not served",
+        )
 
-    def handle(self, *, file: str | None, explain: str | None, **options: Any) -> None:
+    def handle(self, *, file: str | None, explain: str | None, set_up_lines: bool, **options: Any) -> None:
         if bool(file) == bool(explain):
             raise CommandError("Name a file, - for standard input, or --explain KIND.")
         answer = _explain(explain) if explain else _provision(file or "")
+        all_served = _set_up_lines(answer) if set_up_lines and not explain else True
         self.stdout.write(json.dumps(answer, ensure_ascii=False, indent=2, default=str))
+        if not all_served:
+            sys.exit(1)
 
 
 def _explain(kind: str) -> Any:
@@ -47,6 +57,11 @@ def _provision(file: str) -> Any:
             return provision(_read(file))
     except WishRefused as error:
         raise CommandError(str(error)) from error
+
+
+def _set_up_lines(made: Any) -> bool:
+    with translation.override("en"):
+        return provisioning.set_up_lines(made)
 
 
 def _read(file: str) -> Any:
