@@ -20,8 +20,13 @@ from .models import AddressingLine, Direction, Invoice, InvoiceDocument
 from .services import describe, store_document
 
 # As adapters name the formats in their capabilities, with the words for people.
-FORMATS = {"ubl": ("ubl", "UBL"), "cii": ("cii", "CII"), "factur-x": ("facturx", "Factur-X")}
-MEDIA_TYPES = {"ubl": "application/xml", "cii": "application/xml", "factur-x": "application/pdf"}
+FORMATS = {"ubl": ("ubl", "UBL"), "cii": ("cii", "CII"), "factur-x": ("facturx", "Factur-X"), "json": ("json", "JSON")}
+MEDIA_TYPES = {
+    "ubl": "application/xml",
+    "cii": "application/xml",
+    "factur-x": "application/pdf",
+    "json": "application/json",
+}
 UNIQUE_NUMBER = "one_issue_per_seller_number_and_year"
 
 

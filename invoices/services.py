@@ -30,6 +30,10 @@ DESCRIBED = (
 )  # fmt: skip
 
 
+# Which of an invoice's files tells what it says: the first there is.
+TO_READ = (InvoiceDocument.Kind.ORIGINAL, InvoiceDocument.Kind.CONVERTED)
+
+
 class UnknownOwner(Exception):
     """No addressing line of this connection matches the invoice's party: an administrator must add it."""
 
@@ -39,7 +43,7 @@ def receive_invoice(*, connection: Connection, report: InvoiceReport, files: Seq
 
     An unreadable original does not lose the invoice: it is kept byte for byte, with the report's data and the reason.
     """
-    parsed, error = _read_original(files)
+    parsed, error, is_original = _read_best(files)
     with transaction.atomic():
         known = Invoice.objects.filter(connection=connection, provider_ref=report.provider_ref).exists()
         created = not known and (_adopt(connection, report, parsed) or _create_invoice(connection, report, parsed))
@@ -47,20 +51,25 @@ def receive_invoice(*, connection: Connection, report: InvoiceReport, files: Seq
         invoice = Invoice.objects.select_for_update().get(connection=connection, provider_ref=report.provider_ref)
         for file in files:
             store_document(invoice=invoice, file=file)
-        if parsed is not None or error:
+        if (parsed is not None or error) and (is_original or invoice.original is None):
             describe(invoice, parsed, error)
             invoice.save(update_fields=DESCRIBED)
     return invoice, created
 
 
-def _read_original(files: Sequence[File]) -> tuple[ParsedInvoice | None, str]:
-    original = next((file for file in files if file.kind == InvoiceDocument.Kind.ORIGINAL), None)
-    if original is None:
-        return None, ""
-    try:
-        return read_invoice(original.content, media_type=original.media_type, filename=original.filename), ""
-    except UnreadableDocument as error:
-        return None, str(error.message)
+def _read_best(files: Sequence[File]) -> tuple[ParsedInvoice | None, str, bool]:
+    """The original or, where the platform keeps that for itself, its own version; what is wrong; and which it is."""
+    for kind in TO_READ:
+        for file in files:
+            if file.kind != kind:
+                continue
+            is_original = kind == InvoiceDocument.Kind.ORIGINAL
+            try:
+                parsed = read_invoice(file.content, media_type=file.media_type, filename=file.filename)
+            except UnreadableDocument as error:
+                return None, str(error.message), is_original
+            return parsed, "", is_original
+    return None, "", False
 
 
 def _adopt(connection: Connection, report: InvoiceReport, parsed: ParsedInvoice | None) -> bool:
@@ -208,8 +217,8 @@ def original_of(invoice: Invoice) -> InvoiceDocument | None:
 
 
 def read_stored_original(invoice: Invoice) -> ParsedInvoice:
-    """The invoice's original, read again. Raises UnreadableDocument."""
-    document = original_of(invoice)
+    """The invoice's original, or the platform's version where that is all we have. Raises UnreadableDocument."""
+    document = original_of(invoice) or invoice.documents.filter(kind=TO_READ[-1]).order_by("-received_at").first()
     if document is None:
         raise UnreadableDocument("missing", _("The platform has not delivered the document of this invoice yet."))
     return read_document(document)

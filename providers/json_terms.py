@@ -76,6 +76,9 @@ NAMES = {
     "BT-155": ("sellers_item_identification", "seller_item_identifier", "seller_assigned_id"),
 }
 
+LARGEST = Decimal(10) ** 15
+DECIMALS = 8
+
 FRENCH_VAT = re.compile(r"FR[0-9A-Z]{2}([0-9]{9})")
 # Registers whose numbers begin with a SIREN: SIREN, SIRET, French addressing.
 FRENCH_SCHEMES = frozenset({"0002", "0009", "0225"})
@@ -98,13 +101,16 @@ def text(value: Any) -> str:
 
 
 def number(value: Any) -> Decimal | None:
+    """Within what a column holds, and without the last digits of a binary fraction."""
     if isinstance(value, Mapping) and "value" not in value:
         value = value.get("amount")
     try:
         found = Decimal(text(value))
     except InvalidOperation:
         return None
-    return found if found.is_finite() else None
+    if not found.is_finite() or abs(found) >= LARGEST:
+        return None
+    return found if -found.as_tuple().exponent <= DECIMALS else round(found, DECIMALS)  # type: ignore[operator]
 
 
 def day(value: Any) -> date | None:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from django.utils.functional import Promise
 
-Syntax = Literal["ubl", "cii", "factur-x"]
+Syntax = Literal["ubl", "cii", "factur-x", "json"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,9 @@ from .cii import parse_cii
 from .facturx import EmbeddedInvoice, extract_invoice
 from .mapping import NAMESPACES
 from .model import ParsedInvoice, Syntax
+from .terms_json import read_json
 from .ubl import parse_ubl
+from .ubl_writer import write_ubl
 
 MAX_DOCUMENT_BYTES = 20 * 1024 * 1024
 # ISO 32000 readers accept the header anywhere in the first kilobyte.
@@ -31,7 +33,6 @@ SYNTAXES: dict[str, Syntax] = {tag: "cii" if parse is parse_cii else "ubl" for t
 OTHER_FORMATS = (
     (b"PK\x03\x04", _("The file is a ZIP archive. Open it and send its invoices one by one.")),
     (b"\x1f\x8b", _("The file is compressed (gzip). Ask the platform or the sender for the file itself.")),
-    (b"{", _("The file is JSON data, not an invoice. Fetch the original again.")),
 )
 OTHER_MESSAGES = {
     "CrossDomainAcknowledgementAndResponse": _("The file is a status message (CDAR), not an invoice."),
@@ -49,12 +50,20 @@ class OpenedInvoice:
     root: etree._Element
     embedded: EmbeddedInvoice | None = None
 
+    @property
+    def checked_as(self) -> Syntax:
+        """Whose rules hold for the XML."""
+        return "ubl" if self.syntax == "json" else self.syntax
+
 
 def read_invoice(content: bytes, *, media_type: str = "", filename: str = "") -> ParsedInvoice:
-    """Read a UBL, CII or Factur-X invoice. Raises UnreadableDocument and nothing else.
+    """Read a UBL, CII or Factur-X invoice, or one in JSON. Raises UnreadableDocument and nothing else.
 
     `media_type` and `filename` are what the sender claims; they only cause a warning when the content says otherwise.
     """
+    if is_json(content):
+        invoice = read_json(content)
+        return dataclasses.replace(invoice, warnings=tuple(content_warnings(invoice)))
     opened = open_invoice(content)
     invoice = PARSERS[opened.root.tag](opened.root)
     found = opened.embedded or EmbeddedInvoice(b"", ())
@@ -77,11 +86,17 @@ def open_invoice(content: bytes) -> OpenedInvoice:
                 limit=MAX_DOCUMENT_BYTES // (1024 * 1024),
             ),
         )
+    if is_json(content):  # no rules are published for it: what it says is checked as UBL
+        return OpenedInvoice("json", open_xml(write_ubl(read_json(content))))
     if PDF_HEADER in content[:PDF_HEADER_WITHIN]:
         embedded = extract_invoice(content)
         return OpenedInvoice("factur-x", open_xml(embedded.xml), embedded)
     root = open_xml(content)
     return OpenedInvoice(SYNTAXES[root.tag], root)
+
+
+def is_json(content: bytes) -> bool:
+    return content[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
 
 
 def open_xml(content: bytes) -> etree._Element:

@@ -45,8 +45,8 @@ def validate(content: bytes, *, media_type: str = "") -> Verdict:
         finding = own_finding(error.code, error.message, is_fatal=True)
         return _verdict(started, findings=[finding], outcome=Outcome.UNREADABLE)
     profile = read_profile(opened)
-    checks = checks_for(syntax=opened.syntax, message=etree.QName(opened.root).localname, profile=profile)
-    document = Document(opened.root, opened.syntax)
+    checks = checks_for(syntax=opened.checked_as, message=etree.QName(opened.root).localname, profile=profile)
+    document = Document(opened.root, opened.checked_as)
     findings = list(profile_findings(checks, profile))
     broken = check_schema(checks.schema, document)
     findings += broken
@@ -76,7 +76,7 @@ def outcome_of(findings: Iterable[Finding]) -> Outcome:
 
 
 def read_profile(opened: OpenedInvoice) -> str:
-    header = ubl.HEADER if opened.syntax == "ubl" else cii.HEADER
+    header = ubl.HEADER if opened.checked_as == "ubl" else cii.HEADER
     return str(header["profile"](Node(opened.root, [])))
 
 

@@ -1,0 +1,168 @@
+"""EN 16931 as JSON, as some platforms show an invoice whose file they do not hand out, or take one to be issued.
+
+There is no standard for it: `providers.json_terms` knows the names.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from providers import json_terms
+from providers.http import load_json
+from providers.json_terms import TOTALS, Terms, day, number, rows, term, text
+from providers.xml import UnreadableDocument
+
+from .model import Address, Contact, Identifier, Line, Note, ParsedInvoice, Party, Reference, VatBreakdown
+
+NOT_AN_INVOICE = _("The file is JSON data, not an invoice. Fetch the original again.")
+BROKEN = _("The file looks like JSON, but it is broken. Fetch it again.")
+
+
+def read_json(content: bytes) -> ParsedInvoice:
+    """Raises UnreadableDocument."""
+    try:
+        terms = load_json(content.lstrip(b"\xef\xbb\xbf \t\r\n"))
+    except ValueError:
+        raise UnreadableDocument("not_well_formed", BROKEN) from None
+    if not isinstance(terms, dict) or not (rows(term(terms, "BG-4")) and rows(term(terms, "BG-7"))):
+        raise UnreadableDocument("not_an_invoice", NOT_AN_INVOICE)
+    return parse_terms(terms)
+
+
+def parse_terms(terms: Terms) -> ParsedInvoice:
+    return ParsedInvoice(
+        syntax="json",
+        message="JSON",
+        number=_text(terms, "BT-1"),
+        issue_date=day(term(terms, "BT-2")),
+        type_code=_text(terms, "BT-3"),
+        currency=_text(terms, "BT-5"),
+        tax_point_date=day(term(terms, "BT-7")),
+        due_date=day(term(terms, "BT-9")),
+        buyer_reference=_text(terms, "BT-10"),
+        project_reference=_text(terms, "BT-11"),
+        contract_reference=_text(terms, "BT-12"),
+        order_reference=_text(terms, "BT-13"),
+        sales_order_reference=_text(terms, "BT-14"),
+        receiving_advice_reference=_text(terms, "BT-15"),
+        despatch_advice_reference=_text(terms, "BT-16"),
+        tender_reference=_text(terms, "BT-17"),
+        accounting_reference=_text(terms, "BT-19"),
+        payment_terms=_text(terms, "BT-20"),
+        notes=tuple(_notes(term(terms, "BT-22"))),
+        process=_text(terms, "BT-23"),
+        profile=_text(terms, "BT-24"),
+        preceding_invoices=tuple(_references(term(terms, "BT-25"))),
+        seller=_party(term(terms, "BG-4")),
+        buyer=_party(term(terms, "BG-7")),
+        total_lines=number(term(terms, "BT-106", *TOTALS)),
+        total_allowances=number(term(terms, "BT-107", *TOTALS)),
+        total_charges=number(term(terms, "BT-108", *TOTALS)),
+        total_without_vat=number(term(terms, "BT-109", *TOTALS)),
+        total_vat=number(term(terms, "BT-110", *TOTALS)),
+        total_with_vat=number(term(terms, "BT-112", *TOTALS)),
+        prepaid=number(term(terms, "BT-113", *TOTALS)),
+        rounding=number(term(terms, "BT-114", *TOTALS)),
+        amount_due=number(term(terms, "BT-115", *TOTALS)),
+        vat_breakdown=tuple(map(_vat, rows(term(terms, "BG-23")))),
+        lines=tuple(map(_line, rows(term(terms, "BG-25")))),
+    )
+
+
+def _text(terms: Terms, name: str) -> str:
+    return text(term(terms, name))
+
+
+def _notes(value: Any) -> Iterable[Note]:
+    for item in value if isinstance(value, list) else [value]:
+        words = item.get("text") or item.get("content") or item.get("value") if isinstance(item, Mapping) else item
+        subject = text(item.get("subject_code")) if isinstance(item, Mapping) else ""
+        if text(words):
+            yield Note(text=text(words), subject_code=subject)
+
+
+def _references(value: Any) -> Iterable[Reference]:
+    for item in value if isinstance(value, list) else [value]:
+        named = item if isinstance(item, Mapping) else {"number": item}
+        if written := next(filter(None, (text(named.get(key)) for key in ("number", "invoice_number", "id"))), ""):
+            yield Reference(number=written, issue_date=day(named.get("issue_date")))
+
+
+def _party(value: Any) -> Party:
+    party = next(iter(rows(value)), {})
+    scheme, address = json_terms.address_of(party)
+    known = {json_terms.siren_of(party), json_terms.siret_of(party), json_terms.vat_number_of(party), address}
+    others = (
+        Identifier(value=found, scheme=scheme)
+        for scheme, found in json_terms.identifiers_of(party)
+        if scheme and found and found not in known
+    )
+    return Party(
+        name=_text(party, "BT-27"),
+        trading_name=_text(party, "BT-28"),
+        siren=json_terms.siren_of(party),
+        siret=json_terms.siret_of(party),
+        vat_number=json_terms.vat_number_of(party),
+        legal_information=_text(party, "BT-33"),
+        electronic_address=address,
+        electronic_address_scheme=scheme,
+        identifiers=tuple(others),
+        address=_address(party.get("postal_address")),
+        contact=_contact(party.get("contact")),
+    )
+
+
+def _address(value: Any) -> Address | None:
+    """The names of page "drafts", which are UBL's."""
+    if not isinstance(value, Mapping):
+        return None
+    lines = (text(value.get(name)) for name in ("street_name", "additional_street_name", "address_line"))
+    return Address(
+        lines=tuple(filter(None, lines)),
+        post_code=text(value.get("postal_zone")),
+        city=text(value.get("city_name")),
+        subdivision=text(value.get("country_subentity")),
+        country=text(value.get("country_code")),
+    )
+
+
+def _contact(value: Any) -> Contact | None:
+    if not isinstance(value, Mapping):
+        return None
+    phone = text(value.get("telephone") or value.get("phone"))
+    email = text(value.get("electronic_mail") or value.get("email"))
+    return Contact(name=text(value.get("name")), phone=phone, email=email)
+
+
+def _vat(row: Terms) -> VatBreakdown:
+    return VatBreakdown(
+        category=_text(row, "BT-118"),
+        rate=number(term(row, "BT-119")),
+        base=number(term(row, "BT-116")),
+        amount=number(term(row, "BT-117")),
+        exemption_reason=_text(row, "BT-120"),
+        exemption_reason_code=_text(row, "BT-121"),
+    )
+
+
+def _line(row: Terms) -> Line:
+    inside = ("item", "price", "tax", "vat", "price_details", "vat_information")
+    return Line(
+        number=_text(row, "BT-126"),
+        notes=tuple(_notes(term(row, "BT-127"))),
+        name=text(term(row, "BT-153", "item")),
+        description=text(term(row, "BT-154", "item")),
+        seller_item=text(term(row, "BT-155", "item")),
+        quantity=number(term(row, "BT-129")),
+        unit=text(term(row, "BT-130")) or _unit(term(row, "BT-129")),
+        net_price=number(term(row, "BT-146", *inside)),
+        gross_price=number(term(row, "BT-148", *inside)),
+        net_amount=number(term(row, "BT-131")),
+        vat_category=text(term(row, "BT-151", *inside)),
+        vat_rate=number(term(row, "BT-152", *inside)),
+    )
+
+
+def _unit(quantity: Any) -> str:
+    return text(quantity.get("unit_code")) if isinstance(quantity, Mapping) else ""
