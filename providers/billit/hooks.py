@@ -15,7 +15,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from ..base import HookRequest, Line, Malformed, NotGenuine, Nowhere, PermanentError, Reply, UncertainError, Unsupported
+from ..base import HookRequest, Line, Malformed, NotGenuine, Nowhere, PermanentError, Reply, Unsupported
 from . import reading, tables, webhooks
 from .session import NUMBER, Entity, Session, entity_of, objects, registered
 
@@ -133,8 +133,10 @@ class Hooks(Session):
                 continue
             for old in self._replaced(kept, there, remotes):
                 self._delete(old, entity)
-            self._create(name, slug, url, entity)
-            yield _("%(line)s %(hook)s: registered.") % told
+            if self._create(name, slug, url, entity):
+                yield _("%(line)s %(hook)s: registered.") % told
+            else:
+                yield _("%(line)s %(hook)s: registered; its secret is to come by Billit's confirmation call.") % told
 
     def _address_of(self, entity: Entity, slug: str) -> str:
         base = self.account.lines.hook_url(entity.line.identifier)
@@ -172,7 +174,8 @@ class Hooks(Session):
             self.account.vault.change(name, secret=secret, **state)
         return bool(secret)
 
-    def _create(self, name: str, slug: str, url: str, entity: Entity) -> None:
+    def _create(self, name: str, slug: str, url: str, entity: Entity) -> bool:
+        """Whether its secret is known by now."""
         entity_type, update_type = tables.HOOKS[slug]
         now = datetime.now(UTC).isoformat()
         # Before the call: the confirmation may be quicker than the answer.
@@ -186,10 +189,8 @@ class Hooks(Session):
             raise
         document = answer.find_json()
         told = {"id": _number_of(document), "secret": _secret_of(document)}
-        self.account.vault.change(name, **{key: value for key, value in told.items() if value})
-        if not told["secret"]:
-            message = _("Billit registered webhook %(hook)s without telling its secret: register the webhooks again.")
-            raise UncertainError(message % {"hook": slug})
+        kept = self.account.vault.change(name, **{key: value for key, value in told.items() if value})
+        return bool(kept.get("secret"))
 
     def list_webhooks(self, entity: Entity) -> list[Remote]:
         document = self.read(self.url("webhook_list_path"), party=entity.party)
