@@ -16,12 +16,14 @@ from ..base import (
     PermanentError,
     PlatformError,
 )
-from . import fields, telling, webhooks
+from . import fields, reading, telling, webhooks
 from .entities import Entities
 from .hooks import Hooks
-from .session import Entity, registered
+from .session import Entity, objects, registered
 from .submitting import Submitting
 from .telling import Telling
+
+INTEGRATION = ("Integration", "IntegrationStatus", "IntegrationStatusDescription")
 
 
 class Billit(Entities, Hooks, Telling, Submitting):
@@ -64,10 +66,10 @@ class Billit(Entities, Hooks, Telling, Submitting):
 
     def _try(self, name: str, attempt: Callable[[], Any], good: str) -> CheckResult:
         try:
-            attempt()
+            more = attempt()
         except PlatformError as error:
             return CheckResult(name=name, ok=False, message=error.message)
-        return CheckResult(name=name, ok=True, message=good)
+        return CheckResult(name=name, ok=True, message=f"{good} {more}" if isinstance(more, str) and more else good)
 
     def _check_hosts(self) -> CheckResult:
         hosts = [urlsplit(url).hostname or "" for url in (self.api_url, self.portal_url)]
@@ -88,9 +90,15 @@ class Billit(Entities, Hooks, Telling, Submitting):
 
     def _check_entity(self, entity: Entity) -> Iterator[CheckResult]:
         name = entity.line.identifier
-        yield self._try(name, lambda: self.read_company(entity.registration), _("The company is registered."))
+        yield self._try(name, lambda: self._integrations(entity), _("The company is registered."))
         orders = self.url("orders_path", registration=entity.registration)
         yield self._try(f"{name} orders", lambda: self.read(orders, params={"$top": 1}), _("The orders can be read."))
+
+    def _integrations(self, entity: Entity) -> str:
+        """As Billit words them: what the values may be is not documented."""
+        rows = objects(self.read_company(entity.registration).get("Integrations"))
+        shown = [" ".join(filter(None, (reading.text(row.get(name)) for name in INTEGRATION))) for row in rows]
+        return "; ".join(filter(None, shown))
 
     def _check_webhooks(self) -> None:
         if faulty := list(self.faulty_webhooks()):

@@ -15,7 +15,18 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from ..base import HookRequest, Line, Malformed, NotGenuine, Nowhere, PermanentError, Reply, Unsupported
+from ..base import (
+    HookRequest,
+    Line,
+    Malformed,
+    NotGenuine,
+    Nowhere,
+    PermanentError,
+    PlatformError,
+    Reply,
+    Subscription,
+    Unsupported,
+)
 from . import reading, tables, webhooks
 from .session import NUMBER, Entity, Session, entity_of, objects, registered
 
@@ -83,14 +94,23 @@ class Hooks(Session):
         entities = self.entities()
         if not entities:
             raise Unsupported(_("No addressing line of this connection has a registration_id at Billit."))
-        return tuple(change for entity in entities for change in self._settle(entity))
+        changes: list[str] = []
+        failed: PlatformError | None = None
+        for entity in entities:
+            try:
+                changes += self._settle_and_note(entity)
+            except PlatformError as error:
+                failed = failed or error
+        if failed:
+            raise failed
+        return tuple(changes)
 
     def subscribe(self, line: Line) -> str:
         home = self._home_of(line)
         if home.line.identifier != line.identifier:
             told = {"line": line.identifier, "home": home.line.identifier}
             return _("%(line)s is of the same company as %(home)s, whose webhooks serve both.") % told
-        return " ".join(self._settle(home)) or _("nothing had to be changed.")
+        return " ".join(self._settle_and_note(home)) or _("nothing had to be changed.")
 
     def unsubscribe(self, line: Line) -> str:
         entity = entity_of(line)
@@ -103,6 +123,7 @@ class Hooks(Session):
                 ended.append(slug)
             if kept:
                 self.account.vault.change(name, state=DELETED, secret="", id="", url="")
+        self._note(entity, "closed")
         return _("Webhooks ended: %(names)s.") % {"names": ", ".join(ended) or "–"}
 
     def faulty_webhooks(self) -> Iterator[str]:
@@ -118,6 +139,23 @@ class Hooks(Session):
         return next((each for each in self.entities() if each.registration == registered(line)), None) or entity_of(
             line
         )
+
+    def _settle_and_note(self, entity: Entity) -> list[str]:
+        """What was changed; how the line stands now is shown to people."""
+        try:
+            changes = list(self._settle(entity))
+        except PlatformError as error:
+            self._note(entity, "failed", error.message)
+            raise
+        names = [vault_name(entity.line.identifier, slug) for slug in tables.HOOKS]
+        is_complete = all(self.account.vault.get(name).get("secret") for name in names)
+        self._note(entity, "active" if is_complete else "subscribing")
+        return changes
+
+    def _note(self, entity: Entity, state: str, error: str = "") -> None:
+        line, reference = entity.line.identifier, entity.registration
+        noted = Subscription(line_identifier=line, state=state, reference=reference, error=error)
+        self.account.subscriptions.save(noted)
 
     def _settle(self, entity: Entity) -> Iterator[str]:
         remotes = self.list_webhooks(entity)

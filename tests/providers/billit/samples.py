@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from providers.base import Account, HookRequest, InvoiceFacts, Line, Party, ShortVault, StatusMessage
+from providers.base import Account, HookRequest, InvoiceFacts, Line, Party, ShortVault, StatusMessage, Subscription
 from providers.billit.adapter import Billit
 from providers.billit.hooks import vault_name
 from providers.cdar.model import BETWEEN_PLATFORMS
@@ -80,6 +80,17 @@ def make_vault(*lines: str) -> ShortVault:
     return vault
 
 
+class Subscriptions:
+    def __init__(self) -> None:
+        self.saved: dict[str, Subscription] = {}
+
+    def find(self, line_identifier: str) -> Subscription | None:
+        return self.saved.get(line_identifier)
+
+    def save(self, subscription: Subscription) -> None:
+        self.saved[subscription.line_identifier] = subscription
+
+
 def make_account(*lines: Line, vault: ShortVault | None = None, of: Mapping[str, str] | None = None, **settings: Any):
     settings = {"api_url": "https://api.example.test", "portal_url": "https://my.example.test"} | settings
     return Account(
@@ -90,6 +101,7 @@ def make_account(*lines: Line, vault: ShortVault | None = None, of: Mapping[str,
         secrets=SECRETS,
         lines=Lines(*(lines or [make_line()]), of=of),
         vault=make_vault() if vault is None else vault,
+        subscriptions=Subscriptions(),
     )
 
 

@@ -1,5 +1,6 @@
 """Webhooks and companies at Billit, the lists of orders, and the check of it all."""
 
+import contextlib
 import json
 from datetime import datetime, timedelta
 
@@ -189,6 +190,39 @@ def test_unsubscribe_forgets_the_secrets():
     assert [kept(adapter, slug)["secret"] for slug in SLUGS] == [""] * 3
 
 
+@pytest.mark.parametrize(
+    ("answer", "state", "error"),
+    [
+        (created(1), "active", ""),
+        ((200, {"WebhookID": 1}), "subscribing", ""),
+        ((400, {"errors": [{"Code": "TooMany"}]}), "failed", "Billit refuses (400). TooMany"),
+    ],
+    ids=["active", "subscribing", "failed"],
+)
+def test_state_of_the_line_is_noted(answer, state, error):
+    adapter, _far_end = make_empty({CREATE: answer})
+    with contextlib.suppress(PermanentError):
+        adapter.register_webhooks()
+    noted = adapter.account.subscriptions.find(LINE)
+    assert (noted.state, noted.reference, noted.error) == (state, "8001", error)
+
+
+def test_end_of_the_webhooks_is_noted():
+    adapter, _far_end = make_billit({f"DELETE /v1/webhooks/{number}": (404, {}) for number in (71, 72, 73)})
+    adapter.unsubscribe(make_line())
+    assert adapter.account.subscriptions.find(LINE).state == "closed"
+
+
+def test_one_company_that_fails_does_not_stop_the_others():
+    other = f"POST /v1/einvoices/registrations/{OTHER_REGISTRATION}/webhooks"
+    lines = (make_line(), make_line(OTHER_LINE, OTHER_REGISTRATION))
+    adapter, far_end = make_empty({CREATE: (403, {}), other: created(2)}, *lines)
+    with pytest.raises(PermanentError):
+        adapter.register_webhooks()
+    states = {line: adapter.account.subscriptions.find(line).state for line in (LINE, OTHER_LINE)}
+    assert (states, len(far_end.asked(other))) == ({LINE: "failed", OTHER_LINE: "active"}, 3)
+
+
 def test_names_of_the_vault_fit_its_column():
     assert max(len("vault " + vault_name("9" * 125, slug)) for slug in SLUGS) <= 125
 
@@ -347,6 +381,12 @@ def test_check_of_a_good_connection():
     results = checked()
     assert [result for result in results.values() if not result.ok] == []
     assert list(results) == ["environment", "login", LINE, f"{LINE} orders", "webhooks"]
+
+
+def test_check_shows_the_integration_in_billits_words():
+    row = {"Integration": "Peppol", "IntegrationStatus": "Pending", "IntegrationStatusDescription": "Identity check"}
+    result = checked({f"GET {AP}": (200, {"Integrations": [row]})})[LINE]
+    assert (result.ok, result.message) == (True, "The company is registered. Peppol Pending Identity check")
 
 
 def test_check_changes_nothing():
