@@ -85,6 +85,12 @@ SETTINGS = (
     Field(name="refresh_path", default="/v1/webhooks/refresh/{webhook}", help=_("Gives a webhook a new secret.")),
     Field(name="token_path", default="/OAuth2/token", help=_("OAuth tokens.")),
     Field(name="requests_per_second", type="int", default=2, help=_("Most calls a second and process. 0: no limit.")),
+    Field(
+        name="rate_limit_pause",
+        type="int",
+        default=60,
+        help=_("Seconds without a call after Billit asked for patience and did not say for how long."),
+    ),
     Field(name="connect_timeout", type="int", default=5, help=_("Seconds.")),
     Field(name="read_timeout", type="int", default=30, help=_("Seconds.")),
     Field(name="upload_timeout", type="int", default=60, help=_("Seconds, for a file or an invoice sent.")),

@@ -241,7 +241,7 @@ class Hooks(Session):
     def _delete(self, number: str, entity: Entity) -> None:
         answer = self.exchange("DELETE", self.url("webhook_path", webhook=number), repeatable=True, party=entity.party)
         if answer.status_code != 404:
-            self.wire.require_success(answer, repeatable=True)
+            self.require_success(answer, repeatable=True)
 
 
 class Kept(dict[str, str]):

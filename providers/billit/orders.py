@@ -122,7 +122,7 @@ class Orders(Session):
             "GET", self.url("file_path", file=file), repeatable=True, party=entity.party, upload=True,
             max_bytes=limit * 4 // 3 + MIB,
         )  # fmt: skip
-        self.wire.require_success(answer, repeatable=True)
+        self.require_success(answer, repeatable=True)
         found = _read_file(answer)
         if found is None or not found.content:
             message = _("Billit sent no content for file %(file)s.") % {"file": file}

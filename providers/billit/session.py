@@ -14,7 +14,7 @@ from urllib.parse import quote
 import httpx
 from django.utils.translation import gettext as _
 
-from ..base import MIB, Adapter, Line, PermanentError
+from ..base import MIB, Adapter, Line, PermanentError, TemporaryError
 from ..http import Answer, Wire
 from . import oauth, tables
 
@@ -142,7 +142,16 @@ class Session(Adapter):
     def read(self, url: str, **options: Any) -> Any:
         """The JSON of a resource."""
         answer = self.exchange("GET", url, repeatable=True, max_bytes=SEVERAL, **options)
-        return self.wire.require_json(self.wire.require_success(answer, repeatable=True))
+        return self.wire.require_json(self.require_success(answer, repeatable=True))
+
+    def require_success(self, answer: Answer, *, repeatable: bool) -> Answer:
+        """Where Billit asks for patience and does not say how long, the settings do."""
+        try:
+            return self.wire.require_success(answer, repeatable=repeatable)
+        except TemporaryError as error:
+            if error.status_code == 429 and error.retry_after is None:
+                error.retry_after = float(self.setting("rate_limit_pause"))
+            raise
 
     def tell(self, method: str, url: str, body: Any = None, **options: Any) -> Answer:
         """A call that must not be made twice."""
@@ -150,7 +159,7 @@ class Session(Adapter):
             options["content"] = dump(body).encode()
             options["headers"] = {"Content-Type": JSON} | options.get("headers", {})
         answer = self.exchange(method, url, repeatable=False, **options)
-        return self.wire.require_success(answer, repeatable=False)
+        return self.require_success(answer, repeatable=False)
 
 
 def dump(value: Any) -> str:

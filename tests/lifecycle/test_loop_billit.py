@@ -9,6 +9,7 @@ from django.urls import reverse
 from invoices.models import Invoice
 from lifecycle import inbox, polling, relays
 from lifecycle.models import RelayState
+from lifecycle.provisioning import provision
 from providers.base import Payment, Reason
 from providers.billit.orders import forget_files
 from providers.models import CachedToken, Connection, RefusedRequest, WebhookDelivery
@@ -235,6 +236,22 @@ def test_poll_brings_what_no_webhook_told(desk):
     assert desk.invoice(ref).status == "203"
     desk.connection.refresh_from_db()
     assert polling.poll(desk.connection) == 0
+
+
+def test_provisioned_line_gets_an_address_of_its_own(settings):
+    settings.PUBLIC_URL = "https://navette.example.test"
+    line = {"identifier": SIREN, "connection": "billit-main", "settings": {"registration_id": "8001"}}
+    made = provision(
+        {
+            "connections": [{"name": "billit-main", "kind": "billit", "secrets": {"api_key": KEY}}],
+            "customers": [{"siren": SIREN, "name": "Atelier Dupont", "addressing_lines": [line]}],
+        }
+    )
+    assert "hook_url" not in made["connections"][0]
+    row = made["customers"][0]["addressing_lines"][0]
+    assert row["hook_url"] == f"https://navette.example.test/hooks/billit/{row['callback_token']}/"
+    adapter = get_adapter(Connection.objects.get())
+    assert adapter.account.lines.hook_url(SIREN) == row["hook_url"]
 
 
 # --- secrets ---

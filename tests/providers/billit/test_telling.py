@@ -226,6 +226,15 @@ def test_failing_is_never_repeated_by_itself(name, message, answer, kind):
     assert (type(caught.value), far_end.calls) == (kind, [name])
 
 
+@pytest.mark.parametrize(
+    ("headers", "seconds"), [({"retry-after": "7"}, 7), ({}, 90), ({"retry-after": "soon"}, 90)], ids=str
+)
+def test_patience_asked_for_without_a_time(headers, seconds):
+    with pytest.raises(TemporaryError) as caught:
+        make_billit({REFUSE: (429, {}, headers)}, rate_limit_pause=90)[0].send_status(refusal())
+    assert caught.value.retry_after == seconds
+
+
 def test_all_business_errors_are_told():
     errors = [{"Code": "A", "Description": "Le motif"}, {"code": "B", "description": "La commande"}]
     with pytest.raises(PermanentError) as caught:
