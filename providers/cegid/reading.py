@@ -202,7 +202,7 @@ def _status(message: Message, status: Any, *, is_new: bool) -> StatusReport | No
         invoice_key=message.key,
         status=code,
         native_status=word,
-        issuer_role=tables.role_of(issuer, message.direction, code),
+        issuer_role=tables.role_of(issuer, direction=message.direction, status=code, type_code=message.key.type_code),
         reasons=tuple(_reasons(message, status.get("reasons"))),
         note=_text(status.get("note")),
         payments=tuple(_payments(message, status.get("payments"))),

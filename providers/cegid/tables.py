@@ -6,7 +6,7 @@ four kinds of messages and no word of their content: what is marked "ours" is th
 
 from __future__ import annotations
 
-from lifecycle.codes import STATUSES, DataType, Role, Side, Status
+from lifecycle.codes import CREDIT_NOTE_TYPES, STATUSES, DataType, Role, Side, Status
 
 # "Incoming" and "outgoing" are seen from the customer (pages, NominalUseCase), so both seats read them alike.
 KINDS = {"received": "incoming", "issued": "outgoing"}
@@ -44,7 +44,7 @@ AMOUNT_TYPES: dict[str, str] = {Status.PAYMENT_SENT: DataType.MPA, Status.PAYMEN
 MEDIA_TYPES = {"UBL": "application/xml", "CII": "application/xml", "FACTUR-X": "application/pdf"}
 
 
-def role_of(word: str, direction: str, status: str | None) -> str:
+def role_of(word: str, *, direction: str, status: str | None, type_code: str) -> str:
     """The national role of an issuer's word, "" where it is unknown or could not have said it.
 
     A message that comes back as an echo is the CUSTOMER's whoever spoke first: then the status tells no issuer.
@@ -52,6 +52,9 @@ def role_of(word: str, direction: str, status: str | None) -> str:
     if word != CUSTOMER:
         return ROLES.get(word, "")
     role = CUSTOMER_ROLES[direction]
+    pays_back = type_code in CREDIT_NOTE_TYPES
+    if status == Status.PAYMENT_SENT and role == Role.SELLER and not pays_back:
+        return ""
     return role if status is None or Role(role) in STATUSES[status].issuers else ""
 
 

@@ -144,11 +144,13 @@ class Ringer:
             delivery.trick, delivery.written = "", None
         return self.post(target, headers, body)
 
-    def post(self, target: str, headers: dict[str, str], body: bytes) -> tuple[int | None, str]:
+    def post(
+        self, target: str, headers: dict[str, str], body: bytes, *, method: str = "POST"
+    ) -> tuple[int | None, str]:
         """Status and start of the answer; no status when nobody answered."""
         timeout = self._sandbox.settings["ring_timeout"]
         try:
-            response = self._client.post(target, headers=headers, content=body, timeout=timeout)
+            response = self._client.request(method, target, headers=headers, content=body, timeout=timeout)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return None, f"{type(error).__name__}: {error}"
         return response.status_code, response.text[:KEPT_ANSWER]

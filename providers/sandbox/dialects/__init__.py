@@ -2,6 +2,8 @@ from ..dialect import Dialect
 from .acube import ACube
 from .afnor import Afnor
 from .billit import Billit
+from .cegid import Cegid
+from .cegid_od import CegidOD
 from .seqino import Seqino
 
 DIALECTS: tuple[type[Dialect], ...] = (
@@ -9,4 +11,6 @@ DIALECTS: tuple[type[Dialect], ...] = (
     Seqino,
     Afnor,
     Billit,
+    Cegid,
+    CegidOD,
 )

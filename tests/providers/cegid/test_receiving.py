@@ -187,6 +187,7 @@ def test_customers_receipt_on_its_sale():
         ("outgoing", 209, "CUSTOMER", "SE"),
         ("outgoing", 205, "CUSTOMER", ""),  # the echo of what a buyer said
         ("incoming", 212, "CUSTOMER", ""),
+        ("outgoing", 211, "CUSTOMER", ""),
         ("outgoing", 205, "BUYER", "BY"),
         ("incoming", 202, "PLATFORM", "WK"),
         ("incoming", 205, "SOMEBODY", ""),
@@ -201,6 +202,12 @@ def test_issuer_is_the_customers_side_where_it_can_be(kind, code, issuer, role):
         kind=kind, invoice={"number": "1", ours: SIREN, theirs: OTHER}, status={"code": code, "issuer": issuer}
     )
     assert parse(body).statuses[0].issuer_role == role
+
+
+def test_payment_of_a_credit_note_is_the_sellers():
+    invoice = {"number": "1", "typeCode": "381", "sellerSiren": SIREN}
+    body = make_body(kind="outgoing", invoice=invoice, status={"code": 211, "issuer": "CUSTOMER"})
+    assert parse(body).statuses[0].issuer_role == "SE"
 
 
 @pytest.mark.parametrize(
