@@ -139,7 +139,7 @@ def record_reports(invoice_id: Any, reports: Iterable[StatusReport]) -> list[Sta
 
 
 def record_on_locked(invoice: Invoice, report: StatusReport) -> StatusEvent | None:
-    if invoice.direction == Direction.ISSUED:
+    if invoice.direction == Direction.ISSUED and not report.refused:
         confirm_submission(invoice)
     identity = identity_of(report)
     if SeenReport.objects.filter(invoice=invoice, identity=identity).exists():
@@ -163,6 +163,8 @@ def record_on_locked(invoice: Invoice, report: StatusReport) -> StatusEvent | No
         unexpected=_is_unexpected(invoice, report),
     )
     SeenReport.objects.create(invoice=invoice, identity=identity, event=event, is_timed=report.occurred_at is not None)
+    if report.refused:
+        refuse_submission(invoice, report)
     return None if known else event
 
 
@@ -230,6 +232,20 @@ def confirm_submission(invoice: Invoice) -> None:
     relay = RelayTask.objects.filter(invoice=invoice, kind=RelayTask.Kind.INVOICE).first()
     if relay and relay.state not in (RelayState.CONFIRMED, *WITHOUT_EFFECT):
         confirm(relay)
+
+
+def refuse_submission(invoice: Invoice, report: StatusReport) -> None:
+    """The platform turned the file down after taking it: another try gets another reference."""
+    told = RelayTask.objects.filter(
+        invoice=invoice,
+        kind=RelayTask.Kind.INVOICE,
+        state__in=[RelayState.SENDING, RelayState.SENT, RelayState.UNCERTAIN, RelayState.CONFIRMED],
+    )
+    words = " ".join(filter(None, [report.note, *(reason.text for reason in report.reasons)]))
+    changes = {"next_attempt_at": None, "leased_until": None, "last_error": storable(words)}
+    if told.update(state=RelayState.FAILED, **changes):
+        invoice.provider_ref = ""
+        invoice.save(update_fields=["provider_ref", "updated_at"])
 
 
 def _find_told_otherwise(invoice: Invoice, report: StatusReport) -> StatusEvent | None:

@@ -224,6 +224,10 @@ def _record_submission(each: Try) -> None:
     """One at a time: the invoice is locked before its relay, as everywhere."""
     invoice = events.lock_invoice(each.relay.invoice_id)
     _record(each)
+    if each.receipt and each.receipt.refused:
+        invoice.provider_ref = ""  # what the platform gave a reference and refused; the next try gets another
+        invoice.save(update_fields=["provider_ref", "updated_at"])
+        return
     reference = storable(each.receipt.reference)[:200] if each.receipt else ""
     if not reference or invoice.provider_ref:
         return

@@ -12,7 +12,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from lxml import etree
 
-from lifecycle.codes import Role, Side
+from lifecycle.codes import SELF_BILLED_TYPES, Role, Side
 
 from .. import cdar
 from ..base import (
@@ -48,7 +48,9 @@ from .searching import LOST_MEMORY, Searching
 VARIANT_MEMORY = "signature_variant"
 
 # How much earlier than our submission the platform's clock may put the flow.
-SEARCH_BACK = timedelta(hours=1)
+CLOCK_SKEW = timedelta(minutes=2)
+# How much older than our submission the flow may be that it doubles.
+SEARCH_BACK = timedelta(days=3)
 LONGEST_NAME = 150
 SELLER_ROLES = frozenset({Role.SELLER.value, Role.SELLER_AGENT.value, Role.FACTOR.value, Role.PAYEE.value})
 PROFILE_PLACES = (
@@ -134,13 +136,13 @@ class Afnor(Directory, Registrations, Searching):
         """What the flow itself says of its invoice: that it arrived, or what the platform's checks found."""
         if flow.direction == tables.OUT or flow.is_refused:
             yield self._acknowledgement(flow)
-        elif tables.INVOICES[flow.type] == "received" and self.setting("arrival_status") != "none":
+        elif self.setting("arrival_status") != "none":
             yield StatusReport(
                 provider_ref=flow.id,
                 status=self.setting("arrival_status"),
                 native_status=f"{flow.type} {flow.direction}".strip(),
                 issuer_role=Role.PLATFORM.value,
-                note=_("Derived: %(platform)s hands the invoice to the buyer.") % self._names(flow),
+                note=_("Derived: %(platform)s hands the invoice over.") % self._names(flow),
                 seen_at=flow.submitted_at,
                 key=f"arrival:{flow.id}",
                 derived=True,
@@ -152,7 +154,7 @@ class Afnor(Directory, Registrations, Searching):
         implied = {tables.OK: "200", tables.ERROR: "213"} if self.setting("ack_implies_status") else {}
         notes = {
             tables.OK: _("%(platform)s took the file in: its technical checks passed."),
-            tables.ERROR: _("%(platform)s did not take the file: see the reasons."),
+            tables.ERROR: _("%(platform)s did not take the file."),
         }
         return StatusReport(
             provider_ref=flow.id,
@@ -164,6 +166,7 @@ class Afnor(Directory, Registrations, Searching):
             occurred_at=flow.updated_at,
             key=f"ack:{flow.id}:{flow.ack}",
             derived=flow.ack in implied,
+            refused=flow.is_refused,
             raw=flow.raw,
         )
 
@@ -188,8 +191,10 @@ class Afnor(Directory, Registrations, Searching):
         return Delivery(key="", verdicts=(verdict,))
 
     def _report(self, message: cdar.Cdar, flow: Flow) -> StatusReport:
-        key = replace(message.invoice_key, direction=tables.LIFECYCLES[flow.type])
-        return replace(message.report(), invoice_key=key)
+        """The type of the flow tells our side of the invoice, and with the invoice's own type which way that went."""
+        key, way = message.invoice_key, tables.LIFECYCLES[flow.type]
+        way = tables.OTHER_WAY[way] if key.type_code in SELF_BILLED_TYPES else way
+        return replace(message.report(), invoice_key=replace(key, direction=way))
 
     def _refusal(self, flow: Flow) -> str:
         return _("%(platform)s did not take it: %(told)s") % self._names(flow)
@@ -203,7 +208,7 @@ class Afnor(Directory, Registrations, Searching):
             raise PermanentError(_("Flow %(flow)s is no invoice.") % self._names(flow))
         return InvoiceReport(
             provider_ref=flow.id,
-            direction=tables.INVOICES[flow.type],
+            direction=tables.WAYS.get(flow.direction) or tables.INVOICES[flow.type],
             native_status=flow.ack,
             created_at=flow.submitted_at,
             raw=flow.raw,
@@ -267,12 +272,7 @@ class Afnor(Directory, Registrations, Searching):
         return self._submit(file.content, info, self._tracking_of(invoice))
 
     def find_invoice(self, invoice: InvoiceFacts) -> Receipt | None:
-        receipt = self._find_submitted(self._tracking_of(invoice), "", tables.INVOICES, invoice.told_at)
-        if receipt and receipt.refused:
-            # The number may have been handed in before, and only that try be what is shown.
-            words = _("%(told)s Is this about the file sent now, or an earlier one?")
-            raise UncertainError(words % {"told": receipt.text})
-        return receipt
+        return self._find_submitted(self._tracking_of(invoice), "", tables.INVOICES, invoice.told_at)
 
     def _tracking_of(self, invoice: InvoiceFacts) -> str:
         """The same for every try of one invoice."""
@@ -306,17 +306,20 @@ class Afnor(Directory, Registrations, Searching):
     def _find_submitted(
         self, tracking_id: str, name: str, flow_types: Iterable[str], told_at: datetime | None
     ) -> Receipt | None:
-        """What became of a flow of ours. `refused` only where nothing of it was taken in."""
+        """What became of a flow of ours. `refused` only where nothing of it was taken in; an earlier try does not
+        count, for a person may have sent again what was refused then.
+        """
         found = self.find_tracked(tracking_id)
         taken = [flow for flow in found if not flow.is_refused]
         best = next((flow for flow in taken if flow.ack == tables.OK), taken[0] if taken else None)
         if best:
             return Receipt(reference=best.id, confirmed=best.ack == tables.OK, text=best.ack)
-        refused = [flow for flow in found if not flow.is_duplicate]
+        now_told = [flow for flow in found if _is_of_try(flow, told_at)]
+        refused = [flow for flow in now_told if not flow.is_duplicate]
         if refused:
-            return Receipt(reference=refused[-1].id, refused=True, text=self._refusal(refused[-1]))
-        if found:
-            return self._find_doubled(found[-1], name, flow_types)
+            return Receipt(refused=True, text=self._refusal(refused[-1]))
+        if now_told:
+            return self._find_doubled(now_told[-1], name, flow_types)
         if told_at and (datetime.now(UTC) - told_at).total_seconds() < self.setting("shown_after"):
             message = _("%(platform)s does not show it yet, which may take a while.") % {"platform": self.platform}
             raise UncertainError(message)
@@ -324,7 +327,7 @@ class Afnor(Directory, Registrations, Searching):
 
     def _find_doubled(self, flow: Flow, name: str, flow_types: Iterable[str]) -> Receipt:
         """The platform says that it has it, but not under our id: by name, or a person looks."""
-        since = (flow.submitted_at or datetime.now(UTC)) - SEARCH_BACK - timedelta(days=1)
+        since = (flow.submitted_at or datetime.now(UTC)) - SEARCH_BACK
         first = self.find_original(name or flow.name, flow_types, since)
         if first is None:
             raise UncertainError(
@@ -373,6 +376,10 @@ class Afnor(Directory, Registrations, Searching):
                 "the platform for them."
             )
             raise PermanentError(message % lost)
+
+
+def _is_of_try(flow: Flow, told_at: datetime | None) -> bool:
+    return not told_at or not flow.submitted_at or flow.submitted_at >= told_at - CLOCK_SKEW
 
 
 def _side_of(message: StatusMessage) -> Side:

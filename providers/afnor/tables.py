@@ -18,8 +18,11 @@ IN, OUT = "In", "Out"
 OK, ERROR, PENDING = "Ok", "Error", "Pending"
 
 # The type tells our customer's side, whichever way the flow goes: a self-billed invoice is a CustomerInvoice coming In.
+# What is given here is the usual way, for where a platform is silent, and for a status to find its invoice.
 INVOICES = {"CustomerInvoice": "issued", "SupplierInvoice": "received"}
 LIFECYCLES = {"CustomerInvoiceLC": "issued", "SupplierInvoiceLC": "received"}
+WAYS = {IN: "received", OUT: "issued"}
+OTHER_WAY = {"issued": "received", "received": "issued"}
 FOLLOWED = (*INVOICES, *LIFECYCLES)
 
 SYNTAXES = {"ubl": "UBL", "cii": "CII", "facturx": "Factur-X"}

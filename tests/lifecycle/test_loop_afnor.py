@@ -3,10 +3,13 @@
 from decimal import Decimal
 
 import pytest
+from django.utils import timezone
 
-from invoices.models import Invoice
-from lifecycle import inbox, polling, relays
-from lifecycle.models import RelayState
+from invoices.documents.writer import write_xml
+from invoices.models import Invoice, Validation
+from lifecycle import inbox, polling, relays, submissions
+from lifecycle.models import RelayState, RelayTask
+from lifecycle.submissions import Submission
 from providers import cdar
 from providers.base import File, InvoiceFacts, Party, Payment, Reason
 from providers.models import RefusedRequest, WebhookDelivery
@@ -14,6 +17,7 @@ from providers.registry import get_adapter
 from providers.sandbox.server import SandboxServer
 from providers.services import check_connection, open_hook
 from tests.factories import make_connection, make_customer, make_line, make_user
+from tests.invoices.documents.issued import make_document
 
 from .test_loop import SIREN, Desk
 
@@ -171,25 +175,28 @@ def test_status_the_platform_turns_down_goes_to_a_person(desk):
     assert desk.accepted() == {}
 
 
-def facts_of(number, **changes):
-    seller, buyer = Party(name="Nous", siren=SIREN), Party(name="Eux", siren="905334413")
-    facts = {"provider_ref": "", "direction": "issued", "number": number, "type_code": "380", "issue_date": None}
-    return InvoiceFacts(**{**facts, "seller": seller, "buyer": buyer, **changes})
+@pytest.fixture
+def hand_in():
+    """Hand an invoice of ours in, its file already checked."""
+
+    def hand_in(desk, number):
+        document = make_document(number=number)
+        file = File(kind="original", content=write_xml(document, "ubl"), filename=f"{number}.xml")
+        relay, _new = submissions.hand_in(
+            user=desk.approver, submission=Submission(line=desk.line, file=file, submit=True)
+        )
+        Validation.objects.filter(document=relay.document).update(state="done", outcome="valid")
+        return relay
+
+    return hand_in
 
 
-def outgoing(desk, number):
-    made = desk.sandbox.control("deposit", dialect="acube", direction="OUTBOUND", seller_siren=SIREN, number=number)
-    invoices = desk.sandbox.sandbox.dialect("acube").invoices
-    return File(kind="original", content=invoices[made["invoices"][0]["uuid"]].content, filename=f"{number}.xml")
-
-
-def test_submitted_invoice_shows_its_acknowledgement_apart_from_its_statuses(make_desk):
+def test_submitted_invoice_shows_its_acknowledgement_apart_from_its_statuses(make_desk, hand_in):
     desk = make_desk(general={"outbound_script": [["201", 0.1], ["205", 0.2], ["211", 0.3]]})
-    adapter = get_adapter(desk.connection)
-    receipt = adapter.submit_invoice(outgoing(desk, "V-1"), facts_of("V-1"))
-    desk.work(lambda: Invoice.objects.filter(provider_ref=receipt.reference, status="211").exists())
+    relay = hand_in(desk, "V-1")
+    desk.work(lambda: Invoice.objects.filter(number="V-1", status="211").exists())
 
-    invoice = desk.invoice(receipt.reference)
+    invoice = Invoice.objects.get()
     (ack,) = invoice.status_events.filter(status=None)
     assert (invoice.direction, ack.native_status) == ("issued", "Acknowledgement Ok")
     assert [event.status for event in invoice.status_events.filter(status__isnull=False)] == [
@@ -199,12 +206,52 @@ def test_submitted_invoice_shows_its_acknowledgement_apart_from_its_statuses(mak
         "211",
     ]
     assert invoice.status_events.get(status="211").payments != []
-    assert adapter.find_invoice(facts_of("V-1")).reference == receipt.reference
+    assert desk.accepted() == {(f"{SIREN}|V-1|380", "submit"): 1}
+    assert desk.state(relay) in (RelayState.SENT, RelayState.CONFIRMED)
 
 
-def test_refused_submission_is_noted_with_the_reasons(desk):
+@pytest.mark.parametrize("fault", ["cut_after", "server_error_after", "cut_before"])
+def test_lost_answer_to_a_submission_is_looked_up(make_desk, hand_in, impatient, fault):
+    desk = make_desk(shown_after=0, general={"auto_react": False})
+    desk.sandbox.control("faults", kind=fault, path=STATUS)
+    relay = hand_in(desk, "V-1")
+    desk.work(lambda: desk.state(relay) in (RelayState.SENT, RelayState.CONFIRMED))
+    desk.work(lambda: Invoice.objects.filter(status="200").exists())
+
+    assert (desk.accepted(), Invoice.objects.count()) == ({(f"{SIREN}|V-1|380", "submit"): 1}, 1)
+
+
+@pytest.mark.parametrize("hooked", [True, False], ids=["pushed", "looked up"])
+def test_refused_submission_goes_to_a_person_who_may_try_again(make_desk, hand_in, monkeypatch, hooked):
+    monkeypatch.setattr(relays, "CONFIRM_DELAYS", (100 if hooked else 0.3,) * 5)
+    desk = make_desk(
+        hooked=hooked, platform={"ack": "Error", "ack_reason": "VirusFound"}, general={"auto_react": False}
+    )
+    relay = hand_in(desk, "V-1")
+    desk.work(lambda: desk.state(relay) == RelayState.FAILED)
+    desk.work(lambda: settled(desk))
+    why = "The antivirus found a virus in the file. The check gave VirusFound (V-1.xml)"
+    short = "did not take the file." if hooked else "did not take it:"
+    assert relay.last_error == f"{desk.connection.name} {short} {why}"
+
+    desk.sandbox.control("settings", afnor={"ack": "Ok"})
+    desk.sandbox.sandbox.dialect("afnor").state.seen.clear()  # what was refused may come again
+    RelayTask.objects.update(state=RelayState.PENDING, next_attempt_at=timezone.now(), attempts=0)
+    desk.work(lambda: desk.state(relay) == RelayState.SENT)
+    desk.sandbox.wait_idle()
+    desk.poll()
+    desk.work(lambda: Invoice.objects.filter(status="200").exists())
+    assert (desk.state(relay), Invoice.objects.count()) == (RelayState.CONFIRMED, 1)
+
+
+def test_refused_file_of_other_software_is_noted_with_the_reasons(desk):
     desk.sandbox.control("settings", afnor={"ack": "Error", "ack_reason": "VirusFound"})
-    receipt = get_adapter(desk.connection).submit_invoice(outgoing(desk, "V-1"), facts_of("V-1"))
+    facts = InvoiceFacts(
+        provider_ref="", direction="issued", number="V-1", type_code="380", issue_date=None,
+        seller=Party(siren=SIREN), buyer=Party(siren="905334413"),
+    )  # fmt: skip
+    file = File(kind="original", content=write_xml(make_document(number="V-1"), "ubl"), filename="V-1.xml")
+    receipt = get_adapter(desk.connection).submit_invoice(file, facts)
     desk.work(lambda: WebhookDelivery.objects.filter(state="ignored", key__contains=receipt.reference).exists())
 
     row = WebhookDelivery.objects.get(state="ignored", key__contains=receipt.reference)
@@ -271,7 +318,8 @@ def test_token_that_expires_in_the_middle_is_renewed(make_desk):
 
 @pytest.mark.parametrize("fault", ["server_error", "cut_before", "unauthorized_once"])
 def test_flow_that_cannot_be_fetched_is_fetched_later(desk, impatient, fault):
-    desk.sandbox.control("faults", kind=fault, path="GET .*flows/", delay=0.2, times=2)
+    times = 1 if fault == "unauthorized_once" else 2  # twice in one call says that the account is wrong
+    desk.sandbox.control("faults", kind=fault, path="GET .*flows/", times=times)
     assert desk.receive().document_state == "read"
 
 
