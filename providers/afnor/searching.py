@@ -172,16 +172,18 @@ class Searching(Session):
         """
         while True:
             page = self.search(where | ({"updatedAfter": write_time(after)} if after else {}))
+            # A platform that is not strict shows what we know already.
+            instants = [moment for moment in page.times if after is None or moment > after]
             if not page.is_full or not page.times:
                 yield replace(page, is_full=False)
                 return
-            if len(page.times) == 1:
-                flows = (*page.flows, *self._split(where, after, page.times[0]))
-                after = page.times[0]
-                yield replace(page, flows=flows, reached=after)
+            if len(instants) > 1:
+                after = instants[-2]
             else:
-                after = page.times[-2]
-                yield replace(page, reached=after)
+                instant = page.times[-1]
+                page = replace(page, flows=(*page.flows, *self._split(where, after, instant)))
+                after = instant if instants else instant + timedelta(milliseconds=1)
+            yield replace(page, reached=after)
 
     def _split(self, where: Where, after: datetime | None, instant: datetime) -> Iterator[Flow]:
         """The flows of one instant that fills a page: by type, then by direction; what is left is told to people."""
@@ -204,7 +206,7 @@ class Searching(Session):
 
 
 def _is_one_instant(page: Page, instant: datetime) -> bool:
-    return page.is_full and page.times == [instant]
+    return page.is_full and page.times[-1:] == [instant]
 
 
 def _told_limit(told: Any, asked: int) -> int:
