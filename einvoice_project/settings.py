@@ -112,6 +112,8 @@ Q_CLUSTER = {
     # More than the timeout and the wait in a worker's queue together, else a task runs twice.
     "retry": 420,
     "queue_limit": 2 * environment("WORKERS"),
+    # Kilobytes. A worker that has checked an invoice of thousands of lines gives the memory back by ending.
+    "max_rss": 700_000,
     "bulk": 1,
     "poll": 0.1,
     # Keep no successful task: the default of 250 costs four times as much per task.
@@ -270,6 +272,8 @@ SPECTACULAR_SETTINGS = {
         "RelayStateEnum": "lifecycle.models.RelayState",
         "DeliveryStateEnum": "providers.models.WebhookDelivery.State",
         "ConnectionStateEnum": "providers.models.Connection.State",
+        "OutcomeEnum": "invoices.validation.verdict.Outcome",
+        "ValidationStateEnum": "invoices.models.Validation.State",
         "RuleEnum": "lifecycle.api.serializers.RULES",
     },
 }

@@ -353,7 +353,7 @@ class Validation(models.Model):
     class Meta:
         verbose_name = _("validation")
         verbose_name_plural = _("validations")
-        ordering = ["-created_at"]
+        ordering = ["-created_at", "-pk"]
         constraints = [models.UniqueConstraint(fields=["document", "rules_version"], name="one_verdict_per_rules")]
         indexes = [models.Index(fields=["next_attempt_at"], condition=Q(state="waiting"), name="validation_due")]
 

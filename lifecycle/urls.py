@@ -1,6 +1,6 @@
 from django.urls import path
 
-from .views import connections, dashboard, decisions, deliveries, invoices, relays, worklist
+from .views import connections, dashboard, decisions, deliveries, invoices, relays, validation, worklist
 
 app_name = "lifecycle"
 
@@ -15,6 +15,7 @@ urlpatterns = [
     path("invoices/<uuid:invoice_id>/decide/<str:status>/", decisions.decide, name="decide"),
     path("invoices/<uuid:invoice_id>/comments/", invoices.comment, name="comment"),
     path("invoices/<uuid:invoice_id>/assignment/", invoices.assign, name="assign"),
+    path("invoices/<uuid:invoice_id>/validation/", validation.check_again, name="check_again"),
     path("relays/", relays.relay_list, name="relays"),
     path("relays/<uuid:relay_id>/<slug:name>/", relays.relay_action, name="relay_action"),
     path("deliveries/", deliveries.delivery_list, name="deliveries"),

@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'validation',
                 'verbose_name_plural': 'validations',
-                'ordering': ['-created_at'],
+                'ordering': ['-created_at', '-pk'],
                 'indexes': [models.Index(condition=models.Q(('state', 'waiting')), fields=['next_attempt_at'], name='validation_due')],
                 'constraints': [models.UniqueConstraint(fields=('document', 'rules_version'), name='one_verdict_per_rules')],
             },

@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 from invoices.models import Invoice, InvoiceDocument, Validation
 from providers.nudge import nudge
 
+from .report import ShownVerdict, shown_row
 from .rule_sets import rules_version
 from .runner import validate
 from .verdict import Verdict, as_json
@@ -143,3 +144,13 @@ def record(row: Validation, verdict: Verdict) -> None:
         if row.document == invoice.original:
             shown = {"validation": verdict.outcome, "updated_at": timezone.now()}
             Invoice.objects.filter(pk=invoice.pk).update(**shown)
+
+
+def report_of(invoice: Invoice) -> dict[str, list[ShownVerdict]]:
+    """The context of `invoices/parts/validation_report.html`: the verdicts on the original, the newest first.
+
+    One query. An empty list where no original has come, or where it was stored before there was any validation.
+    """
+    originals = Validation.objects.filter(document__invoice=invoice, document__kind=InvoiceDocument.Kind.ORIGINAL)
+    rows = originals.select_related("document").order_by("document__received_at", "-created_at", "-pk")
+    return {"verdicts": [shown_row(row) for row in rows]}

@@ -11,6 +11,7 @@ from rest_framework.reverse import reverse
 
 from invoices.models import AddressingLine, Customer, Invoice, InvoiceDocument, Role
 from lifecycle import codes
+from lifecycle.api.verdicts import OUTCOME, ValidationSerializer
 from lifecycle.models import RelayTask, StatusEvent
 from lifecycle.serializer_fields import MoneyField, RowSerializer, StrictCharField, StrictSerializer
 from lifecycle.services import Wish
@@ -50,6 +51,7 @@ class InvoiceSerializer(RowSerializer):
     vat_breakdown = VatRowSerializer(many=True)
     preceding_numbers = serializers.ListField(child=serializers.CharField())
     warnings = serializers.ListField(child=serializers.CharField())
+    validation = serializers.SerializerMethodField(help_text="Of its original; null before it was checked.")
 
     class Meta:
         model = Invoice
@@ -58,7 +60,7 @@ class InvoiceSerializer(RowSerializer):
             "total_without_vat", "total_vat", "total_with_vat", "amount_due", "vat_breakdown", "seller", "buyer",
             "preceding_numbers", "customer", "addressing_line", "connection", "provider_ref", "status", "status_label",
             "status_at", "next_statuses", "version", "assigned_to", "document_state", "document_error", "warnings",
-            "created_at", "updated_at",
+            "validation", "created_at", "updated_at",
         ]  # fmt: skip
 
     @extend_schema_field(PartySerializer)
@@ -72,6 +74,10 @@ class InvoiceSerializer(RowSerializer):
     def get_status_label(self, invoice: Invoice) -> str:
         return codes.status_label(invoice.status) if invoice.status else ""
 
+    @extend_schema_field(OUTCOME)
+    def get_validation(self, invoice: Invoice) -> str | None:
+        return invoice.validation or None
+
     def get_next_statuses(self, invoice: Invoice) -> list[str]:
         return list(self.context["next_statuses"][invoice.pk])
 
@@ -82,10 +88,18 @@ def _party(invoice: Invoice, role: str) -> Read:
 
 class DocumentSerializer(RowSerializer):
     url = serializers.SerializerMethodField(help_text="Where the bytes are.")
+    validation = serializers.SerializerMethodField(
+        help_text="The newest verdict on an original; null for other files, and for files from before validation."
+    )
 
     class Meta:
         model = InvoiceDocument
-        fields = ["id", "kind", "sha256", "size", "media_type", "filename", "received_at", "url"]
+        fields = ["id", "kind", "sha256", "size", "media_type", "filename", "received_at", "url", "validation"]
+
+    @extend_schema_field(ValidationSerializer(allow_null=True))
+    def get_validation(self, document: InvoiceDocument) -> Read | None:
+        rows = document.validations.all()  # the newest first, fetched with the page
+        return ValidationSerializer(rows[0]).data if rows else None
 
     @extend_schema_field(serializers.URLField())
     def get_url(self, document: InvoiceDocument) -> str:

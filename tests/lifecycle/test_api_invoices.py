@@ -103,6 +103,7 @@ def test_invoice_has_the_agreed_shape(api):
         "document_state": "read",
         "document_error": "",
         "warnings": ["A warning"],
+        "validation": None,
     }
 
 

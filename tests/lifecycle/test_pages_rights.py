@@ -56,6 +56,7 @@ PAGES = {
 ACTIONS = {
     "comment": ({"text": "Seen"}, CLERKS),
     "assign": ({"to": ""}, CLERKS),
+    "check_again": ({}, CLERKS),
     "check": ({}, ADMINISTRATORS),
 }
 
@@ -86,7 +87,8 @@ def address(world: dict[str, Any], name: str) -> str:
     if name == "download":
         return reverse("invoices:download", args=[world["invoice"].pk, world["document"].pk])
     arguments = {"delivery": "delivery", "check": "connection"}
-    arguments |= dict.fromkeys(("invoice", "invoice_live", "invoice_document", "comment", "assign"), "invoice")
+    of_invoice = ("invoice", "invoice_live", "invoice_document", "comment", "assign", "check_again")
+    arguments |= dict.fromkeys(of_invoice, "invoice")
     return reverse(f"lifecycle:{name}", args=[world[arguments[name]].pk] if name in arguments else [])
 
 

@@ -103,7 +103,7 @@ class DocumentList(OfOneInvoice, ListView):
     keyset = ("received_at", "id")
 
     def get_queryset(self) -> QuerySet[InvoiceDocument]:
-        return self.invoice.documents.all()
+        return self.invoice.documents.prefetch_related("validations")
 
 
 class AsItIs(BaseContentNegotiation):
