@@ -18,8 +18,10 @@ from invoices.documents.labels import ATTACHMENT_KINDS, label
 from invoices.documents.model import Attachment, ParsedInvoice
 from invoices.documents.readable import render_readable
 from invoices.documents.source import Source, show_xml
-from invoices.models import Invoice, InvoiceDocument
+from invoices.models import Invoice, InvoiceDocument, Role
 from invoices.services import content_of, read_stored_original
+from invoices.validation.report import ShownVerdict
+from invoices.validation.services import report_of
 from providers.xml import UnreadableDocument
 
 from .page import DeskRequest, digest, piece
@@ -29,8 +31,9 @@ READABLE_COPY = "LISIBLE"
 
 
 def document_key(shown: Invoice) -> str:
-    """Changes with every document of an invoice."""
-    return digest(shown.document_state, list(shown.documents.values_list("pk")))
+    """Changes with every document of an invoice, and with what checking them said."""
+    rows = shown.documents.values_list("pk", "validations__state", "validations__checked_at")
+    return digest(shown.document_state, list(rows.order_by("pk", "validations__pk")))
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,10 @@ class Pane:
         return None
 
     @cached_property
+    def verdicts(self) -> list[ShownVerdict]:
+        return report_of(self.invoice)["verdicts"]
+
+    @cached_property
     def files(self) -> list[FileRow]:
         embedded = (self.embedded_row(*item) for item in enumerate(self.attachments))
         return [*map(self.document_row, self.documents), *embedded]
@@ -153,6 +160,7 @@ TABS = (
     Tab("original", gettext_lazy("Original PDF"), "original", lambda pane: pane.picture),
     Tab("compare", gettext_lazy("Side by side"), "compare", lambda pane: pane.picture and pane.readable),
     Tab("xml", "XML", "xml", lambda pane: pane.original),
+    Tab("validation", gettext_lazy("Validation"), "validation", lambda pane: pane.original),
     Tab("files", gettext_lazy("Files"), "files", count=lambda pane: len(pane.files)),
 )
 
@@ -175,5 +183,6 @@ def document_piece(request: DeskRequest, shown: Invoice) -> SafeString:
         "tabs": [ShownTab(tab, tab is selected, tab.count(pane) if tab.count else None) for tab in tabs],
         "selected": selected,
         "panel": f"lifecycle/parts/document_{selected.template}.html",
+        "may_check_again": request.desk.may(shown.customer_id, Role.CLERK),
     }
     return piece(request, "invoice_document", context)

@@ -24,8 +24,8 @@ SAMPLES = Path(__file__).parent.parent / "samples" / "invoices"
 UBL = (SAMPLES / "invoice.ubl.xml").read_bytes()
 CII = (SAMPLES / "invoice.cii.xml").read_bytes()
 LISIBLE = UBL.replace(b"BON_LIVRAISON", b"LISIBLE").replace(b'"text/csv"', b'"application/pdf"')
-WITHOUT_PICTURE = ["Readable", "XML", "Files"]
-WITH_PICTURE = ["Readable", "Original PDF", "Side by side", "XML", "Files"]
+WITHOUT_PICTURE = ["Readable", "XML", "Validation", "Files"]
+WITH_PICTURE = ["Readable", "Original PDF", "Side by side", "XML", "Validation", "Files"]
 
 
 def facturx() -> bytes:
@@ -72,7 +72,7 @@ def selected(response: Any) -> list[str]:
         (LISIBLE, "application/xml", WITH_PICTURE),
         (facturx(), "application/pdf", WITH_PICTURE),
         (b"<broken", "application/xml", WITHOUT_PICTURE),
-        (b"%PDF-1.7 broken", "application/pdf", ["Readable", "Original PDF", "XML", "Files"]),
+        (b"%PDF-1.7 broken", "application/pdf", ["Readable", "Original PDF", "XML", "Validation", "Files"]),
     ],
     ids=["ubl", "cii", "ubl with a readable copy", "factur-x", "broken xml", "broken pdf"],
 )

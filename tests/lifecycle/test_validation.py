@@ -15,7 +15,7 @@ from lifecycle.services import Wish
 from providers.base import File
 from tests import fake_provider
 from tests.factories import make_connection, make_customer, make_invoice, make_line, make_token, make_user
-from tests.pages import texts
+from tests.pages import parse, texts
 
 pytestmark = pytest.mark.django_db
 
@@ -51,6 +51,35 @@ def test_invalid_invoice_is_marked_in_the_list_and_on_its_page(client, clerk):
     assert texts(client.get("/invoices/"), "//span[contains(@class, 'tag--bad')]") == ["Invalid"]
     head = texts(client.get(f"/invoices/{invoice.pk}/"), "//p[contains(@class, 'invoice-caution')]/span")
     assert head == ["Invalid"]
+
+
+def test_report_is_a_tab_of_the_invoices_page(client, clerk):
+    invoice = checked()
+    page = client.get(f"/invoices/{invoice.pk}/?tab=validation")
+
+    assert texts(page, "//a[@role='tab'][@aria-selected='true']") == ["Validation"]
+    assert texts(page, "//div[@class='report']//header//span") == ["Invalid"]
+    assert "The legal note on late payment penalties (PMD) is missing." in texts(page, "//li//strong")
+
+
+def test_report_appears_on_an_open_page_by_itself(client, clerk):
+    invoice = make_invoice()
+    invoices.store_document(invoice=invoice, file=File(kind="original", content=UBL))
+    seen = parse(client.get(f"/invoices/{invoice.pk}/?tab=validation")).get_element_by_id("live").get("hx-get")
+    assert client.get(seen).status_code == 204
+    drain_validations()
+
+    news = client.get(f"{seen}&tab=validation", headers={"HX-Request": "true"})
+    assert texts(news, "//div[@class='report']//header//span") == ["Invalid"]
+
+
+def test_check_again_is_offered_where_it_helps(client, clerk):
+    invoice = checked()
+    offer = f"//form[@action='/invoices/{invoice.pk}/validation/']"
+    assert texts(client.get(f"/invoices/{invoice.pk}/?tab=validation"), offer) == []
+    Validation.objects.update(rules_version="factur-x 1.0")
+
+    assert texts(client.get(f"/invoices/{invoice.pk}/?tab=validation"), offer) == ["Check again by today's rules"]
 
 
 def test_invalid_invoice_is_handled_like_any_other(clerk):
