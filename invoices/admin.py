@@ -102,7 +102,7 @@ class LineInline(ScopedChoices, admin.TabularInline):
 @admin.register(Customer)
 class CustomerAdmin(OfCustomer, admin.ModelAdmin):
     customer_path = "pk"
-    list_display = ("name", "siren", "vat_number", "four_eyes", "undo_seconds")
+    list_display = ("name", "siren", "vat_number", "four_eyes", "undo_seconds", "retention_years")
     list_filter = ("four_eyes",)
     search_fields = ("name", "siren", "vat_number")
     search_help_text = _("Name, SIREN or VAT number")

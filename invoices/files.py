@@ -79,13 +79,18 @@ def served_type(told: str, beginning: bytes) -> str:
 
 def served_name(name: str, media_type: str) -> str:
     """A plain name whose ending says what the file is: `invoice.pdf.exe` is saved as `invoice.pdf.exe.bin`."""
-    characters = (c for c in name if unicodedata.category(c)[0] != "C")  # no controls, no reversed writing
-    plain = re.sub(r'[/\\:*?"<>|]', "_", "".join(characters)).strip(" .") or "document"
+    plain = plain_name(name) or "document"
     endings = EXTENSIONS[media_type]
     if not plain.lower().endswith(endings):
         plain += endings[0]
     stem, _dot, ending = plain.rpartition(".")
     return f"{stem[: LONGEST_NAME - len(ending) - 1]}.{ending}"
+
+
+def plain_name(name: str) -> str:
+    """Without folders, controls, reversed writing, and what some system does not allow in a name."""
+    characters = (c for c in name if unicodedata.category(c)[0] != "C")
+    return re.sub(r'[/\\:*?"<>|]', "_", "".join(characters)).strip(" .")
 
 
 def address_of(document: InvoiceDocument, *, part: int | None = None, shown: bool = False) -> str:

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import ExtractYear
@@ -19,6 +20,10 @@ from providers.models import Connection
 from providers.sealing import SealedField
 
 from .validation.verdict import Outcome
+
+# Years: 6 for the tax office (Livre des procédures fiscales, art. L102 B). The default is the 10 of vouchers of the
+# accounts (Code de commerce, art. L123-22).
+SHORTEST_RETENTION = 6
 
 
 def validate_siren(value: str) -> None:
@@ -55,6 +60,12 @@ class Customer(models.Model):
     undo_seconds = models.PositiveSmallIntegerField(
         _("undo seconds"), default=0, help_text=_("How long a decision can be taken back before it is sent.")
     )
+    retention_years = models.PositiveSmallIntegerField(
+        _("years to keep"),
+        default=10,
+        validators=[MinValueValidator(SHORTEST_RETENTION)],
+        help_text=_("Full calendar years an invoice is kept after the last thing that happened to it."),
+    )
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
     class Meta:
@@ -62,7 +73,10 @@ class Customer(models.Model):
         verbose_name_plural = _("customers")
         ordering = ["name"]
         constraints = [
-            models.CheckConstraint(condition=Q(siren__regex=r"^[0-9]{9}$"), name="customer_siren_is_9_digits")
+            models.CheckConstraint(condition=Q(siren__regex=r"^[0-9]{9}$"), name="customer_siren_is_9_digits"),
+            models.CheckConstraint(
+                condition=Q(retention_years__gte=SHORTEST_RETENTION), name="customer_keeps_as_long_as_the_law_wants"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.db import connection as database
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -28,6 +29,8 @@ DESCRIBED = (
     "total_without_vat", "total_vat", "total_with_vat", "amount_due", "vat_breakdown", "preceding_numbers", "warnings",
     "seller_name", "seller_siren", "seller_vat_number", "buyer_name", "buyer_siren", "buyer_vat_number", "updated_at",
 )  # fmt: skip
+# Any number no other advisory lock of ours has.
+SHELF_LOCK = 7_304_001
 
 
 # Which of an invoice's files tells what it says: the first there is.
@@ -204,12 +207,36 @@ def store_document(*, invoice: Invoice, file: File) -> InvoiceDocument:
     known = InvoiceDocument.objects.filter(invoice=invoice, kind=file.kind, sha256=sha256).first()
     if known:
         return known
-    path = document_path(document, "")
-    document.file.name = path if default_storage.exists(path) else default_storage.save(path, ContentFile(file.content))
-    document.save()
+    with transaction.atomic():
+        _lock_shelf("pg_advisory_xact_lock_shared")
+        document.file.name = _shelve(document_path(document, ""), file.content)
+        document.save()
     if document.kind == InvoiceDocument.Kind.ORIGINAL:
         validation.ask(document)
     return document
+
+
+def _shelve(path: str, content: bytes) -> str:
+    """Where the bytes are: under their own name, or beside a file that has their name and is not them."""
+    if default_storage.exists(path) and default_storage.size(path) == len(content):
+        return path
+    return default_storage.save(path, ContentFile(content))
+
+
+def discard_content(name: str) -> bool:
+    """Delete a stored file no document stands for any more. True if it was deleted."""
+    with transaction.atomic():
+        _lock_shelf("pg_advisory_xact_lock")
+        if InvoiceDocument.objects.filter(file=name).exists():
+            return False
+        default_storage.delete(name)
+        return True
+
+
+def _lock_shelf(function: str) -> None:
+    """Until the transaction ends: many may store at once, but nobody while a file is discarded."""
+    with database.cursor() as cursor:
+        cursor.execute(f"SELECT {function}(%s)", [SHELF_LOCK])
 
 
 def original_of(invoice: Invoice) -> InvoiceDocument | None:

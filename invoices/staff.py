@@ -28,6 +28,7 @@ RIGHTS = (
     ("lifecycle", "statusevent", ("view", "add")),
     ("lifecycle", "relaytask", ("view", "change")),
     ("lifecycle", "relayattempt", ("view",)),
+    ("lifecycle", "purgedinvoice", ("view",)),
 )
 
 

@@ -22,7 +22,7 @@ from providers.models import WebhookDelivery
 
 from . import inbox, services
 from .codes import INVOICE_STATUSES, Status, status_label
-from .models import RelayAttempt, RelayState, RelayTask, StatusEvent
+from .models import PurgedInvoice, RelayAttempt, RelayState, RelayTask, StatusEvent
 from .queries import NEEDS_PERSON, prefix_search
 from .services import DecisionRefused, StaleInvoice, Wish, WrongRelayState
 
@@ -251,6 +251,20 @@ class RelayTaskAdmin(OfCustomer, ReadOnly, LargeTable):
             services.resolve(user=request.user, relay_id=row.pk, arrived=arrived)
 
         act_on_each(self, request, queryset, resolve, done)
+
+
+# --- what was purged --------------------------------------------------------------------------------------------------
+
+
+@admin.register(PurgedInvoice)
+class PurgedInvoiceAdmin(OfCustomer, ReadOnly, LargeTable):
+    list_display = ("number", "customer", "direction", "issue_date", "kept_until", "events", "purged_at")
+    list_select_related = ("customer",)
+    search_fields = ("number",)
+    fields = (
+        "id", "customer", "number", "direction", "issue_date", "kept_until", "events", "last_hash", "documents",
+        "purged_at",
+    )  # fmt: skip
 
 
 # --- deliveries -------------------------------------------------------------------------------------------------------

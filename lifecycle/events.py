@@ -17,7 +17,7 @@ from providers.services import storable, storable_key
 
 from . import transitions
 from .codes import FINAL_STATUSES, INVOICE_STATUSES, Status
-from .models import WITHOUT_EFFECT, Origin, RelayState, RelayTask, SeenReport, StatusEvent
+from .models import WITHOUT_EFFECT, Origin, RelayState, RelayTask, SeenReport, StatusEvent, hash_of
 
 # Two machines' clocks: a platform may date our status a little before we did.
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -289,13 +289,18 @@ def _is_unexpected(invoice: Invoice, report: StatusReport) -> bool:
 
 def find_break(invoice: Invoice) -> str:
     """The first thing wrong with an invoice's chain, in words; "" if it is whole."""
+    return first_break((event.facts(), event.hash) for event in invoice.status_events.order_by("sequence"))
+
+
+def first_break(chain: Iterable[tuple[dict[str, Any], str]]) -> str:
+    """The same for the facts and hashes of events wherever they come from, oldest first."""
     previous = ""
-    for number, event in enumerate(invoice.status_events.order_by("sequence"), start=1):
-        if event.sequence != number:
+    for number, (facts, found) in enumerate(chain, start=1):
+        if facts.get("sequence") != number:
             return f"event {number} is missing"
-        if event.previous_hash != previous:
+        if facts.get("previous_hash") != previous:
             return f"event {number} does not follow the one before it"
-        if event.hash != event.compute_hash():
+        if found != hash_of(facts):
             return f"event {number} was changed after it was written"
-        previous = event.hash
+        previous = found
     return ""

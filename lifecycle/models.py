@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from invoices.models import Invoice, InvoiceDocument
+from invoices.models import Customer, Direction, Invoice, InvoiceDocument
 from lifecycle.codes import PPF_DEADLINE_HOURS, status_label
 from providers.models import Connection
 
@@ -94,9 +94,13 @@ class StatusEvent(models.Model):
         return self.occurred_at + timedelta(hours=PPF_DEADLINE_HOURS) if self.ppf_duty else None
 
     def compute_hash(self) -> str:
-        """SHA-256 over the canonical JSON of `facts`."""
-        text = json.dumps(self.facts(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hash_of(self.facts())
+
+
+def hash_of(facts: dict[str, Any]) -> str:
+    """SHA-256 over the canonical JSON of an event's facts."""
+    text = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class SeenReport(models.Model):
@@ -287,3 +291,26 @@ class IdempotencyKey(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class PurgedInvoice(models.Model):
+    """What is left of an invoice whose time to be kept was over: enough to know that it was not lost."""
+
+    id = models.UUIDField(primary_key=True, editable=False)  # the invoice's own
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="purged_invoices")
+    number = models.CharField(_("number"), max_length=200, blank=True)
+    direction = models.CharField(_("direction"), max_length=8, choices=Direction.choices)
+    issue_date = models.DateField(_("issue date"), null=True)
+    kept_until = models.DateField(_("kept until"))
+    events = models.PositiveIntegerField(_("events"))
+    last_hash = models.CharField(_("hash of the last event"), max_length=64, blank=True)
+    documents = models.JSONField("SHA-256", default=list)
+    purged_at = models.DateTimeField(_("purged at"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("purged invoice")
+        verbose_name_plural = _("purged invoices")
+        ordering = ["-purged_at", "id"]
+
+    def __str__(self) -> str:
+        return self.number or str(self.id)

@@ -19,7 +19,7 @@ from stdnum.fr import siren
 
 from einvoice_project.problems import flatten
 from invoices.lines import set_up_line
-from invoices.models import AddressingLine, ApiToken, Customer, Membership, Role
+from invoices.models import SHORTEST_RETENTION, AddressingLine, ApiToken, Customer, Membership, Role
 from invoices.staff import match_memberships
 from providers.base import Adapter, Field, PlatformError, Unsupported
 from providers.models import Connection
@@ -72,6 +72,7 @@ class CustomerWish(StrictSerializer):
     vat_number = StrictCharField(required=False, allow_blank=True)
     undo_seconds = serializers.IntegerField(required=False, min_value=0, max_value=32767)
     four_eyes = serializers.BooleanField(required=False)
+    retention_years = serializers.IntegerField(required=False, min_value=SHORTEST_RETENTION, max_value=100)
     addressing_lines = LineWish(many=True, required=False)
 
 
@@ -213,7 +214,7 @@ def _customer(wish: Row, path: str) -> Row:
     number = siren.compact(wish["siren"])
     customer = Customer.objects.filter(siren=number).first() or Customer(siren=number)
     created = customer._state.adding
-    for name in ("name", "vat_number", "undo_seconds", "four_eyes"):
+    for name in ("name", "vat_number", "undo_seconds", "four_eyes", "retention_years"):
         setattr(customer, name, wish.get(name, getattr(customer, name)))
     with _at(path):
         customer.full_clean()

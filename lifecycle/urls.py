@@ -1,6 +1,6 @@
 from django.urls import path
 
-from .views import connections, dashboard, decisions, deliveries, invoices, relays, validation, worklist
+from .views import connections, dashboard, decisions, deliveries, export, invoices, relays, validation, worklist
 
 app_name = "lifecycle"
 
@@ -8,9 +8,11 @@ urlpatterns = [
     path("", worklist.worklist, name="worklist"),
     path("worklist/live/", worklist.worklist_live, name="worklist_live"),
     path("invoices/", invoices.invoice_list, name="invoices"),
+    path("invoices/export/", export.export_many, name="export_many"),
     path("invoices/take-in-hand/", decisions.take_in_hand, name="take_in_hand"),
     path("invoices/<uuid:invoice_id>/", invoices.invoice, name="invoice"),
     path("invoices/<uuid:invoice_id>/document/", invoices.invoice_document, name="invoice_document"),
+    path("invoices/<uuid:invoice_id>/export/", export.export_one, name="export_one"),
     path("invoices/<uuid:invoice_id>/live/", invoices.invoice_live, name="invoice_live"),
     path("invoices/<uuid:invoice_id>/decide/<str:status>/", decisions.decide, name="decide"),
     path("invoices/<uuid:invoice_id>/comments/", invoices.comment, name="comment"),

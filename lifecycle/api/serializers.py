@@ -271,7 +271,7 @@ class CustomerSerializer(RowSerializer):
 
     class Meta:
         model = Customer
-        fields = ["siren", "name", "vat_number", "four_eyes", "undo_seconds", "role"]
+        fields = ["siren", "name", "vat_number", "four_eyes", "undo_seconds", "retention_years", "role"]
 
     @extend_schema_field(serializers.ChoiceField(choices=Role.choices))
     def get_role(self, customer: Customer) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db.models import Count, Max
+from django.db.models import Count, Max, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -33,13 +33,17 @@ def invoice_list(request: DeskRequest) -> HttpResponse:
     form = InvoiceFilterForm(request.GET, desk=request.desk)
     found = queries.KeysetPage([], "")
     if form.is_valid():
-        wanted = form.cleaned_data
-        ids = [each.pk for each in request.desk.customers if wanted["customer"] in ("", each.siren)]
-        invoices = queries.filter_invoices(queries.of_customers(ids), wanted, request.user)
-        found = queries.keyset_page(invoices, "created_at", request.GET.get("after", ""))
+        found = queries.keyset_page(filtered(request, form), "created_at", request.GET.get("after", ""))
         queries.with_relay_states(found.rows)
     context = {"form": form, "found": found, "lane": queries.LANES_BY_NAME.get(request.GET.get("lane", ""))}
     return render(request, "lifecycle/invoice_list.html", context)
+
+
+def filtered(request: DeskRequest, form: InvoiceFilterForm) -> QuerySet[Invoice]:
+    """The invoices of the person's customers that a valid form asks for."""
+    wanted = form.cleaned_data
+    ids = [each.pk for each in request.desk.customers if wanted["customer"] in ("", each.siren)]
+    return queries.filter_invoices(queries.of_customers(ids), wanted, request.user)
 
 
 def visible_invoice(request: DeskRequest, invoice_id: UUID) -> Invoice:

@@ -157,7 +157,7 @@ def test_customer_is_found_by_siren(admin_client, customer):
 
 
 def test_wrong_siren_is_refused(admin_client):
-    values = {"siren": "800112238", "name": "x", "undo_seconds": "0"}
+    values = {"siren": "800112238", "name": "x", "undo_seconds": "0", "retention_years": "10"}
     response = admin_client.post(
         reverse("admin:invoices_customer_add"), values | formset("addressing_lines") | formset("memberships")
     )
@@ -172,7 +172,7 @@ def test_role_given_on_the_customers_page_opens_the_admin(admin_client, customer
 
     response = admin_client.post(
         page_of("invoices_customer", customer),
-        {"siren": SIREN, "name": "Atelier Dupont", "undo_seconds": "0"}
+        {"siren": SIREN, "name": "Atelier Dupont", "undo_seconds": "0", "retention_years": "10"}
         | formset("addressing_lines")
         | formset("memberships", row),
     )

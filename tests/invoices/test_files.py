@@ -50,9 +50,7 @@ def followed(client: Client, path: str) -> Any:
 
 
 def body(response: Any) -> bytes:
-    content = b"".join(response.streaming_content)
-    response.close()
-    return content
+    return b"".join(response.streaming_content)
 
 
 @pytest.mark.parametrize(

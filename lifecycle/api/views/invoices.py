@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import FileResponse
+from django.http import FileResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
@@ -15,7 +15,7 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from einvoice_project.problems import Unprocessable
+from einvoice_project.problems import BadQuery, Unprocessable
 from invoices.access import has_role
 from invoices.models import Invoice, InvoiceDocument, Role
 from lifecycle import services, transitions
@@ -29,6 +29,7 @@ from lifecycle.api.serializers import (
     EventSerializer,
     InvoiceSerializer,
 )
+from lifecycle.export import TooMany, as_download, at_most
 from lifecycle.models import StatusEvent
 from lifecycle.queries import of_customers
 
@@ -134,6 +135,35 @@ class DocumentFile(OfOneInvoice):
             content_type=document.media_type or "application/octet-stream",
             headers={"ETag": f'"{document.sha256}"', "Content-Security-Policy": "sandbox"},
         )
+
+
+AS_ZIP = {(200, "application/zip"): OpenApiResponse(OpenApiTypes.BINARY, "The ZIP, sent while it is made.")}
+
+
+class InvoiceExport(OfOneInvoice):
+    content_negotiation_class = AsItIs
+
+    @extend_schema(operation_id="invoices_export_retrieve", responses=AS_ZIP)
+    def get(self, request: Request, invoice_id: Any) -> StreamingHttpResponse:
+        """The invoice with its files, history and proofs as a ZIP, which `verify_history --export` checks."""
+        return as_download([self.invoice.pk], user=request.user, invoice=self.invoice)
+
+
+class InvoicesExport(ApiView):
+    """Takes the filters of the list."""
+
+    filters = InvoiceFilters
+    content_negotiation_class = AsItIs
+
+    @extend_schema(operation_id="invoices_export_list", responses=AS_ZIP)
+    def get(self, request: Request) -> StreamingHttpResponse:
+        """Several invoices as one ZIP, at most 500; more are refused with 400."""
+        rows = self.filter_queryset(of_customers(self.desk.customer_ids()))
+        try:
+            ids = at_most(rows)
+        except TooMany as refusal:
+            raise BadQuery(str(refusal), code="too_many") from refusal
+        return as_download(ids, user=request.user)
 
 
 class DecisionView(OfOneInvoice):

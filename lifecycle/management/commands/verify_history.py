@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import hashlib
 import sys
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import QuerySet
 
-from invoices.models import Customer, Invoice
+from invoices.models import Customer, Invoice, InvoiceDocument
 from lifecycle import events
+from lifecycle.export_check import NotAnExport, check_export
 
 PROGRESS = 10_000
 
@@ -16,25 +19,87 @@ PROGRESS = 10_000
 class Command(BaseCommand):
     help = (
         "Checks that nobody rewrote the history: recomputes every hash of every invoice's status events, link by link. "
-        "Exit code 1 if a chain is broken; each is named."
+        "Exit code 1 if a chain is broken; each is named. With --files the stored files are read and hashed too. With "
+        "--export it checks an exported ZIP instead, without any database."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--customer", metavar="SIREN", help="only the invoices of this customer")
+        parser.add_argument("--files", action="store_true", help="also read every stored file and compare its SHA-256")
+        parser.add_argument("--export", metavar="FILE.zip", type=Path, help="check this ZIP and nothing else")
 
-    def handle(self, *args: Any, customer: str | None, verbosity: int, **options: Any) -> None:
+    def handle(
+        self,
+        *args: Any,
+        customer: str | None,
+        files: bool,
+        export: Path | None,
+        verbosity: int,
+        **options: Any,
+    ) -> None:
+        self.verbosity = verbosity
+        if export is not None:
+            if customer is not None or files:
+                raise CommandError("--export is checked as a whole: leave --customer and --files away.")
+            is_whole = self.check_export(export)
+        else:
+            is_whole = self.check_histories(chosen_invoices(customer))
+            is_whole &= not files or self.check_files(chosen_documents(customer))
+        if not is_whole:
+            sys.exit(1)
+
+    def check_histories(self, invoices: QuerySet[Invoice]) -> bool:
         checked = broken = 0
-        for invoice in chosen_invoices(customer).iterator(chunk_size=1000):
+        for invoice in invoices.iterator(chunk_size=1000):
             checked += 1
             if problem := events.find_break(invoice):
                 broken += 1
                 self.stderr.write(f"BROKEN {invoice.pk} {invoice}: {problem}")
-            if verbosity > 1 and checked % PROGRESS == 0:
-                self.stdout.write(f"{checked} checked so far")
-        if verbosity:
-            self.stdout.write(f"{checked} invoices checked, {broken} broken")
-        if broken:
-            sys.exit(1)
+            self.say_progress(checked)
+        self.say(f"{checked} invoices checked, {broken} broken")
+        return not broken
+
+    def check_files(self, documents: QuerySet[InvoiceDocument]) -> bool:
+        checked = broken = 0
+        for document in documents.iterator(chunk_size=1000):
+            checked += 1
+            if problem := file_problem(document):
+                broken += 1
+                self.stderr.write(f"BROKEN {document.invoice_id} {document.invoice}, file {document}: {problem}")
+            self.say_progress(checked)
+        self.say(f"{checked} files checked, {broken} broken")
+        return not broken
+
+    def check_export(self, path: Path) -> bool:
+        try:
+            report = check_export(path)
+        except NotAnExport as error:
+            raise CommandError(str(error)) from error
+        for problem in report.problems:
+            self.stderr.write(f"BROKEN {problem}")
+        self.say(f"{path}: made {report.made_at} by {report.made_by}")
+        self.say(f"{report.invoices} invoices and {report.files} files checked, {len(report.problems)} problems")
+        self.say(f"SHA-256 of its manifest: {report.manifest_sha256}")
+        return not report.problems
+
+    def say_progress(self, checked: int) -> None:
+        if self.verbosity > 1 and checked % PROGRESS == 0:
+            self.stdout.write(f"{checked} checked so far")
+
+    def say(self, words: str) -> None:
+        if self.verbosity:
+            self.stdout.write(words)
+
+
+def file_problem(document: InvoiceDocument) -> str:
+    digest = hashlib.sha256()
+    try:
+        with document.file.open("rb") as file:
+            for chunk in file.chunks():
+                digest.update(chunk)
+    except OSError as error:
+        return f"cannot be opened ({error.strerror or error})"
+    return "" if digest.hexdigest() == document.sha256 else "was changed after it was received"
 
 
 def chosen_invoices(siren: str | None) -> QuerySet[Invoice]:
@@ -44,3 +109,8 @@ def chosen_invoices(siren: str | None) -> QuerySet[Invoice]:
     if not Customer.objects.filter(siren=siren).exists():
         raise CommandError(f"No customer has the SIREN {siren}.")
     return invoices.filter(customer__siren=siren)
+
+
+def chosen_documents(siren: str | None) -> QuerySet[InvoiceDocument]:
+    documents = InvoiceDocument.objects.select_related("invoice").order_by("pk")
+    return documents if siren is None else documents.filter(invoice__customer__siren=siren)

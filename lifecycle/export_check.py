@@ -1,0 +1,137 @@
+"""Checks an export without a database: every file is what the manifest says, every history is one unbroken chain."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .events import first_break
+from .export import EVENTS, FORMAT, INVOICE, MANIFEST
+
+CHUNK = 1024 * 1024
+# More than the history of any invoice; a file beyond it is no export of ours.
+MAX_JSON_BYTES = 512 * 1024 * 1024
+
+
+@dataclass
+class Report:
+    invoices: int = 0
+    files: int = 0
+    manifest_sha256: str = ""
+    made_at: str = ""
+    made_by: str = ""
+    problems: list[str] = field(default_factory=list)
+
+
+class NotAnExport(Exception):
+    """Nothing in it can be checked."""
+
+
+def check_export(path: Path) -> Report:
+    """Raises NotAnExport; everything else that is wrong is in the report."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return check_archive(archive)
+    except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
+        raise NotAnExport(f"{path} cannot be read as a ZIP: {error}") from error
+
+
+def check_archive(archive: zipfile.ZipFile) -> Report:
+    manifest = read_manifest(archive)
+    report = Report(
+        invoices=len(manifest["invoices"]),
+        files=len(manifest["files"]),
+        manifest_sha256=digest_of(archive, MANIFEST)[0],
+        made_at=str(manifest.get("made_at", "")),
+        made_by=str(manifest.get("made_by", "")),
+    )
+    report.problems += [f"noted when it was made: {each}" for each in manifest.get("problems", [])]
+    report.problems += names_that_differ(archive, manifest)
+    report.problems += files_that_differ(archive, manifest)
+    for invoice in manifest["invoices"]:
+        report.problems += [f"{invoice.get('folder')}: {each}" for each in invoice_problems(archive, manifest, invoice)]
+    return report
+
+
+def read_manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
+    manifest = read_json(archive, MANIFEST)
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise NotAnExport(f"{MANIFEST} is missing or not of the format {FORMAT}.")
+    if not isinstance(manifest.get("files"), dict) or not isinstance(manifest.get("invoices"), list):
+        raise NotAnExport(f"{MANIFEST} does not list files and invoices.")
+    return manifest
+
+
+def read_json(archive: zipfile.ZipFile, name: str) -> Any:
+    """None where it cannot be read; its hash is checked elsewhere."""
+    try:
+        if archive.getinfo(name).file_size > MAX_JSON_BYTES:
+            return None
+        return json.loads(archive.read(name))
+    except (KeyError, ValueError, zipfile.BadZipFile, RecursionError):
+        return None
+
+
+def digest_of(archive: zipfile.ZipFile, name: str) -> tuple[str, int]:
+    digest, size = hashlib.sha256(), 0
+    with archive.open(name) as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+    return digest.hexdigest(), size
+
+
+def names_that_differ(archive: zipfile.ZipFile, manifest: dict[str, Any]) -> Iterator[str]:
+    counted = Counter(archive.namelist())
+    yield from (f"{name}: is there {count} times" for name, count in counted.items() if count > 1)
+    yield from (f"{name}: is missing" for name in manifest["files"] if name not in counted)
+    yield from (f"{name}: is not in the manifest" for name in counted if name not in {MANIFEST, *manifest["files"]})
+
+
+def files_that_differ(archive: zipfile.ZipFile, manifest: dict[str, Any]) -> Iterator[str]:
+    present = set(archive.namelist())
+    for name, wanted in manifest["files"].items():
+        if name in present:
+            try:
+                found = digest_of(archive, name)
+            except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+                yield f"{name}: cannot be read ({error})"
+                continue
+            if found != (wanted.get("sha256"), wanted.get("size")):
+                yield f"{name}: was changed"
+
+
+def invoice_problems(archive: zipfile.ZipFile, manifest: dict[str, Any], invoice: dict[str, Any]) -> Iterator[str]:
+    folder = invoice.get("folder", "")
+    events, facts = read_json(archive, f"{folder}/{EVENTS}"), read_json(archive, f"{folder}/{INVOICE}")
+    if not isinstance(events, list) or not isinstance(facts, dict):
+        yield f"{EVENTS} or {INVOICE} is missing or damaged"
+        return
+    chain = [(each["facts"], each.get("hash")) for each in events if has_facts(each)]
+    if problem := first_break(chain):
+        yield problem
+    if {each.get("invoice") for each, _hash in chain} - {invoice.get("id")}:
+        yield "an event belongs to another invoice"
+    ends = (len(events), chain[-1][1] if chain else "")
+    if ends != (invoice.get("events"), invoice.get("last_hash")):
+        yield "the history does not end where the manifest says"
+    yield from documents_that_differ(manifest, facts)
+
+
+def has_facts(event: Any) -> bool:
+    return isinstance(event, dict) and isinstance(event.get("facts"), dict)
+
+
+def documents_that_differ(manifest: dict[str, Any], facts: dict[str, Any]) -> Iterator[str]:
+    """A document must still be what was received."""
+    for document in facts.get("documents", []):
+        path = document.get("path")
+        found = manifest["files"].get(path, {}).get("sha256")
+        if found != document.get("sha256"):
+            yield f"document {path or document.get('filename')} is not the one that was received"
