@@ -14,7 +14,7 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from invoices.models import Invoice, Membership
-from lifecycle import relays, services, statements
+from lifecycle import messages, relays, services
 from lifecycle.models import RelayState, RelayTask
 from lifecycle.services import Wish
 from providers.registry import get_adapter
@@ -95,7 +95,7 @@ def one_by_one(count: int) -> float:
     for _each in range(count):
         (relay,) = relays.claim(1)
         with httpx.Client() as client:
-            receipt = get_adapter(relay.connection, client=client).send_status(statements.message_of(relay))
+            receipt = get_adapter(relay.connection, client=client).send_status(messages.message_of(relay))
         relay.state, relay.sent_at = RelayState.SENT, timezone.now()
         relay.receipt, relay.next_attempt_at, relay.leased_until = {"text": receipt.text}, None, None
         relay.save()

@@ -40,8 +40,8 @@ from providers.sealing import SealBroken
 from providers.services import storable
 
 from . import events, inbox
+from .messages import SPEAK
 from .models import UNSETTLED, RelayAttempt, RelayState, RelayTask
-from .statements import SPEAK
 
 logger = logging.getLogger(__name__)
 

@@ -24,9 +24,9 @@ from providers.registry import find_adapter_class, get_adapter
 
 from . import events, transitions
 from .codes import CORRECTIVE_TYPES, STATUSES, Side, Status, reason_label, reasons_for, status_label
+from .messages import payments_of, reasons_of
 from .models import IdempotencyKey, Origin, RelayState, RelayTask, StatusEvent
 from .relays import DRAIN_TASK
-from .statements import payments_of, reasons_of
 from .transitions import Facts, Problem
 
 # Decisions that a second person releases where the customer asks for four eyes.
