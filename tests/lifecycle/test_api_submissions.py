@@ -8,7 +8,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from rest_framework.test import APIClient
 
-from invoices.documents.writer import write_xml
+from invoices.documents.writer import write_invoice
 from invoices.models import Invoice, Validation
 from lifecycle import relays
 from lifecycle.models import RelayTask
@@ -34,7 +34,7 @@ def client_of(user: Any) -> APIClient:
 
 
 def upload(content: bytes | None = None, **values: Any) -> SimpleUploadedFile:
-    content = write_xml(make_document(**values), "ubl") if content is None else content
+    content = write_invoice(make_document(**values), "ubl") if content is None else content
     return SimpleUploadedFile("facture.xml", content, "application/xml")
 
 

@@ -12,7 +12,7 @@ from django.db import IntegrityError
 from django.utils import timezone
 
 from invoices.documents.model import ParsedInvoice
-from invoices.documents.writer import write_xml
+from invoices.documents.writer import write_invoice
 from invoices.issuing import CannotIssue
 from invoices.models import Invoice, InvoiceDocument, Validation
 from invoices.services import receive_invoice
@@ -55,7 +55,7 @@ def clerk(line):
 
 
 def as_file(document: ParsedInvoice, syntax: str = "ubl") -> File:
-    return File(kind="original", content=write_xml(document, syntax), media_type="text/xml", filename="facture.xml")
+    return File(kind="original", content=write_invoice(document, syntax), media_type="text/xml", filename="facture.xml")
 
 
 def submission(line: Any, *, submit: bool = True, file: File | None = None, **values: Any) -> Submission:
