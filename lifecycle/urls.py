@@ -1,6 +1,17 @@
 from django.urls import path
 
-from .views import connections, dashboard, decisions, deliveries, export, invoices, relays, validation, worklist
+from .views import (
+    connections,
+    dashboard,
+    decisions,
+    deliveries,
+    export,
+    invoices,
+    issuing,
+    relays,
+    validation,
+    worklist,
+)
 
 app_name = "lifecycle"
 
@@ -18,6 +29,8 @@ urlpatterns = [
     path("invoices/<uuid:invoice_id>/comments/", invoices.comment, name="comment"),
     path("invoices/<uuid:invoice_id>/assignment/", invoices.assign, name="assign"),
     path("invoices/<uuid:invoice_id>/validation/", validation.check_again, name="check_again"),
+    path("issuing/", issuing.upload, name="issuing"),
+    path("issuing/files/<uuid:relay_id>/", issuing.upload_row, name="upload_row"),
     path("relays/", relays.relay_list, name="relays"),
     path("relays/<uuid:relay_id>/<slug:name>/", relays.relay_action, name="relay_action"),
     path("deliveries/", deliveries.delivery_list, name="deliveries"),
