@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
@@ -27,6 +28,8 @@ MEDIA_TYPES = {
     "factur-x": "application/pdf",
     "json": "application/json",
 }
+# What the columns of an invoice hold.
+AMOUNT_LIMIT = Decimal(10) ** 16
 UNIQUE_NUMBER = "one_issue_per_seller_number_and_year"
 
 
@@ -99,6 +102,9 @@ def faults_of(parsed: ParsedInvoice, line: AddressingLine) -> Iterator[Fault]:
     if parsed.type_code not in DOCUMENT_TYPES:
         message = _("The type “%(type)s” (BT-3) is none of those allowed in France.")
         yield Fault("unknown_type", message % {"type": parsed.type_code[:20]})
+    amounts = (parsed.total_without_vat, parsed.total_vat, parsed.total_with_vat, parsed.amount_due)
+    if any(abs(amount) >= AMOUNT_LIMIT for amount in amounts if amount is not None):
+        yield Fault("amount", _("The amounts of the invoice are too large to be true."))
     yield from owner_faults(parsed, line)
 
 

@@ -197,3 +197,15 @@ def duration(span: timedelta | None) -> str:
     if seconds < 120:
         return f"{number_format(seconds, 1)} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+
+
+@register.filter
+def words(text: str) -> list[str]:
+    """The words of a literal, to loop over."""
+    return text.split()
+
+
+@register.filter
+def field(form: Any, name: str) -> Any:
+    """A form's field by its name."""
+    return form[name]

@@ -15,9 +15,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from invoices.access import invoices_of
+from invoices.drafting import prefill
 from invoices.models import Direction, Invoice, Role
 from lifecycle import queries, services
-from lifecycle.codes import STATUSES, Reported
+from lifecycle.codes import STATUSES, Reported, Status
 from lifecycle.forms import AssignForm, CommentForm, InvoiceFilterForm
 from lifecycle.models import RelayTask
 from lifecycle.relay_actions import with_actions
@@ -153,6 +154,8 @@ def pieces(request: DeskRequest, shown: Invoice) -> dict[str, SafeString]:
         "invoice": shown,
         "events": events,
         "submission": submission,
+        "draft": shown.drafts.first() if submission and is_clerk else None,
+        "followers": followers(shown) if is_clerk else [],
         "buttons": decision_buttons(request, shown),
         "has_seat": services.seat_of(shown) is not None,
         "is_clerk": is_clerk,
@@ -162,6 +165,20 @@ def pieces(request: DeskRequest, shown: Invoice) -> dict[str, SafeString]:
     }
     names = ("invoice_head", "invoice_decisions", "invoice_facts", "invoice_timeline", "invoice_comments")
     return {name: piece(request, name, context) for name in names}
+
+
+def followers(shown: Invoice) -> list[tuple[str, str]]:
+    """What can be issued after one of our invoices that its platform has taken: kind and label."""
+    if shown.direction != Direction.ISSUED or not shown.addressing_line or shown.status in (None, Status.REJECTED):
+        return []
+    labels = {
+        "credit-note": _("Write a credit note"),
+        "corrective": _("Write a corrective invoice"),
+        "final": _("Write the final invoice"),
+    }
+    wanted = ["credit-note", *([] if shown.is_credit_note else ["corrective"]), "final"]
+    kinds = [kind for kind in wanted if prefill.following_type(shown.type_code, kind)]
+    return [(kind, labels[kind]) for kind in kinds if not (shown.is_credit_note and kind == "credit-note")]
 
 
 # --- what is done on the page -----------------------------------------------------------------------------------------

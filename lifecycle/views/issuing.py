@@ -21,6 +21,7 @@ from lifecycle.models import RelayState, RelayTask
 from lifecycle.submissions import Submission
 from providers.base import File
 
+from .drafts import drafts_of
 from .page import DeskRequest, page
 
 # In one request; the script sends them one by one.
@@ -58,7 +59,8 @@ def upload(request: DeskRequest) -> HttpResponse:
         results = [_hand_in(request, form, file) for file in files]
     if request.method == "POST" and request.headers.get("X-One-File"):
         return _row(request, results[0] if results else Result("", faults=_form_faults(form)))
-    context = {"form": form, "results": results, "max_mb": MAX_DOCUMENT_BYTES // 1024**2}
+    drafts = drafts_of(request).filter(invoice=None)[:MAX_FILES]
+    context = {"drafts": drafts, "form": form, "results": results, "max_mb": MAX_DOCUMENT_BYTES // 1024**2}
     return render(request, "lifecycle/issuing.html", context, status=422 if form.errors else 200)
 
 

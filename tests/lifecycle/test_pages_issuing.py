@@ -47,7 +47,7 @@ def faults(response: Any) -> list[str]:
 
 def test_page_offers_the_lines_that_take_invoices(approver, line, platform):
     response = approver.get(ADDRESS)
-    assert texts(response, "//select[@name='line']/option") == [f"Atelier Dupont – {SIREN} (Scripted platform)"]
+    assert texts(response, "//form[@data-upload]//select/option") == [f"Atelier Dupont – {SIREN} (Scripted platform)"]
     assert inline_code(response) == []
 
 

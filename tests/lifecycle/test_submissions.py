@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ from providers.base import (
 )
 from tests.factories import OTHER_SIREN, SIREN, make_connection, make_customer, make_event, make_line, make_user
 from tests.invoices.documents.issued import BUYER, SELLER, make_document
+from tests.invoices.documents.issued import make_line as make_line_of_invoice
 from tests.scripted import together
 
 pytestmark = pytest.mark.django_db
@@ -162,6 +164,7 @@ def test_undo_time_holds_the_invoice_back(approver, line, platform):
         ({"number": ""}, "no_number"),
         ({"issue_date": None}, "no_date"),
         ({"currency": ""}, "no_currency"),
+        ({"lines": (make_line_of_invoice(net_price=Decimal(10) ** 16),)}, "amount"),
     ],
 )
 def test_invoice_that_cannot_be_ours_is_refused(approver, line, values, code):
