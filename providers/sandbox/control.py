@@ -164,7 +164,7 @@ def invoices(sandbox: "Sandbox", request: Request) -> Response:
             for name in sandbox.dialect_names
             for invoice in list(sandbox.state.invoices[name].values())
         ]
-    return _as_json({"invoices": _newest(request, shown), "samples": list(BY_KEY)})
+    return _as_json({"invoices": _newest(request, shown), "samples": list(BY_KEY), "dialects": sandbox.dialect_names})
 
 
 def _shown(dialect: Dialect, invoice: Invoice) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import pytest
 
 from invoices.documents.readable import render_readable
 from invoices.documents.reader import open_invoice, read_invoice
+from invoices.validation.runner import validate
 from providers import json_terms
 from providers.xml import UnreadableDocument
 from tests.providers.seqino.samples import OURS, THEIRS, make_data, make_party
@@ -119,6 +120,14 @@ def test_byte_order_mark_is_no_hindrance():
 def test_it_is_shown_as_any_other():
     page = render_readable(read(), attachment_url=lambda index, attachment: "")
     assert all(words in page for words in ("F-2026-0042", "Papeterie du Pont", "Papier"))
+
+
+def test_it_is_checked_by_the_official_rules():
+    notes = [{"subject_code": code, "text": "Mention légale"} for code in ("PMT", "PMD", "AAB")]
+    whole = make_data(specification_identifier="urn:cen.eu:en16931:2017", note=notes)
+    lawful, unlawful = (validate(json.dumps(data).encode()) for data in (whole, whole | {"note": None}))
+    assert (lawful.outcome, lawful.syntax, len(lawful.checked) > 1) == ("valid", "json", True)
+    assert {finding.rule[:8] for finding in unlawful.findings} == {"BR-FR-05"}
 
 
 def test_its_rules_are_those_of_ubl():
