@@ -169,7 +169,7 @@ class Hooks(Session):
             if there and self._adopt(name, kept, there, entity):
                 yield _("%(line)s %(hook)s: put right.") % told
                 continue
-            for old in self._replaced(kept, there, remotes):
+            for old in self._replaced(kept, url, tables.HOOKS[slug], remotes):
                 self._delete(old, entity)
             if self._create(name, slug, url, entity):
                 yield _("%(line)s %(hook)s: registered.") % told
@@ -189,10 +189,16 @@ class Hooks(Session):
         return bool(kept.get("secret")) and any(each.number == number and each.url == url for each in remotes)
 
     @staticmethod
-    def _replaced(kept: Mapping[str, str], there: Remote | None, remotes: list[Remote]) -> list[str]:
-        """Ours at an address that is none any more, or without a secret to be had. Those of others are left alone."""
-        numbers = {each.number for each in remotes}
-        return [number for number in {kept.get("id", ""), there.number if there else ""} if number in numbers]
+    def _replaced(kept: Mapping[str, str], url: str, kind: tuple[str, str], remotes: list[Remote]) -> list[str]:
+        """Ours at an address that is none any more, of a line that is gone, or without a secret to be had: Billit takes
+        one of a kind. Those of others are left alone.
+        """
+        prefix = url.rsplit("/", 3)[0] + "/"
+        return [
+            each.number
+            for each in remotes
+            if each.number == kept.get("id") or (each.kind == kind and each.url.startswith(prefix))
+        ]
 
     def _adopt(self, name: str, kept: Mapping[str, str], there: Remote, entity: Entity) -> bool:
         """A webhook whose registration was never answered: its secret came by its confirmation, or is made anew."""

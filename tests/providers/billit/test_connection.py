@@ -136,6 +136,19 @@ def test_webhook_at_an_address_that_moved_is_replaced():
     assert len([call for call in far_end.calls if call.startswith("DELETE")]) == 3
 
 
+def test_webhooks_of_a_line_that_served_before_are_replaced():
+    """A line of the same company that comes first by its name takes them over."""
+    first = "999000011_A"
+    urls = HOOK_URLS | {first: "https://hooks.example.test/hooks/billit/l0/"}
+    deleted = {f"DELETE /v1/webhooks/{number}": (200, {}) for number in (71, 72, 73)}
+    account = make_account(make_line(first), make_line("999000011_B"))
+    account.lines.urls = urls
+    adapter, far_end = make_billit(deleted | {CREATE: created(99)}, account)
+    assert len(adapter.register_webhooks()) == 3
+    assert len([call for call in far_end.calls if call.startswith("DELETE")]) == 3
+    assert kept(adapter, "order-i", first)["id"] == "99"
+
+
 def test_webhooks_of_others_are_left_alone():
     foreign = make_hook("message-i", 5) | {"WebhookURL": "https://elsewhere.example.test/"}
     adapter, far_end = make_empty({HOOKS: (200, [foreign]), CREATE: created(1)})
