@@ -265,10 +265,10 @@ class CegidOD(Seat):
         return CheckResult(name=line.identifier, ok=True, message=_("Subscribed, and the callback answers."))
 
     def _knock(self, known: Subscription) -> None:
-        """HEAD is no message: whatever answers it with less than 500 is there."""
+        """HEAD is no message: whatever answers it with less than 500, or that it knows no HEAD (501), is there."""
         wire = self.wire(known.callback_url)
         answer = wire.exchange("HEAD", known.callback_url, repeatable=True, timeout=self.timeout())
-        if answer.status_code >= 500:
+        if answer.status_code >= 500 and answer.status_code != 501:
             wire.require_success(answer, repeatable=True)
 
 

@@ -93,6 +93,13 @@ class DoorServer:
 
             do_POST = do_DELETE = answer  # noqa: N815
 
+            def refuse(self) -> None:
+                self.send_response(405)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            do_GET = do_HEAD = refuse  # noqa: N815
+
             def log_message(self, *args: Any) -> None:
                 pass
 
