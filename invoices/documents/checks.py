@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
@@ -10,7 +11,7 @@ from stdnum import bic, iban
 from stdnum.eu import at_02
 from stdnum.fr import siren, siret
 
-from .labels import PARTY_ROLES
+from .labels import CREDIT_NOTE_TYPES, PARTY_ROLES
 from .model import ParsedInvoice, Party
 
 ESSENTIALS = (
@@ -55,6 +56,7 @@ def content_warnings(invoice: ParsedInvoice) -> Iterator[str | Promise]:
     for name, message in ESSENTIALS:
         if getattr(invoice, name) in ("", None):
             yield message
+    yield from suspicions(invoice)
     for means in invoice.payment_means:
         if means.iban and means.iban[:2].isalpha() and not iban.is_valid(means.iban):
             yield format_lazy(
@@ -62,6 +64,15 @@ def content_warnings(invoice: ParsedInvoice) -> Iterator[str | Promise]:
             )
     for name, role in PARTY_ROLES.items():
         yield from party_warnings(role, getattr(invoice, name))
+
+
+def suspicions(invoice: ParsedInvoice) -> Iterator[str | Promise]:
+    """Allowed, and rarely meant."""
+    if invoice.issue_date and invoice.issue_date > timezone.localdate():
+        yield format_lazy(_("The invoice is dated in the future: {date}."), date=invoice.issue_date.isoformat())
+    is_invoice = invoice.type_code not in CREDIT_NOTE_TYPES
+    if is_invoice and invoice.total_with_vat is not None and invoice.total_with_vat < 0:
+        yield _("The total is negative although this is not a credit note.")
 
 
 def party_warnings(role: Promise, party: Party | None) -> Iterator[Promise]:

@@ -1,7 +1,9 @@
 """Factur-X: the invoice is the XML file inside the PDF; the pages are only its picture."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import islice
 
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
@@ -15,7 +17,7 @@ from .model import Attachment
 
 # Names given by Factur-X 1.0 and the ZUGFeRD 2 versions identical to it.
 INVOICE_NAMES = {"factur-x.xml", "zugferd-invoice.xml", "xrechnung.xml"}
-# pypdf inflates at most 75 MB per stream; these bound the sum.
+# pypdf opens a stream of at most 75 MB; these bound the sum. What goes beyond is listed without its content.
 MAX_EMBEDDED_FILES = 100
 MAX_EMBEDDED_BYTES = 75_000_000
 
@@ -30,7 +32,7 @@ class EmbeddedInvoice:
 def extract_invoice(content: bytes) -> EmbeddedInvoice:
     """The invoice of a PDF and its other files. Raises UnreadableDocument."""
     files = embedded_files(content)
-    named = distinct([file for file in files if file.filename.lower() in INVOICE_NAMES])
+    named = distinct([file for file in files if is_named_invoice(file.filename)])
     candidates = named or distinct([file for file in files if looks_like_invoice(file)])
     if not candidates:
         raise UnreadableDocument(
@@ -52,13 +54,31 @@ def extract_invoice(content: bytes) -> EmbeddedInvoice:
             ),
         )
     invoice = candidates[0]
-    xml = invoice.content or b""
-    warnings = () if named else (name_warning(invoice.filename),)
-    return EmbeddedInvoice(xml, tuple(file for file in files if file.content != xml), warnings)
+    if invoice.content is None:
+        raise too_much_inside()
+    others = tuple(file for file in files if file.content is None or file.content != invoice.content)
+    warnings = [] if named else [name_warning(invoice.filename)]
+    return EmbeddedInvoice(invoice.content, others, (*warnings, *attachment_warnings(others)))
 
 
 def name_warning(filename: str) -> Promise:
     return format_lazy(_("The invoice inside the PDF is named {name} instead of factur-x.xml."), name=filename)
+
+
+def attachment_warnings(files: tuple[Attachment, ...]) -> Iterator[Promise]:
+    for file in files:
+        if file.content is None:
+            words = _("The attachment {name} is too large or damaged to be opened here; it is still in the PDF.")
+            yield format_lazy(words, name=file.filename)
+        elif not file.content:
+            yield format_lazy(_("The attachment {name} is empty. Ask the sender for it."), name=file.filename)
+
+
+def too_much_inside() -> UnreadableDocument:
+    return UnreadableDocument(
+        "too_large",
+        _("The files inside this PDF are too many or too large. Ask the sender for a smaller invoice."),
+    )
 
 
 def embedded_files(content: bytes) -> list[Attachment]:
@@ -81,29 +101,43 @@ def embedded_files(content: bytes) -> list[Attachment]:
 
 
 def read_within_limits(reader: PdfReader) -> list[Attachment]:
-    files: list[Attachment] = []
-    size = 0
-    for embedded in reader.attachment_list:
-        file = as_attachment(embedded)
-        size += len(file.content or b"")
-        if len(files) == MAX_EMBEDDED_FILES or size > MAX_EMBEDDED_BYTES:
-            raise UnreadableDocument(
-                "too_large",
-                _("The files inside this PDF are too many or too large. Ask the sender for a smaller invoice."),
-            )
-        files.append(file)
-    return files
+    """The embedded files in their order; the invoice is opened first, so that no other file takes its room."""
+    entries = list(islice(reader.attachment_list, MAX_EMBEDDED_FILES + 1))
+    if len(entries) > MAX_EMBEDDED_FILES:
+        raise too_much_inside()
+    room, files = MAX_EMBEDDED_BYTES, {}
+    for index in sorted(range(len(entries)), key=lambda index: not is_named_invoice(plain_name(entries[index]))):
+        files[index] = as_attachment(entries[index], room)
+        room -= len(files[index].content or b"")
+    return [files[index] for index in range(len(entries))]
 
 
-def as_attachment(embedded: EmbeddedFile) -> Attachment:
-    filename = embedded.alternative_name or embedded.name
+def as_attachment(embedded: EmbeddedFile, room: int) -> Attachment:
     return Attachment(
         reference=embedded.name,
         description=embedded.description or "",
-        filename=filename.replace("\\", "/").rpartition("/")[2][-150:],
+        filename=plain_name(embedded),
         media_type=(embedded.subtype or "").lstrip("/"),
-        content=embedded.content,
+        content=content_within(embedded, room),
     )
+
+
+def content_within(embedded: EmbeddedFile, room: int) -> bytes | None:
+    """None for what is larger than `room`, inflates beyond pypdf's limits, or is damaged."""
+    try:
+        content = embedded.content
+    except Exception:  # whatever pypdf raises: one broken attachment does not lose the invoice
+        return None
+    return content if len(content) <= room else None
+
+
+def plain_name(embedded: EmbeddedFile) -> str:
+    filename = embedded.alternative_name or embedded.name
+    return filename.replace("\\", "/").rpartition("/")[2][-150:]
+
+
+def is_named_invoice(filename: str) -> bool:
+    return filename.lower() in INVOICE_NAMES
 
 
 def looks_like_invoice(file: Attachment) -> bool:

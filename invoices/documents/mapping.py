@@ -107,11 +107,13 @@ def flag(path: str) -> Callable[[Node], bool]:
 
 
 def binary(path: str) -> Callable[[Node], bytes | None]:
-    read = text(path)
+    read, is_there = text(path), compiled(f"boolean({path})")
 
     def read_binary(node: Node) -> bytes | None:
         value = read(node)
         if not value:
+            if is_there(node.element):
+                node.warn(_("An attachment is empty. Ask the sender for it."))
             return None
         try:
             return base64.b64decode("".join(value.split()), validate=True)

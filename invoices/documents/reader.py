@@ -19,7 +19,8 @@ from .terms_json import read_json
 from .ubl import parse_ubl
 from .ubl_writer import write_ubl
 
-MAX_DOCUMENT_BYTES = 20 * 1024 * 1024
+# A Factur-X of 100 MB is read: its pages and pictures are never opened. Of XML, the invoice itself, 20 MB are.
+MAX_DOCUMENT_BYTES = 128 * 1024 * 1024
 # ISO 32000 readers accept the header anywhere in the first kilobyte.
 PDF_HEADER, PDF_HEADER_WITHIN = b"%PDF-", 1024
 

@@ -27,6 +27,11 @@ from .verdict import Finding, Outcome, Place, Verdict
 # A rule broken on each of 10,000 lines is one finding; so many of its places are kept.
 SHOWN_PLACES = 5
 SHOWN_SCHEMA_ERRORS = 50
+# An invoice of 10,000 lines has about 200,000 elements, and takes the longest rules half a minute and 700 MB.
+MAX_RULED_ELEMENTS = 400_000
+TOO_LONG = _(
+    "The invoice is so long that only its schema was checked, not the business rules. Ask the sender to split it."
+)
 # The Factur-X rules warn of every empty element, also of the one that the schema demands even where it has no content.
 EMPTY_ELEMENT = "PEPPOL-EN16931-R008"
 MAY_BE_EMPTY = f"{{{NAMESPACES['ram']}}}ApplicableHeaderTradeDelivery"
@@ -51,7 +56,9 @@ def validate(content: bytes, *, media_type: str = "") -> Verdict:
     broken = check_schema(checks.schema, document)
     findings += broken
     checked = [checks.schema.name]
-    if not broken:  # the rules presume what the schema grants: platforms stop here too
+    if not broken and is_too_long(opened.root):
+        findings.append(own_finding("LENGTH", TOO_LONG, is_fatal=False))
+    elif not broken:  # the rules presume what the schema grants: platforms stop here too
         for rule_set in checks.rule_sets:
             findings += check_rules(rule_set, document)
             checked.append(rule_set.name)
@@ -78,6 +85,10 @@ def outcome_of(findings: Iterable[Finding]) -> Outcome:
 def read_profile(opened: OpenedInvoice) -> str:
     header = ubl.HEADER if opened.checked_as == "ubl" else cii.HEADER
     return str(header["profile"](Node(opened.root, [])))
+
+
+def is_too_long(root: etree._Element) -> bool:
+    return sum(1 for _element in islice(root.iter(), MAX_RULED_ELEMENTS + 1)) > MAX_RULED_ELEMENTS
 
 
 def profile_findings(checks: Checks, profile: str) -> Iterable[Finding]:
