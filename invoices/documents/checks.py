@@ -33,23 +33,23 @@ class Remark(NamedTuple):
     is_good: bool
 
 
-def check_iban(value: str) -> Remark | None:
+def check_iban(value: str) -> Remark:
     """An account without IBAN may stand in the same place: only what begins like one is checked."""
     if not value[:2].isalpha():
         return Remark(_("not an IBAN"), False)
-    return _checked(iban.is_valid(value), _("The check digits of this IBAN are wrong: ask the supplier before paying."))
+    if iban.is_valid(value):
+        return Remark(_("check digits right"), True)
+    return Remark(_("The check digits of this IBAN are wrong: ask the supplier before paying."), False)
 
 
-def check_bic(value: str) -> Remark | None:
-    return _checked(bic.is_valid(value), _("This is not a BIC."))
+def check_bic(value: str) -> Remark:
+    return Remark(_("well-formed"), True) if bic.is_valid(value) else Remark(_("This is not a BIC."), False)
 
 
-def check_creditor(value: str) -> Remark | None:
-    return _checked(at_02.is_valid(value), _("The check digits of this creditor identifier are wrong."))
-
-
-def _checked(is_valid: bool, complaint: Promise) -> Remark:
-    return Remark(_("checked"), True) if is_valid else Remark(complaint, False)
+def check_creditor(value: str) -> Remark:
+    if at_02.is_valid(value):
+        return Remark(_("check digits right"), True)
+    return Remark(_("The check digits of this creditor identifier are wrong."), False)
 
 
 def content_warnings(invoice: ParsedInvoice) -> Iterator[str | Promise]:

@@ -5,6 +5,7 @@ template as plain text, and the template escapes it.
 """
 
 from collections.abc import Callable, Iterable, Set
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -20,6 +21,8 @@ from .labels import label
 from .model import Address, AllowanceCharge, Attachment, Identifier, Line, Note, ParsedInvoice, Party, Period, Reference
 
 NBSP = "\u00a0"
+# A page of ten thousand lines takes seconds to draw, here and in the browser; the PDF has them all.
+SHOWN_LINES = 500
 AttachmentUrl = Callable[[int, Attachment], str]
 
 
@@ -28,7 +31,10 @@ def render_readable(parsed: ParsedInvoice, *, attachment_url: AttachmentUrl | No
 
     `attachment_url(index, attachment)` gives the address of an embedded file; without it files are listed, not linked.
     """
-    return render_to_string("invoices/readable.html", readable_context(parsed, attachment_url))
+    context = readable_context(replace(parsed, lines=parsed.lines[:SHOWN_LINES]), attachment_url)
+    if len(parsed.lines) > SHOWN_LINES:
+        context["cut"] = {"shown": SHOWN_LINES, "all": len(parsed.lines)}
+    return render_to_string("invoices/readable.html", context)
 
 
 def readable_context(parsed: ParsedInvoice, attachment_url: AttachmentUrl | None) -> dict[str, Any]:
@@ -128,7 +134,7 @@ def labelled(table: dict) -> Callable[[str], str]:
 
 # Tables: label, attribute, how to write it, and what checks it. A missing value is not shown.
 
-Fact = tuple[Any, str, Callable[[Any], str]] | tuple[Any, str, Callable[[Any], str], Callable[[str], Remark | None]]
+Fact = tuple[Any, str, Callable[[Any], str]] | tuple[Any, str, Callable[[Any], str], Callable[[str], Remark]]
 
 
 class Shown(NamedTuple):
@@ -227,9 +233,7 @@ def facts(table: Iterable[Fact], source: Any) -> list[Shown]:
     return [shown(*row) for row in found if row[1] not in ("", None)]
 
 
-def shown(
-    name: Any, value: Any, write: Callable[[Any], str], check: Callable[[str], Remark | None] | None = None
-) -> Shown:
+def shown(name: Any, value: Any, write: Callable[[Any], str], check: Callable[[str], Remark] | None = None) -> Shown:
     return Shown(name, write(value), check(value) if check else None)
 
 

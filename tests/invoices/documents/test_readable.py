@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,47 @@ def test_credit_note_is_marked():
 def test_frame_is_explained_only_where_published(code, meaning):
     with override("en"):
         assert frame_label(code) == meaning
+
+
+def test_long_invoice_is_cut_on_the_page_and_says_so():
+    invoice = read_invoice(UBL.encode())
+    long = replace(invoice, lines=invoice.lines * 1200)
+
+    with override("en"):
+        html, whole = render_readable(long), render_readable(replace(invoice, lines=invoice.lines * 500))
+
+    assert (html.count('<tr class="doc-line">'), whole.count('<tr class="doc-line">')) == (500, 500)
+    assert (html.count("Only the first 500 of 1200 lines are shown."), whole.count("Only the first")) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("account", "remark"),
+    [
+        ("FR76 3000 6000 0112 3456 7890 189", "check digits right"),
+        ("FR7630006000011234567890188", "The check digits of this IBAN are wrong: ask the supplier before paying."),
+        ("12345678901", "not an IBAN"),
+    ],
+)
+def test_account_is_checked(account, remark):
+    content = UBL.replace("FR7630006000011234567890189", account)
+
+    with override("en"):
+        invoice = read_invoice(content.encode())
+        html = render_readable(invoice)
+
+    assert re.findall(r'class="doc-check[^>]*>([^<]*)<', html) == [remark]
+    assert [str(warning) for warning in invoice.warnings if "IBAN" in str(warning)] == (
+        ["The IBAN FR7630006000011234567890188 is not valid. Ask the supplier before paying."]
+        if remark.startswith("The check")
+        else []
+    )
+
+
+def test_legal_notes_stand_apart():
+    with override("en"):
+        html = render_readable(read_invoice(UBL.encode()))
+
+    sections = re.findall(r"<h3>(Legal notes|Notes)</h3>.*?</section>", html, re.DOTALL)
+    assert sections == ["Legal notes", "Notes"]
+    legal = html[html.index("<h3>Legal notes") : html.index("<h3>Notes")]
+    assert (legal.count("Frais de recouvrement"), legal.count("Merci de votre commande")) == (1, 0)
