@@ -1,4 +1,6 @@
-"""What our customers issue: a file is read, held against its customer and the numbers given before, and recorded."""
+"""What our customers issue, or are handed by us as their platform: a file is read, held against its customer and the
+numbers given before, and recorded.
+"""
 
 from __future__ import annotations
 
@@ -83,13 +85,39 @@ def record_issue(*, line: AddressingLine, file: File, parsed: ParsedInvoice, for
         if UNIQUE_NUMBER not in str(error):
             raise
         raise duplicate(parsed, find_taken(parsed)) from error
-    media_type = MEDIA_TYPES[parsed.syntax]
-    kept = File(kind=InvoiceDocument.Kind.ORIGINAL, content=file.content, media_type=media_type, filename=file.filename)
-    store_document(invoice=invoice, file=kept)
+    _store(invoice, file, parsed)
     return invoice
 
 
-def faults_of(parsed: ParsedInvoice, line: AddressingLine) -> Iterator[Fault]:
+def record_handover(*, line: AddressingLine, file: File, parsed: ParsedInvoice, formats: Iterable[str]) -> Invoice:
+    """Record an invoice that our customer received, and that we hand to it as its platform. Raises CannotIssue."""
+    if faults := [*faults_of(parsed, line, received=True), *format_faults(parsed, line, formats)]:
+        raise CannotIssue(faults)
+    same = Invoice.objects.filter(
+        connection=line.connection,
+        direction=Direction.RECEIVED,
+        seller_siren=parsed.seller.siren,
+        number=parsed.number,
+        issue_date__year=parsed.issue_date.year if parsed.issue_date else None,
+    )
+    if taken := same.order_by("created_at").first():
+        raise duplicate(parsed, taken)
+    invoice = Invoice(
+        customer=line.customer, connection=line.connection, addressing_line=line, direction=Direction.RECEIVED
+    )
+    describe(invoice, parsed, "")
+    invoice.save(force_insert=True)
+    _store(invoice, file, parsed)
+    return invoice
+
+
+def _store(invoice: Invoice, file: File, parsed: ParsedInvoice) -> None:
+    media_type = MEDIA_TYPES[parsed.syntax]
+    kept = File(kind=InvoiceDocument.Kind.ORIGINAL, content=file.content, media_type=media_type, filename=file.filename)
+    store_document(invoice=invoice, file=kept)
+
+
+def faults_of(parsed: ParsedInvoice, line: AddressingLine, *, received: bool = False) -> Iterator[Fault]:
     """What must be right before the official rules are asked."""
     for value, code, message in (
         (parsed.number, "no_number", _("The invoice has no number (BT-1).")),
@@ -105,7 +133,16 @@ def faults_of(parsed: ParsedInvoice, line: AddressingLine) -> Iterator[Fault]:
     amounts = (parsed.total_without_vat, parsed.total_vat, parsed.total_with_vat, parsed.amount_due)
     if any(abs(amount) >= AMOUNT_LIMIT for amount in amounts if amount is not None):
         yield Fault("amount", _("The amounts of the invoice are too large to be true."))
-    yield from owner_faults(parsed, line)
+    yield from receiver_faults(parsed, line) if received else owner_faults(parsed, line)
+
+
+def receiver_faults(parsed: ParsedInvoice, line: AddressingLine) -> Iterator[Fault]:
+    party = parsed.seller if parsed.type_code in SELF_BILLED_TYPES else parsed.buyer
+    if party.siren != line.customer.siren:
+        message = _("The SIREN of who receives it is %(found)s, but this line is of %(customer)s (%(siren)s).")
+        found = party.siren[:20] or _("none")
+        words = {"found": found, "customer": line.customer.name, "siren": line.customer.siren}
+        yield Fault("wrong_party", message % words)
 
 
 def owner_faults(parsed: ParsedInvoice, line: AddressingLine) -> Iterator[Fault]:

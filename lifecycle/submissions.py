@@ -17,27 +17,33 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from invoices.access import has_role
-from invoices.issuing import read_for_issue, record_issue
+from invoices.issuing import read_for_issue, record_handover, record_issue
 from invoices.models import AddressingLine, Customer, Invoice, Role
 from invoices.services import original_of
 from providers.base import File
 from providers.registry import get_adapter
 
-from . import services
-from .models import RelayTask
+from . import events, services
+from .codes import Role as IssuerRole
+from .codes import Status
+from .models import Origin, RelayTask
 
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """A file to be issued through a line. `submit`: send it now, not only prepare it."""
+    """A file to be issued through a line, or handed to who receives on it (`received`). `submit`: send it now, not only
+    prepare it.
+    """
 
     line: AddressingLine
     file: File
     submit: bool = False
+    received: bool = False
 
     def fingerprint(self) -> str:
         sha256 = hashlib.sha256(self.file.content).hexdigest()
-        text = json.dumps(["submission", self.line.identifier, sha256, self.submit])
+        purpose = "handover" if self.received else "submission"
+        text = json.dumps([purpose, self.line.identifier, sha256, self.submit])
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -50,19 +56,30 @@ def hand_in(*, user: Any, submission: Submission, idempotency_key: str = "") -> 
     line = submission.line
     require(user, line.customer, Role.APPROVER if submission.submit else Role.CLERK)
     parsed = read_for_issue(submission.file)
-    formats = get_adapter(line.connection).capabilities.submit_formats
+    can = get_adapter(line.connection).capabilities
+    record, formats = record_issue, can.submit_formats
+    if submission.received:
+        record, formats = record_handover, can.handover_formats
     with transaction.atomic():
         # One after the other per customer: the same key twice at once is answered with one invoice.
         Customer.objects.select_for_update().get(pk=line.customer_id)
         fingerprint = submission.fingerprint()
         if answered := services.find_answered(user, fingerprint, idempotency_key):
             return answered, False
-        invoice = record_issue(line=line, file=submission.file, parsed=parsed, formats=formats)
+        invoice = record(line=line, file=submission.file, parsed=parsed, formats=formats)
+        if submission.received:
+            _note_arrival(invoice)
         relay = _enqueue(user, invoice, submit=submission.submit)
         if idempotency_key:
             services.note_answer(user, fingerprint, idempotency_key, relay)
         services.nudge_for(relay)
     return relay, True
+
+
+def _note_arrival(invoice: Invoice) -> None:
+    """As the platform of who receives it, we hold it: that is where its history begins."""
+    events.append_event(invoice, status=Status.RECEIVED, origin=Origin.US, issuer_role=IssuerRole.PLATFORM)
+    events.project(invoice)
 
 
 def require(user: Any, customer: Customer, role: Role) -> None:

@@ -122,12 +122,14 @@ class Capabilities:
     """What the platform can carry. Statuses we may tell are given per side of our customer.
 
     `polling`: it lists what is new. `ask_each`: it does not, so each open invoice is asked for by itself, ever more
-    rarely. `originals`: the file the supplier sent can be had; without it, nobody waits for it.
+    rarely. `originals`: the file the supplier sent can be had; without it, nobody waits for it. `handover_formats`: it
+    is us who are the customers' platform, and hand them what they receive.
     """
 
     buyer_statuses: frozenset[str] = frozenset()
     seller_statuses: frozenset[str] = frozenset()
     submit_formats: frozenset[str] = frozenset()
+    handover_formats: frozenset[str] = frozenset()
     webhooks: bool = False
     polling: bool = False
     ask_each: bool = False

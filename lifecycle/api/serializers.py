@@ -9,7 +9,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
-from invoices.models import AddressingLine, Customer, Invoice, InvoiceDocument, Role
+from invoices.models import AddressingLine, Customer, Direction, Invoice, InvoiceDocument, Role
 from lifecycle import codes
 from lifecycle.api.verdicts import OUTCOME, ValidationSerializer
 from lifecycle.models import RelayTask, StatusEvent
@@ -243,6 +243,11 @@ class SubmissionSerializer(StrictSerializer):
         default="", allow_blank=True, help_text="Its identifier; may be left out where the customer has only one."
     )
     submit = serializers.BooleanField(default=False, help_text="True: send it. False: an approver will release it.")
+    direction = serializers.ChoiceField(
+        choices=Direction.choices,
+        default=Direction.ISSUED,
+        help_text="received: an invoice for our customer, handed to it where we are its platform (Cegid).",
+    )
 
 
 class SubmittedSerializer(serializers.Serializer[Any]):

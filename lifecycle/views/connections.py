@@ -51,6 +51,7 @@ class ConnectionCard:
             (_("Shows the history of an invoice"), can.history),
             (_("Can be asked whether a status arrived"), can.look_up),
             (_("Takes invoices from us"), bool(can.submit_formats)),
+            (_("Is handed our customers' received invoices"), bool(can.handover_formats)),
             (_("Directory"), can.directory),
             (_("E-reporting"), can.e_reporting),
         ]

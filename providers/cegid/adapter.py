@@ -55,7 +55,7 @@ class Cegid(Session):
         return Capabilities(
             buyer_statuses=tables.BUYER_STATUSES,
             seller_statuses=tables.SELLER_STATUSES,
-            submit_formats=frozenset(writing.SYNTAXES),
+            handover_formats=frozenset(writing.SYNTAXES),
             webhooks=True,
         )
 

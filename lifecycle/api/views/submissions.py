@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from einvoice_project.problems import Conflict, ProblemError, Unprocessable
 from invoices.documents.reader import MAX_DOCUMENT_BYTES
 from invoices.issuing import CannotIssue
-from invoices.models import AddressingLine
+from invoices.models import AddressingLine, Direction
 from lifecycle import services, submissions, transitions
 from lifecycle.api.schema import IDEMPOTENCY_KEY
 from lifecycle.api.serializers import InvoiceSerializer, RelaySerializer, SubmissionSerializer, SubmittedSerializer
@@ -81,7 +81,8 @@ def submission_of(desk: Desk, given: dict[str, Any]) -> Submission:
     file = File(
         kind="original", content=upload.read(), media_type=upload.content_type or "", filename=upload.name or ""
     )
-    return Submission(line=line_of(desk, given), file=file, submit=given["submit"])
+    received = given["direction"] == Direction.RECEIVED
+    return Submission(line=line_of(desk, given), file=file, submit=given["submit"], received=received)
 
 
 def line_of(desk: Desk, given: dict[str, Any]) -> AddressingLine:
