@@ -25,6 +25,7 @@ from providers.models import Connection, RefusedRequest
 from providers.registry import as_line, find_adapter_class
 
 from .access import customers_of
+from .directory import DirectoryLookUp
 from .forms import AddressingLineForm, NewAddressingLineForm
 from .line_actions import LineActions
 from .models import AddressingLine, ApiToken, Comment, Customer, Invoice, InvoiceDocument, Membership, Role
@@ -125,7 +126,7 @@ class CustomerAdmin(OfCustomer, admin.ModelAdmin):
 
 
 @admin.register(AddressingLine)
-class AddressingLineAdmin(OfCustomer, LineActions, AccountAdmin):
+class AddressingLineAdmin(OfCustomer, DirectoryLookUp, LineActions, AccountAdmin):
     new_form, account_form = NewAddressingLineForm, AddressingLineForm
     list_display = ("identifier", "customer", "connection", "level", "subscription_state")
     list_select_related = ("customer", "connection")
