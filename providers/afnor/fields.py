@@ -72,7 +72,7 @@ SETTINGS = (
         type="choice",
         default="203",
         choices=("203", "none"),
-        help=_("Status derived for an invoice the platform hands to the buyer; none where it always sends it as CDAR."),
+        help=_("Status derived for an invoice the platform hands over; none where it always sends it as CDAR."),
     ),
     Field(
         name="ack_implies_status",
