@@ -134,6 +134,14 @@
     wanted.click();
   });
 
+  // On a narrow screen the row of tabs is longer than the screen.
+  function showTab() {
+    const list = $(".tab-list");
+    if (list) list.scrollLeft = $('[role="tab"][aria-selected="true"]', list).offsetLeft - list.offsetLeft - 40;
+  }
+  document.addEventListener("htmx:oobAfterSwap", showTab);
+  showTab();
+
   // --- ticks
 
   function countTicks(form) {

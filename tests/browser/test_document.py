@@ -32,7 +32,7 @@ def test_tabs_by_keys_without_leaving_the_page(office, log_in, invoice):
     expect(page.locator("#document-panel pre.xml")).to_contain_text("PH-2026-101")
     expect(page.locator("#tab-xml")).to_be_focused()
     assert page.url.endswith("?tab=xml")
-    page.keyboard.press("ArrowRight")
+    page.keyboard.press("End")
     expect(page.locator("#document-panel table.files")).to_be_visible()
     page.keyboard.press("Home")
     expect(page.locator("#document-panel .doc")).to_be_visible()
