@@ -1,8 +1,11 @@
 """The sandbox as a WSGI application: finds the dialect, misbehaves when told to, and writes every call down."""
 
 import copy
+import logging
+import pickle
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,6 +21,8 @@ from .faults import Fault, Faults
 from .records import Call, Event, State, now
 from .ringer import Ringer
 from .samples import SAMPLES
+
+logger = logging.getLogger(__name__)
 
 MAX_BODY = 25 * 1024 * 1024
 KEPT_BODY = 20_000
@@ -146,6 +151,26 @@ class Sandbox:
         self.faults.clear()
         self.clock.clear()
         self.ringer.clear()
+
+    def keep(self, path: Path) -> None:
+        """Write what the platforms know into a file of our own."""
+        with self.lock:
+            content = pickle.dumps(self.state)
+        part = path.with_suffix(".part")
+        part.write_bytes(content)
+        part.replace(path)
+
+    def recall(self, path: Path) -> None:
+        """Go on from a kept file; one of another version is left alone, and everything begins anew."""
+        try:
+            kept = pickle.loads(path.read_bytes())  # noqa: S301 - our own file
+        except FileNotFoundError:
+            return
+        except (pickle.UnpicklingError, AttributeError, ImportError, EOFError, TypeError):
+            logger.warning("%s was written by another version of the sandbox: it begins anew.", path)
+            return
+        with self.lock:
+            self.state.__setstate__(vars(self.state) | vars(kept))
 
     def stop(self) -> None:
         self.clock.stop()

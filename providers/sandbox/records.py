@@ -1,6 +1,7 @@
 """What the sandbox remembers, and the words its parts exchange."""
 
 import secrets
+import threading
 import time
 import uuid
 from collections import Counter, deque
@@ -113,6 +114,22 @@ class Ring:
         return {**self.__dict__, "tries": list(self.tries)}
 
 
+class Lock:
+    """A lock that may be entered again, and comes back open with a state that was kept."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *failure: object) -> None:
+        self._lock.release()
+
+    def __reduce__(self) -> tuple[type["Lock"], tuple[()]]:
+        return Lock, ()
+
+
 class State:
     """All that a reset forgets. A job still holding an older State writes where nobody reads any more."""
 
@@ -124,3 +141,11 @@ class State:
         self.of_dialect: dict[str, Any] = {}
         self.serial = 0
         self.seeded = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Of a kept state, calls and webhooks are left behind: they only tell what happened."""
+        return {name: value for name, value in vars(self).items() if name not in ("calls", "rings")}
+
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        self.__init__()  # type: ignore[misc]
+        vars(self).update(kept)

@@ -11,6 +11,7 @@ import socket
 import ssl
 import threading
 import time
+from pathlib import Path
 from typing import IO, Any, cast
 
 import httpx
@@ -99,7 +100,9 @@ class Server(ThreadedWSGIServer):
 
 
 class SandboxServer:
-    """A running sandbox. Port 0 chooses a free one; `transport` replaces the network for the webhooks it rings."""
+    """A running sandbox. Port 0 chooses a free one; `transport` replaces the network for the webhooks it rings; `state`
+    is a file that keeps what the platforms know from run to run.
+    """
 
     def __init__(
         self,
@@ -111,8 +114,12 @@ class SandboxServer:
         seed: str = "",
         quiet: bool = True,
         dialects: tuple[type[Dialect], ...] = DIALECTS,
+        state: Path | None = None,
     ) -> None:
         self.sandbox = Sandbox(settings=settings, transport=transport, seed=seed, dialects=dialects)
+        self._state = state
+        if state:
+            self.sandbox.recall(state)
         self._server = Server(self.sandbox, host, port, quiet)
         self.url = f"http://{host}:{self._server.server_port}"
         # plain HTTP to ourselves: an empty context spares loading the certificate authorities
@@ -130,6 +137,8 @@ class SandboxServer:
         self._server.close_connections()
         self._server.server_close()
         self.sandbox.stop()
+        if self._state:
+            self.sandbox.keep(self._state)
 
     def wait(self) -> None:
         """Until the server stops."""

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from invoices.documents.writer import write_xml
+from invoices.documents.writer import write_invoice
 from invoices.models import Invoice, Validation
 from lifecycle import inbox, polling, relays, submissions
 from lifecycle.models import RelayState, RelayTask
@@ -181,7 +181,7 @@ def hand_in():
 
     def hand_in(desk, number):
         document = make_document(number=number)
-        file = File(kind="original", content=write_xml(document, "ubl"), filename=f"{number}.xml")
+        file = File(kind="original", content=write_invoice(document, "ubl"), filename=f"{number}.xml")
         relay, _new = submissions.hand_in(
             user=desk.approver, submission=Submission(line=desk.line, file=file, submit=True)
         )
@@ -250,7 +250,7 @@ def test_refused_file_of_other_software_is_noted_with_the_reasons(desk):
         provider_ref="", direction="issued", number="V-1", type_code="380", issue_date=None,
         seller=Party(siren=SIREN), buyer=Party(siren="905334413"),
     )  # fmt: skip
-    file = File(kind="original", content=write_xml(make_document(number="V-1"), "ubl"), filename="V-1.xml")
+    file = File(kind="original", content=write_invoice(make_document(number="V-1"), "ubl"), filename="V-1.xml")
     receipt = get_adapter(desk.connection).submit_invoice(file, facts)
     desk.work(lambda: WebhookDelivery.objects.filter(state="ignored", key__contains=receipt.reference).exists())
 

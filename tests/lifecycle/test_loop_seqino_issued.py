@@ -5,7 +5,7 @@ import json
 import pytest
 from django.utils import timezone
 
-from invoices.documents.writer import write_xml
+from invoices.documents.writer import write_invoice
 from invoices.issuing import CannotIssue
 from invoices.models import AddressingLine, Invoice, Validation
 from lifecycle import relays, submissions
@@ -37,7 +37,7 @@ def accepted(desk):
 
 
 def test_file_is_handed_in_and_its_statuses_come(desk):
-    relay = hand_in(desk, write_xml(make_document(), "ubl"))
+    relay = hand_in(desk, write_invoice(make_document(), "ubl"))
     invoice = relay.invoice
     desk.work(lambda: desk.status(invoice) == "200")
     desk.say(Invoice.objects.get(pk=invoice.pk), "203")
@@ -50,7 +50,7 @@ def test_file_is_handed_in_and_its_statuses_come(desk):
 
 def test_lost_answer_is_not_repeated_and_the_bell_brings_the_invoice(desk):
     desk.sandbox.control("faults", kind="cut_after", path="POST .*submit")
-    relay = hand_in(desk, write_xml(make_document(), "ubl"))
+    relay = hand_in(desk, write_invoice(make_document(), "ubl"))
     desk.work(lambda: RelayTask.objects.get(pk=relay.pk).state == RelayState.CONFIRMED)
     invoice = Invoice.objects.get()
     assert (invoice.pk, invoice.provider_ref[:4], accepted(desk)) == (relay.invoice_id, "inv_", [1])
@@ -59,7 +59,7 @@ def test_lost_answer_is_not_repeated_and_the_bell_brings_the_invoice(desk):
 def test_lost_answer_without_a_bell_waits_for_a_person(desk, monkeypatch):
     monkeypatch.setattr(relays, "LOOK_UP_DELAYS", (0.1, 0.1, 0.1))
     desk.sandbox.control("faults", kind="cut_before", path="POST .*submit")
-    relay = hand_in(desk, write_xml(make_document(), "ubl"))
+    relay = hand_in(desk, write_invoice(make_document(), "ubl"))
     desk.work(lambda: RelayTask.objects.filter(pk=relay.pk, state="uncertain", next_attempt_at=None).exists())
     assert accepted(desk) == []
 

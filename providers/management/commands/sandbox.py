@@ -1,5 +1,6 @@
 import signal
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -9,7 +10,7 @@ from providers.sandbox.server import SandboxServer
 
 
 class Command(BaseCommand):
-    help = "Serve platforms to practise on, in memory. The control page is under /control/."
+    help = "Serve platforms to practise on. The control page is under /control/."
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -24,11 +25,15 @@ class Command(BaseCommand):
             help="deposit the sample invoices for this buyer as soon as somebody registers for received invoices"
             f" (without a SIREN: {DEFAULT_BUYER})",
         )
+        parser.add_argument(
+            "--state", type=Path, metavar="FILE", help="keep what the platforms know in this file, from run to run"
+        )
         parser.add_argument("--quiet", action="store_true", help="do not print every call")
 
     def handle(self, *args: Any, **options: Any) -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        server = SandboxServer(host=options["host"], port=options["port"], seed=options["seed"], quiet=options["quiet"])
+        wish = {name: options[name] for name in ("host", "port", "seed", "quiet", "state")}
+        server = SandboxServer(**wish)
         with server:
             self.stdout.write(f"Sandbox platforms: {server.url}  control page: {server.url}/control/")
             self.stdout.flush()

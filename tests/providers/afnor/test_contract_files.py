@@ -8,7 +8,7 @@ import httpx
 import pytest
 from django.conf import settings as project
 
-from invoices.documents.writer import write_xml
+from invoices.documents.writer import write_invoice
 from providers.base import Account, File, Party, PlatformError
 from providers.registry import adapter_class
 from providers.sandbox.server import SandboxServer
@@ -117,7 +117,7 @@ def test_webhooks_follow_the_contract(talk):
 def test_flows_follow_the_contract(talk):
     ref = talk.deposit()
     facts = make_facts("", number="V-1")
-    file = File(kind="original", content=write_xml(make_document(number="V-1"), "ubl"), filename="V-1.xml")
+    file = File(kind="original", content=write_invoice(make_document(number="V-1"), "ubl"), filename="V-1.xml")
     assert talk.afnor.submit_invoice(file, facts).reference != ref
     invoice = talk.sandbox.sandbox.dialect("afnor").invoices[ref].document
     told = make_facts(ref, number=invoice.number, seller=Party(name="Eux", siren=invoice.seller.siren))

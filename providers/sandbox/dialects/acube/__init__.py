@@ -2,7 +2,6 @@
 
 import json
 import secrets
-import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -14,7 +13,7 @@ from werkzeug.routing import Rule
 from ... import signing
 from ...dialect import Dialect, View
 from ...documents import Document, NotAnInvoiceError, Party, read_document, render_pdf
-from ...records import Destination, Event, Invoice, StatusEntry, uuid7
+from ...records import Destination, Event, Invoice, Lock, StatusEntry, uuid7
 from .answers import (
     ProblemError,
     UnauthorizedError,
@@ -40,7 +39,7 @@ class ACubeState:
         self.destinations: dict[str, Destination] = {}
         self.legal_entities: dict[str, dict[str, Any]] = {}
         self.numbers: set[tuple[str, str, str]] = set()
-        self.numbering = threading.Lock()
+        self.numbering = Lock()
 
 
 class ACube(Dialect):

@@ -4,7 +4,6 @@ import hashlib
 import hmac
 import json
 import secrets
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +13,7 @@ from werkzeug.routing import Rule
 
 from ...dialect import Dialect, View
 from ...documents import Document
-from ...records import Destination, Event, Invoice, StatusEntry, now
+from ...records import Destination, Event, Invoice, Lock, StatusEntry, now
 from .answers import BusinessError, RefusedError, as_json, business_error, local
 from .entities import EntityCalls, Webhook
 from .orders import OrderCalls
@@ -25,7 +24,7 @@ STALE_SECONDS = 3600
 
 class BillitState:
     def __init__(self) -> None:
-        self.numbering = threading.RLock()
+        self.numbering = Lock()
         self.last_number = 9000
         self.tokens: dict[str, float] = {}
         self.refresh_tokens: set[str] = set()
