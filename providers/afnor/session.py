@@ -124,7 +124,7 @@ class Session(Adapter):
         options = {"timeout": self.timeout(upload=upload), "headers": headers} | options
         try:
             answer = self._with_token(method, url, repeatable=repeatable, **options)
-            logger.info("%s %s: %s, Request-Id %s", method, urlsplit(url).path, answer.status_code, request_id)
+            logger.debug("%s %s: %s, Request-Id %s", method, urlsplit(url).path, answer.status_code, request_id)
             if answer.status_code in allow:
                 return answer
             if answer.status_code == 403:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from argparse import ArgumentParser
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,10 +14,13 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
+from invoices.lines import set_up_line
+from invoices.models import AddressingLine, Invoice
 from lifecycle import demo, provisioning
-from providers.base import PlatformError
+from providers import services as platforms
+from providers.base import PlatformError, Unsupported
 from providers.models import Connection
-from providers.registry import get_adapter
+from providers.registry import as_line, get_adapter
 
 READY_SECONDS = 30
 STOP_SECONDS = 10
@@ -24,13 +28,12 @@ STOP_SECONDS = 10
 
 class Command(BaseCommand):
     help = (
-        "The whole loop on this machine: database, sandbox platform, web server and worker, with a seeded company and "
-        "three people. Ctrl-C stops everything. Wants NAVETTE_DEMO=1, as `make run` sets it."
+        "The whole loop on this machine: database, sandbox platforms, web server and worker, with two seeded companies "
+        "and three people. Ctrl-C stops everything. Wants NAVETTE_DEMO=1, as `make run` sets it."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--sandbox-port", type=int, default=8900, help="port of the sandbox (default: %(default)s)")
-        parser.add_argument("--invoices", type=int, default=8, help="invoices to receive (default: %(default)s)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEMO:
@@ -42,33 +45,45 @@ class Command(BaseCommand):
         provisioning.provision(demo.wish(sandbox_url))
         connections.close_all()
         with Processes() as processes:
-            processes.start("the sandbox", "sandbox", "--quiet", "--port", str(options["sandbox_port"]))
+            port, state = str(options["sandbox_port"]), str(settings.DATA_DIR / "sandbox-platforms")
+            processes.start("the sandbox", "sandbox", "--quiet", "--port", port, "--state", state)
             processes.start("the worker", "qcluster")
             processes.start_web()
             processes.wait_for(f"{settings.PUBLIC_URL}/healthz")
             processes.wait_for(f"{sandbox_url}/control/")
-            self._fill(sandbox_url, options["invoices"])
+            self._fill(sandbox_url)
             self._greet(sandbox_url)
             try:
                 processes.watch()
             except KeyboardInterrupt:
                 self.stdout.write("\nStopping.")
 
-    def _fill(self, sandbox_url: str, count: int) -> None:
-        """Make the sandbox push to us, then let it receive and issue invoices for the demo company."""
-        try:
-            get_adapter(Connection.objects.get(name=demo.CONNECTION)).register_webhooks()
-        except PlatformError as error:
-            raise CommandError(f"The sandbox refused our webhooks: {error.message}") from error
-        with httpx.Client(base_url=sandbox_url, timeout=10, trust_env=False) as sandbox:
+    def _fill(self, sandbox_url: str) -> None:
+        """Make every platform of the sandbox push to us; the first time, let each deliver invoices."""
+        with httpx.Client(base_url=sandbox_url, timeout=30, trust_env=False) as sandbox:
             sandbox.post("/control/settings", json={"acube": {"missing_documents_on_208": True}}).raise_for_status()
-            wishes = [
-                {"buyer_siren": demo.SIREN, "buyer_address": demo.LINE, "buyer_name": "Atelier Dupont", "count": count},
-                {"seller_siren": demo.SIREN, "seller_address": demo.LINE, "seller_name": "Atelier Dupont",
-                 "direction": "OUTBOUND", "count": 2},
-            ]  # fmt: skip
-            for wish in wishes:
-                sandbox.post("/control/deposit", json=wish).raise_for_status()
+            for account in demo.ACCOUNTS:
+                try:
+                    self._join(account, sandbox)
+                except PlatformError as error:
+                    raise CommandError(f"The sandbox refused {account.name}: {error.message}") from error
+            if not Invoice.objects.exists():
+                for wish in demo.deposits():
+                    sandbox.post("/control/deposit", json=wish).raise_for_status()
+
+    def _join(self, account: demo.Account, sandbox: httpx.Client) -> None:
+        """Whatever of these a platform knows: set the line up, subscribe it, register our webhooks."""
+        connection = Connection.objects.get(name=account.name)
+        line = AddressingLine.objects.get(identifier=account.line)
+        with suppress(Unsupported):
+            set_up_line(line=line)
+        if get_adapter(connection).gives_connection_data:
+            data = platforms.make_connection_data(connection=connection, line_identifier=account.line)
+            sandbox.post(f"/{account.kind}/connection-data", json=data).raise_for_status()
+        with suppress(Unsupported):
+            platforms.subscribe_line(connection=connection, line=as_line(line))
+        with suppress(Unsupported):
+            get_adapter(connection).register_webhooks()
 
     def _greet(self, sandbox_url: str) -> None:
         people = "\n".join(f"    {username:<14} {demo.PASSWORD}" for username, _role in demo.PEOPLE)
