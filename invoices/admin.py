@@ -25,6 +25,7 @@ from providers.models import Connection, RefusedRequest
 from providers.registry import as_line, find_adapter_class
 
 from .access import customers_of
+from .addressing import parse_address
 from .directory import DirectoryLookUp
 from .forms import AddressingLineForm, NewAddressingLineForm
 from .line_actions import LineActions
@@ -167,6 +168,10 @@ class AddressingLineAdmin(OfCustomer, DirectoryLookUp, LineActions, AccountAdmin
         if not change:
             open_line_hook(obj)
         platforms.follow_connection_data(connection=obj.connection, line=as_line(obj))
+        address = parse_address(obj.identifier)
+        if address and address.looks_like_another_siret:
+            text = gettext("%(line)s ends in 14 digits that are no SIRET of this SIREN: they are taken for a suffix.")
+            self.message_user(request, text % {"line": obj}, messages.WARNING)
 
     def delete_model(self, request: HttpRequest, obj: AddressingLine) -> None:
         platforms.leave_line(connection=obj.connection, line_identifier=obj.identifier)

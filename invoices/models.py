@@ -19,6 +19,7 @@ from lifecycle.codes import CORRECTIVE_TYPES, CREDIT_NOTE_TYPES, SELF_BILLED_TYP
 from providers.models import Connection
 from providers.sealing import SealedField
 
+from .addressing import parse_address
 from .validation.verdict import Outcome
 
 # Years: 6 for the tax office (Livre des procédures fiscales, art. L102 B). The default is the 10 of vouchers of the
@@ -37,15 +38,19 @@ def validate_siren(value: str) -> None:
 
 def validate_addressing(value: str) -> None:
     """SIREN, SIREN_SIRET, SIREN_SIRET_ROUTING or SIREN_SUFFIX (scheme 0225)."""
-    parts = value.split("_")
-    validate_siren(parts[0])
-    if len(parts) > 1 and len(parts[1]) == 14 and parts[1].isdigit():
-        try:
-            siret.validate(parts[1])
-        except NumberError as error:
-            raise ValidationError(_("“%(value)s” is not a SIRET."), params={"value": parts[1]}) from error
-        if not parts[1].startswith(parts[0]):
-            raise ValidationError(_("The SIRET of an addressing line starts with its SIREN."))
+    address = parse_address(value)
+    if address is None:
+        validate_siren(value.partition("_")[0])
+        raise ValidationError(
+            _("“%(value)s” is no addressing line: SIREN, SIREN_SIRET, SIREN_SIRET_ROUTING or SIREN_SUFFIX."),
+            params={"value": value},
+        )
+    validate_siren(address.siren)
+    try:
+        if address.siret:
+            siret.validate(address.siret)
+    except NumberError as error:
+        raise ValidationError(_("“%(value)s” is not a SIRET."), params={"value": address.siret}) from error
 
 
 class Customer(models.Model):
@@ -165,12 +170,8 @@ class AddressingLine(models.Model):
 
     @property
     def level(self) -> str:
-        parts = self.identifier.split("_")
-        if len(parts) == 1:
-            return "SIREN"
-        if len(parts[1]) == 14 and parts[1].isdigit():
-            return "SIREN_SIRET" if len(parts) == 2 else "SIREN_SIRET_ROUTING"
-        return "SIREN_SUFFIX"
+        address = parse_address(self.identifier)
+        return address.level if address else ""
 
 
 class Direction(models.TextChoices):

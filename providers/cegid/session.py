@@ -45,9 +45,9 @@ class Session(Seat):
 
     def log_in(self, line: Line) -> tuple[str, datetime]:
         """The token and the time from which a new one is wanted."""
-        key = line.secrets.get("api_key", "")
+        key = line.secrets.get("api_key", "").strip()
         client_id, colon, secret = key.partition(":")
-        if not (client_id and colon and secret):
+        if not (client_id and colon and secret and _fits_a_header(key)):
             told = {"line": line.identifier}
             raise PermanentError(
                 _("Addressing line %(line)s has no usable API key: paste key:secret out of its connection data.") % told
@@ -109,6 +109,10 @@ class Session(Seat):
         if wanted not in ("all", "lifecycle" if is_lifecycle else "subscriptions"):
             return {}
         key = self.account.secrets.get("subscription_key", "")
-        if not key:
-            raise PermanentError(_("The subscription key from Cegid Developers is missing."))
+        if not key or not _fits_a_header(key):
+            raise PermanentError(_("The subscription key from Cegid Developers is missing, or not one."))
         return {self.setting("subscription_key_header"): key}
+
+
+def _fits_a_header(key: str) -> bool:
+    return key.isascii() and key.isprintable()

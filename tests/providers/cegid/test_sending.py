@@ -344,7 +344,7 @@ def test_failing_account_leaves_a_statement_unsaid(answer, error):
     assert far_end.asked(EVENTS) == []
 
 
-@pytest.mark.parametrize("key", ["", "no-colon", ":", "id:", ":secret"])
+@pytest.mark.parametrize("key", ["", "no-colon", ":", "id:", ":secret", "id:sécret", "id:a\nb"])
 def test_key_that_is_none_asks_nothing(key):
     adapter, far_end = make_cegid(account=make_account(make_line(api_key=key)))
     with pytest.raises(PermanentError, match="connection data"):
@@ -358,8 +358,15 @@ def test_secret_with_a_colon_is_whole():
     assert far_end.asked(TOKEN)[0].content.endswith(b"client_id=id&client_secret=a%3Ab")
 
 
-def test_missing_subscription_key_asks_nothing():
-    adapter, far_end = make_cegid(account=make_account(secrets={}))
+def test_pasted_key_may_have_blanks_around_it():
+    adapter, far_end = make_cegid(account=make_account(make_line(api_key=f" {API_KEY}\r\n")))
+    adapter.send_status(make_message())
+    assert far_end.asked(TOKEN)[0].headers["x-apikey"] == API_KEY
+
+
+@pytest.mark.parametrize("secrets", [{}, {"subscription_key": ""}, {"subscription_key": "clé"}])
+def test_missing_subscription_key_asks_nothing(secrets):
+    adapter, far_end = make_cegid(account=make_account(secrets=secrets))
     with pytest.raises(PermanentError, match="subscription key"):
         adapter.send_status(make_message())
     assert far_end.asked(EVENTS) == []
