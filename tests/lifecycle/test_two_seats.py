@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from django.utils import translation
 
 from invoices.models import Invoice
 from lifecycle import inbox, relays, services
@@ -37,6 +38,12 @@ LINE, SECOND = f"{SIREN}_80011223700014", f"{SIREN}_COMPTA"
 NUMBER = "PH-2026-102"
 # Our customer buys in it.
 SAMPLE = (Path(__file__).parents[1] / "samples" / "invoices" / "invoice.cii.xml").read_bytes()
+
+
+@pytest.fixture(autouse=True)
+def _in_english():
+    with translation.override("en"):
+        yield
 
 
 @pytest.fixture
