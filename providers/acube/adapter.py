@@ -34,6 +34,7 @@ from ..base import (
 from ..formats import MEDIA_TYPES, find_format
 from ..http import find_filename
 from . import fields, lifecycle, polling, reading, tables, webhooks
+from .companies import Companies
 from .destinations import Destinations
 from .keys import ALERT_MEMORY, KEY_MEMORY, Keys
 
@@ -46,11 +47,12 @@ SEARCH_PAGES = 100
 logger = logging.getLogger(__name__)
 
 
-class ACube(Destinations, Keys, polling.Listing):
+class ACube(Companies, Destinations, Keys, polling.Listing):
     kind = "acube"
     label = "A-Cube"
     settings_fields = fields.SETTINGS
     secret_fields = fields.SECRETS
+    line_setting_fields = fields.LINE_SETTINGS
     max_hook_body = webhooks.MAX_BODY
 
     @property
@@ -64,6 +66,7 @@ class ACube(Destinations, Keys, polling.Listing):
             polling=True,
             look_up=True,
             history=True,
+            directory=True,
         )
 
     # --- pushed to us ---

@@ -72,6 +72,13 @@ SETTINGS = (
     Field(name="history_path", default="/invoices/{uuid}/lifecycle/history", help=_("All statuses of an invoice.")),
     Field(name="list_path", default="/invoices", help=_("List of invoices; new ones are submitted here.")),
     Field(name="destinations_path", default="/event-destinations", help=_("Registered webhooks.")),
+    Field(name="directory_path", default="/french-directory", help=_("Look-up of companies.")),
+    Field(name="legal_entities_path", default="/legal-entities", help=_("Our companies; a new one is enrolled here.")),
+    Field(
+        name="onboarding_path",
+        default="/legal-entities/{uuid}/onboarding",
+        help=_("Opens the identity check of a company."),
+    ),
     Field(name="public_key_path", default="/signature-public-key", help=_("Public key of the webhooks' signature.")),
     Field(name="webhook_header", default="X-Webhook-Token", help=_("Header in which A-Cube shows the shared secret.")),
     Field(
@@ -99,4 +106,9 @@ SECRETS = (
     Field(
         name="webhook_token", required=True, help=_("Shared secret A-Cube shows with every webhook: 32 random bytes.")
     ),
+)
+
+LINE_SETTINGS = (
+    Field(name="legal_entity", help=_("A-Cube's number of the company. Empty: looked up or made at set-up.")),
+    Field(name="onboarding_url", help=_("Page where the company proves its identity, as A-Cube told it at set-up.")),
 )

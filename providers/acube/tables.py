@@ -152,3 +152,14 @@ LOGIN_URLS = {"sandbox": "https://common-sandbox.api.acubeapi.com", "production"
 
 # The claim `roles` of a token is keyed by production host names, in the sandbox too.
 FRENCH_HOST = "fr.api.acubeapi.com"
+
+# States of a legal entity, page "onboarding webhooks", November 2026, and ours; what comes before is cut off there.
+NOT_STARTED = "TO_BE"
+ACTION_REQUIRED = "ONBOARDING_ACTION_REQUIRED"
+ONBOARDING = {
+    "TO_BE_ONBOARDED": "subscribing",
+    "ONBOARDING_IN_PROGRESS": "subscribing",
+    ACTION_REQUIRED: "failed",
+    "ONBOARDED": "active",
+}
+FRENCH_SCHEME = "0225"

@@ -215,7 +215,8 @@ def parse(request: HookRequest) -> Delivery:
     event = _event(request.body)
     kind, key = _word(event, "eventType"), _key(event, request.body)
     if kind in tables.ENTITY_EVENTS:
-        return Delivery(key=key, ignored=f"Onboarding of a legal entity: {_word(event, 'status') or 'no status'}.")
+        told = f"Onboarding of a legal entity: {_word(event, 'status') or 'no status'}."
+        return Delivery(key=key, ignored=told, poll_soon=True)
     if kind not in tables.EVENTS:
         return Delivery(key=key, ignored=f"Unknown event type “{kind[:100]}”.")
     return Delivery(key=key, bells=tuple(_bells(event, kind, key)))

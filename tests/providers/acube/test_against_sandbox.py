@@ -15,6 +15,7 @@ from providers.base import (
     HookError,
     HookRequest,
     InvoiceFacts,
+    Line,
     Party,
     Payment,
     PermanentError,
@@ -238,3 +239,16 @@ def test_poll_sees_what_changed(sandbox, adapter):
     sandbox.control("status", invoice=reference, status="205")
     sandbox.wait_idle()
     assert [bell.provider_ref for bell in adapter.poll(cursor).bells] == [reference]
+
+
+def test_company_is_enrolled_and_found_in_the_directory(adapter, sandbox):
+    sandbox.control("settings", acube={"onboarding_delay": 0})
+    line, owner = Line(identifier=OURS), Party(name="Atelier Dupont", siren=OURS)
+    kept = adapter.set_up_line(line, owner)
+    assert kept["onboarding_url"].startswith("https://onboarding.example.test/sessions/")
+    sandbox.wait_idle()
+
+    assert adapter.set_up_line(line, owner) == {"legal_entity": kept["legal_entity"]}
+    sandbox.control("deposit", buyer_siren=OURS, buyer_address=f"{OURS}_COMPTA")
+    assert [entry.identifier for entry in adapter.search_directory(OURS)] == [f"{OURS}_COMPTA"]
+    assert adapter.search_directory("999999998") == ()
