@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage
 
+SPOOLED_BYTES = 2 * 1024 * 1024
 READ_ONLY, OURS_ALONE = 0o400, 0o700
 
 
@@ -30,7 +31,9 @@ def storage_settings(address: str, data_dir: Path) -> dict[str, Any]:
     }
     # Documents are content-addressed and never overwritten; their addresses are signed and short-lived.
     options |= {"file_overwrite": False, "default_acl": None, "querystring_expire": 300}
-    return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
+    # A file fetched to be read goes to the disk beyond this; without it all of it would stay in memory.
+    options |= {"max_memory_size": SPOOLED_BYTES}
+    return {"BACKEND": "einvoice_project.bucket.Bucket", "OPTIONS": options}
 
 
 class Shelf(FileSystemStorage):

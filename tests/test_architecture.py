@@ -21,8 +21,9 @@ FORBIDDEN = [
     ("providers/sandbox", ("django.db", "invoices", "providers", "lifecycle")),
 ]
 LONGEST_FILE = 500
-# Used where production does not come: the sandbox, the embedded database, the compiler of translations.
-NOT_IN_PRODUCTION = {"polib", "psutil", "werkzeug"}
+# Used where production does not come (the sandbox, the embedded database, the compiler of translations), or only with
+# requirements/s3.txt.
+NOT_IN_PRODUCTION = {"botocore", "polib", "psutil", "storages", "werkzeug"}
 
 
 def sources(folder: str) -> list[Path]:

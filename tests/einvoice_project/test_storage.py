@@ -20,7 +20,7 @@ def test_no_address_keeps_documents_in_the_data_folder() -> None:
 def test_bucket_address_is_read_with_its_options() -> None:
     found = storage_settings("s3://invoices/navette?endpoint_url=https://s3.example.com&region_name=fr", Path("/data"))
     assert found == {
-        "BACKEND": "storages.backends.s3.S3Storage",
+        "BACKEND": "einvoice_project.bucket.Bucket",
         "OPTIONS": {
             "bucket_name": "invoices",
             "location": "navette",
@@ -29,6 +29,7 @@ def test_bucket_address_is_read_with_its_options() -> None:
             "file_overwrite": False,
             "default_acl": None,
             "querystring_expire": 300,
+            "max_memory_size": 2 * 1024 * 1024,
         },
     }
 
