@@ -30,6 +30,8 @@ MEDIA_TYPES = {
     "factur-x": "application/pdf",
     "json": "application/json",
 }
+# Read whole by the web server; platforms take no more either. What is received may be larger.
+MAX_ISSUED_BYTES = 20 * 1024 * 1024
 # What the columns of an invoice hold.
 AMOUNT_LIMIT = Decimal(10) ** 16
 UNIQUE_NUMBER = "one_issue_per_seller_number_and_year"

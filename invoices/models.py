@@ -270,6 +270,8 @@ class Invoice(models.Model):
                 name="invoice_corrective",
             ),
             GinIndex(fields=["search"], name="invoice_search"),
+            # The invoices that name one: asked for on each invoice's page.
+            GinIndex(fields=["preceding_numbers"], name="invoice_preceding", opclasses=["jsonb_path_ops"]),
         ]
 
     def __str__(self) -> str:

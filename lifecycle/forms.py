@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -15,7 +15,7 @@ from invoices.models import Comment, Direction, Invoice, Membership, Role
 from providers.base import Payment, Reason
 from providers.models import WebhookDelivery
 
-from . import services
+from . import services, settlement
 from .codes import INVOICE_STATUSES, REASONS, STATUSES, VAT_RATES, Status, reason_label, status_label
 from .desk import Desk
 from .queries import LANES
@@ -260,51 +260,22 @@ class DecisionForm(forms.Form):
                 self.add_error(problem.field if problem.field in self.fields else None, problem.message)
 
 
-def _decimal(value: Any) -> Decimal | None:
-    try:
-        return None if value is None else Decimal(value)
-    except InvalidOperation:
-        return None
-
-
 def _rates_of(invoice: Invoice) -> list[Decimal]:
-    rates = (_decimal(row.get("rate")) for row in invoice.vat_breakdown)
-    return [rate.normalize() for rate in rates if rate is not None and rate.normalize() not in VAT_RATES]
+    return [rate for rate in settlement.totals(invoice) if rate not in VAT_RATES]
 
 
 def payments_left(invoice: Invoice, status: str) -> list[dict[str, Any]]:
-    """One row per VAT rate with what earlier statuses of this kind have not declared yet."""
+    """One row per VAT rate with what is left to declare by this status; negative where too much was."""
     if status == Status.PARTIALLY_APPROVED:
         return []
-    declared = _declared(invoice, status)
-    totals: dict[Decimal, Decimal] = {}
-    for row in invoice.vat_breakdown:
-        rate = _decimal(row.get("rate")) or Decimal(0)
-        totals[rate] = (
-            totals.get(rate, Decimal(0)) + (_decimal(row.get("base")) or 0) + (_decimal(row.get("amount")) or 0)
-        )
     # A receipt is declared in euro: the amount of an invoice in another currency is for the person to convert.
     foreign = status == Status.PAYMENT_RECEIVED and invoice.currency not in ("", "EUR")
     return [
         {
-            "vat_rate": f"{_plain(rate):f}",
-            "amount": None if foreign else total - declared.get(rate, Decimal(0)),
+            "vat_rate": f"{row.vat_rate:f}",
+            "amount": None if foreign else row.left,
             "currency": "EUR" if foreign else invoice.currency or "EUR",
         }
-        for rate, total in totals.items()
-        if foreign or total != declared.get(rate, Decimal(0))
+        for row in settlement.settlement_of(invoice, status)
+        if foreign or row.left
     ]
-
-
-def _plain(rate: Decimal) -> Decimal:
-    """The table's own writing of a rate: 20.00 is its 20."""
-    return next((known for known in VAT_RATES if known == rate), rate.normalize())
-
-
-def _declared(invoice: Invoice, status: str) -> dict[Decimal, Decimal]:
-    declared: dict[Decimal, Decimal] = {}
-    for event in services.events.effective_events(invoice):
-        for row in event.payments if event.status == status else ():
-            rate = _decimal(row["vat_rate"]) or Decimal(0)
-            declared[rate] = declared.get(rate, Decimal(0)) + Decimal(row["amount"])
-    return declared

@@ -10,16 +10,15 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from ..documents.labels import frame_label
 from .tables import (
     COUNTRIES,
     CURRENCIES,
-    FRAMES,
     MEANS_CHOICES,
     TAX_POINT_CHOICES,
     TREATMENTS,
-    TYPE_CHOICES,
     UNIT_CHOICES,
+    frame_choices,
+    type_choices,
     vat_choices,
 )
 
@@ -89,11 +88,11 @@ class DraftForm(forms.Form):
     """`own` is our customer, `other` the party it deals with: seller and buyer, the reverse in self-billing."""
 
     syntax = choice(_("Format"), [("factur-x", "Factur-X"), ("ubl", "UBL"), ("cii", "CII")])
-    type_code = choice(_("Type"), TYPE_CHOICES)
+    type_code = choice(_("Type"), type_choices)
     number = text(_("Number"), 35)
     issue_date = day(_("Issue date"))
     due_date = day(_("Due date"))
-    process = choice(_("Billing frame"), [(code, f"{code} – {frame_label(code)}") for code in FRAMES])
+    process = choice(_("Billing frame"), frame_choices)
     currency = choice(_("Currency"), [(code, code) for code in CURRENCIES])
     vat_in_euro = NumberField(_("Total VAT in euro"), 2)
     tax_point_code = choice(_("VAT due"), TAX_POINT_CHOICES)

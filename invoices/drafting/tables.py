@@ -6,7 +6,15 @@ from django.utils.translation import gettext_lazy as _
 
 from lifecycle.codes import VAT_RATES
 
-from ..documents.labels import DIGITS_OF_LETTER, DOCUMENT_TYPES, PAYMENT_MEANS, TAX_POINTS, UNITS, VAT_CATEGORIES
+from ..documents.labels import (
+    DIGITS_OF_LETTER,
+    DOCUMENT_TYPES,
+    PAYMENT_MEANS,
+    TAX_POINTS,
+    UNITS,
+    VAT_CATEGORIES,
+    frame_label,
+)
 
 # BR-FR-05: each once on every invoice. Code de commerce, L. 441-9, L. 441-10 and D. 441-5.
 LEGAL_NOTES = {
@@ -43,13 +51,20 @@ CREDIT_NOTE_OF = {"386": "503", "500": "503", "389": "261", "393": "396", "501":
 CORRECTIVE_OF = {"389": "471", "471": "471", "393": "472", "472": "472", "501": "473", "473": "473"}
 FINAL_OF = {"386": "380", "500": "389"}
 
-TYPE_CHOICES = [(code, f"{code} – {label}") for code, label in DOCUMENT_TYPES.items()]
 UNIT_CHOICES = list(UNITS.items())
 MEANS_CHOICES = [(code, PAYMENT_MEANS[code]) for code in ("58", "30", "59", "49", "48", "20", "10", "57", "97", "ZZZ")]
 # In the codes of UBL; the writer knows those of CII.
 TAX_POINT_CHOICES = [("", "–"), *((code, TAX_POINTS[code]) for code in ("432", "3", "35"))]
 CURRENCIES = ("EUR", "USD", "GBP", "CHF")
 COUNTRIES = ("FR", "BE", "CH", "DE", "ES", "GB", "IT", "LU", "NL", "PT", "US")
+
+
+def type_choices() -> list[tuple[str, str]]:
+    return [(code, f"{code} – {label}") for code, label in DOCUMENT_TYPES.items()]
+
+
+def frame_choices() -> list[tuple[str, str]]:
+    return [(code, f"{code} – {frame_label(code)}") for code in FRAMES]
 
 
 def vat_choices() -> list[tuple[str, object]]:

@@ -12,9 +12,11 @@ from rest_framework.reverse import reverse
 from invoices.models import AddressingLine, Customer, Direction, Invoice, InvoiceDocument, Role
 from lifecycle import codes
 from lifecycle.api.verdicts import OUTCOME, ValidationSerializer
+from lifecycle.links import RELATIONS, links_of
 from lifecycle.models import RelayTask, StatusEvent
 from lifecycle.serializer_fields import MoneyField, RowSerializer, StrictCharField, StrictSerializer
 from lifecycle.services import Wish
+from lifecycle.settlement import RateLeft, settlement_of
 from providers.base import Payment, Reason
 from providers.models import Connection, WebhookDelivery
 
@@ -84,6 +86,51 @@ class InvoiceSerializer(RowSerializer):
 
 def _party(invoice: Invoice, role: str) -> Read:
     return {name: getattr(invoice, f"{role}_{name}") for name in ("name", "siren", "vat_number")}
+
+
+class LinkSerializer(serializers.Serializer[Any]):
+    relation = serializers.ChoiceField(choices=sorted(RELATIONS))
+    number = serializers.CharField()
+    id = serializers.UUIDField(source="invoice.pk", default=None, allow_null=True, help_text="Null: not here.")
+    type_code = serializers.CharField(source="invoice.type_code", default="")
+    status = serializers.CharField(source="invoice.status", default=None, allow_null=True)
+    total_with_vat = serializers.DecimalField(
+        source="invoice.total_with_vat", max_digits=18, decimal_places=2, default=None, allow_null=True
+    )
+
+
+class RateLeftSerializer(serializers.Serializer[Any]):
+    """Amounts include VAT."""
+
+    vat_rate = serializers.SerializerMethodField(help_text="Percent, a decimal string.")
+    invoiced = serializers.DecimalField(max_digits=None, decimal_places=2, help_text="Deposits taken off.")
+    credited = serializers.DecimalField(max_digits=None, decimal_places=2, help_text="By credit notes.")
+    settled = serializers.DecimalField(max_digits=None, decimal_places=2, help_text="Declared by 211 or 212.")
+    left = serializers.DecimalField(max_digits=None, decimal_places=2, help_text="Negative: more than was due.")
+
+    def get_vat_rate(self, row: RateLeft) -> str:
+        return f"{row.vat_rate:.2f}"
+
+
+class InvoiceDetailSerializer(InvoiceSerializer):
+    links = serializers.SerializerMethodField(help_text="What it credits, corrects or settles, and what does so to it.")
+    paid = serializers.SerializerMethodField(help_text="What the buyer says was paid (211), by VAT rate.")
+    received = serializers.SerializerMethodField(help_text="What the seller says was received (212), by VAT rate.")
+
+    class Meta(InvoiceSerializer.Meta):
+        fields = [*InvoiceSerializer.Meta.fields, "links", "paid", "received"]
+
+    @extend_schema_field(LinkSerializer(many=True))
+    def get_links(self, invoice: Invoice) -> Any:
+        return LinkSerializer(links_of(invoice), many=True).data
+
+    @extend_schema_field(RateLeftSerializer(many=True))
+    def get_paid(self, invoice: Invoice) -> Any:
+        return RateLeftSerializer(settlement_of(invoice, "211"), many=True).data
+
+    @extend_schema_field(RateLeftSerializer(many=True))
+    def get_received(self, invoice: Invoice) -> Any:
+        return RateLeftSerializer(settlement_of(invoice, "212"), many=True).data
 
 
 class DocumentSerializer(RowSerializer):

@@ -20,8 +20,10 @@ from invoices.models import Direction, Invoice, Role
 from lifecycle import queries, services
 from lifecycle.codes import STATUSES, Reported, Status
 from lifecycle.forms import AssignForm, CommentForm, InvoiceFilterForm
+from lifecycle.links import VOID_STATUSES, Link, links_of
 from lifecycle.models import RelayTask
 from lifecycle.relay_actions import with_actions
+from lifecycle.settlement import RateLeft, settlement_of
 from lifecycle.submissions import submission_of
 
 from .documents import document_key, document_piece
@@ -150,10 +152,13 @@ def pieces(request: DeskRequest, shown: Invoice) -> dict[str, SafeString]:
         relay.invoice = shown
     with_actions(request.desk, relays)
     is_clerk = request.desk.may(shown.customer_id, Role.CLERK)
+    links = links_of(shown)
     context = {
         "invoice": shown,
         "events": events,
         "submission": submission,
+        "links": links,
+        "settlement": settled(shown, links),
         "draft": shown.drafts.first() if submission and is_clerk else None,
         "followers": followers(shown) if is_clerk else [],
         "buttons": decision_buttons(request, shown),
@@ -165,6 +170,15 @@ def pieces(request: DeskRequest, shown: Invoice) -> dict[str, SafeString]:
     }
     names = ("invoice_head", "invoice_decisions", "invoice_facts", "invoice_timeline", "invoice_comments")
     return {name: piece(request, name, context) for name in names}
+
+
+def settled(shown: Invoice, links: list[Link]) -> list[RateLeft]:
+    """What is left to receive or to pay, once anything was credited or declared."""
+    if shown.status in (None, *VOID_STATUSES):
+        return []
+    status = Status.PAYMENT_RECEIVED if (shown.side == "seller") != shown.is_credit_note else Status.PAYMENT_SENT
+    rows = settlement_of(shown, status.value, links)
+    return rows if any(row.credited or row.settled for row in rows) else []
 
 
 def followers(shown: Invoice) -> list[tuple[str, str]]:

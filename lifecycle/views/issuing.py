@@ -12,8 +12,7 @@ from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
-from invoices.documents.reader import MAX_DOCUMENT_BYTES
-from invoices.issuing import CannotIssue, Fault
+from invoices.issuing import MAX_ISSUED_BYTES, CannotIssue, Fault
 from invoices.models import AddressingLine, Invoice, Role
 from lifecycle import queries, submissions
 from lifecycle.issuing_forms import UploadForm, lines_for_issuing
@@ -60,7 +59,7 @@ def upload(request: DeskRequest) -> HttpResponse:
     if request.method == "POST" and request.headers.get("X-One-File"):
         return _row(request, results[0] if results else Result("", faults=_form_faults(form)))
     drafts = drafts_of(request).filter(invoice=None)[:MAX_FILES]
-    context = {"drafts": drafts, "form": form, "results": results, "max_mb": MAX_DOCUMENT_BYTES // 1024**2}
+    context = {"drafts": drafts, "form": form, "results": results, "max_mb": MAX_ISSUED_BYTES // 1024**2}
     return render(request, "lifecycle/issuing.html", context, status=422 if form.errors else 200)
 
 
@@ -72,8 +71,8 @@ def _hand_in(request: DeskRequest, form: UploadForm, file: Any) -> Result:
     """One file's fault must not stop the others."""
     line: AddressingLine = form.cleaned_data["line"]
     name = file.name or ""
-    if file.size > MAX_DOCUMENT_BYTES:
-        limit = MAX_DOCUMENT_BYTES // 1024**2
+    if file.size > MAX_ISSUED_BYTES:
+        limit = MAX_ISSUED_BYTES // 1024**2
         message = _("The file is larger than %(limit)s MB.") % {"limit": limit}
         return Result(name, faults=(Fault("too_large", message),))
     content = File(kind="original", content=file.read(), media_type=file.content_type or "", filename=name)

@@ -9,6 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from rest_framework.test import APIClient
 
 from invoices.documents.writer import write_invoice
+from invoices.issuing import MAX_ISSUED_BYTES
 from invoices.models import Invoice, Validation
 from lifecycle import relays
 from lifecycle.models import RelayTask
@@ -186,7 +187,7 @@ def test_json_is_the_wrong_media_type(api, line):
 
 def test_too_large_a_body_is_not_read(api, line):
     answer = api.post(
-        ADDRESS, data=b"--x--", content_type="multipart/form-data; boundary=x", CONTENT_LENGTH=str(22 * 1024 * 1024)
+        ADDRESS, data=b"--x--", content_type="multipart/form-data; boundary=x", CONTENT_LENGTH=str(2 * MAX_ISSUED_BYTES)
     )
     assert answer.status_code == 413
 

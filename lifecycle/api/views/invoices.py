@@ -27,6 +27,7 @@ from lifecycle.api.serializers import (
     DecisionSerializer,
     DocumentSerializer,
     EventSerializer,
+    InvoiceDetailSerializer,
     InvoiceSerializer,
 )
 from lifecycle.export import TooMany, as_download, at_most
@@ -53,7 +54,7 @@ class InvoiceView(ApiView):
         facts = services.facts_for(rows)
         possible = {invoice_id: transitions.issuable(each) for invoice_id, each in facts.items()}
         kwargs["context"] = {**self.get_serializer_context(), "next_statuses": possible}
-        return InvoiceSerializer(*args, **kwargs)
+        return self.serializer_class(*args, **kwargs)
 
 
 class InvoiceList(InvoiceView, ListView):
@@ -74,7 +75,9 @@ class InvoiceList(InvoiceView, ListView):
 
 
 class InvoiceDetail(InvoiceView, DetailView):
-    """One invoice."""
+    """One invoice, with those it has to do with and what is left of it."""
+
+    serializer_class = InvoiceDetailSerializer
 
 
 class OfOneInvoice(ApiView):

@@ -11,8 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from einvoice_project.problems import Conflict, ProblemError, Unprocessable
-from invoices.documents.reader import MAX_DOCUMENT_BYTES
-from invoices.issuing import CannotIssue
+from invoices.issuing import MAX_ISSUED_BYTES, CannotIssue
 from invoices.models import AddressingLine, Direction
 from lifecycle import services, submissions, transitions
 from lifecycle.api.schema import IDEMPOTENCY_KEY
@@ -33,7 +32,7 @@ class InvoiceCollection(InvoiceList):
     """The same address lists invoices and takes new ones."""
 
     parser_classes = (MultiPartParser,)
-    max_body = MAX_DOCUMENT_BYTES + ENVELOPE
+    max_body = MAX_ISSUED_BYTES + ENVELOPE
 
     @extend_schema(
         operation_id="invoices_submit",

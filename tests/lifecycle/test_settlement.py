@@ -1,0 +1,229 @@
+"""What is left of an invoice by VAT rate, and which invoices have to do with each other."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from invoices.models import Invoice
+from lifecycle import services
+from lifecycle.forms import payments_left
+from lifecycle.links import links_of
+from lifecycle.services import Wish
+from lifecycle.settlement import settlement_of, spread
+from providers.base import Payment
+from tests import fake_provider
+from tests.factories import OTHER_SIREN, SIREN, make_connection, make_customer, make_event, make_invoice, make_user
+
+pytestmark = pytest.mark.django_db
+
+TWO_RATES = [
+    {"category": "S", "rate": "20.00", "base": "100.00", "amount": "20.00"},
+    {"category": "S", "rate": "5.50", "base": "200.00", "amount": "11.00"},
+]
+REFUND = [{"category": "S", "rate": "20.00", "base": "10.00", "amount": "2.00"}]
+ONE_RATE = [{"category": "S", "rate": "20.00", "base": "50.00", "amount": "10.00"}]
+
+
+@pytest.fixture(autouse=True)
+def _platforms(monkeypatch):
+    fake_provider.register(monkeypatch)
+
+
+def issued(rows: Any = TWO_RATES, *, statuses: Any = ("200", "203"), **values: Any) -> Invoice:
+    total = sum(Decimal(row["base"]) + Decimal(row["amount"]) for row in rows)
+    defaults = {
+        "direction": "issued",
+        "seller_siren": SIREN,
+        "buyer_siren": OTHER_SIREN,
+        "vat_breakdown": rows,
+        "total_with_vat": total,
+        "amount_due": total,
+        "issue_date": "2026-11-01",
+    }
+    return make_invoice(make_customer(), values.pop("connection", None), statuses, **(defaults | values))
+
+
+def received(invoice: Invoice, *amounts: tuple[str | None, str], status: str = "212") -> None:
+    payments = tuple(
+        Payment(amount=Decimal(amount), vat_rate=Decimal(rate) if rate else None) for rate, amount in amounts
+    )
+    make_event(invoice, status, payments=payments)
+
+
+def left(invoice: Invoice, status: str = "212") -> dict[str, str]:
+    return {f"{row.vat_rate:f}": f"{row.left:.2f}" for row in settlement_of(invoice, status)}
+
+
+def relations(invoice: Invoice) -> list[tuple[str, str]]:
+    return [(link.relation, link.number) for link in links_of(invoice)]
+
+
+# --- what is left -----------------------------------------------------------------------------------------------------
+
+
+def test_nothing_declared_leaves_the_whole_by_rate():
+    assert left(issued()) == {"20": "120.00", "5.5": "211.00"}
+
+
+def test_receipts_are_taken_off_their_rate():
+    invoice = issued()
+    received(invoice, ("20", "100.00"), ("5.50", "11.00"))
+    received(invoice, ("20.00", "20.00"))
+    assert left(invoice) == {"20": "0.00", "5.5": "200.00"}
+    assert [(row["vat_rate"], row["amount"]) for row in payments_left(invoice, "212")] == [("5.5", Decimal("200.00"))]
+
+
+def test_negative_receipt_gives_back():
+    invoice = issued()
+    received(invoice, ("20", "120.00"))
+    received(invoice, ("20", "-20.00"))
+    assert left(invoice)["20"] == "20.00"
+
+
+def test_more_than_is_due_is_proposed_as_a_negative_receipt():
+    invoice = issued(ONE_RATE)
+    received(invoice, ("20", "65.00"))
+    assert [row["amount"] for row in payments_left(invoice, "212")] == [Decimal("-5.00")]
+
+
+def test_payment_without_a_rate_is_spread_over_the_rates():
+    invoice = issued(direction="received")
+    received(invoice, (None, "331.00"), status="211")
+    assert left(invoice, "211") == {"20": "0.00", "5.5": "0.00"}
+
+
+def test_credit_note_lowers_its_rates():
+    invoice = issued(number="F-1")
+    issued(ONE_RATE, type_code="381", preceding_numbers=["F-1"])
+    assert left(invoice) == {"20": "60.00", "5.5": "211.00"}
+
+
+@pytest.mark.parametrize("status", ["210", "213"])
+def test_credit_note_that_does_not_count_lowers_nothing(status):
+    invoice = issued(number="F-1")
+    issued(ONE_RATE, type_code="381", preceding_numbers=["F-1"], statuses=[status])
+    assert left(invoice)["20"] == "120.00"
+
+
+def test_credit_note_for_several_invoices_is_linked_and_lowers_none():
+    invoice = issued(number="F-1")
+    issued(ONE_RATE, type_code="381", number="AV-1", preceding_numbers=["F-1", "F-2"])
+    assert (relations(invoice), left(invoice)["20"]) == ([("credited_by", "AV-1")], "120.00")
+
+
+def test_credit_after_full_receipt_is_to_be_given_back():
+    invoice = issued(ONE_RATE, number="F-1")
+    received(invoice, ("20", "60.00"))
+    issued(
+        REFUND,
+        type_code="381",
+        preceding_numbers=["F-1"],
+    )
+    assert left(invoice) == {"20": "-12.00"}
+
+
+def test_deposit_is_taken_off_by_its_own_rates():
+    issued(ONE_RATE, type_code="386", number="AC-1")
+    final = issued(process="S4", preceding_numbers=["AC-1"], amount_due=Decimal("271.00"))
+    assert left(final) == {"20": "60.00", "5.5": "211.00"}
+
+
+def test_prepayment_of_unknown_rates_is_taken_off_in_proportion():
+    assert left(issued(amount_due=Decimal("231.00"))) == {"20": "83.75", "5.5": "147.25"}
+
+
+def test_invoice_already_paid_has_nothing_left():
+    invoice = issued(process="S2", amount_due=Decimal("0.00"))
+    assert (set(left(invoice).values()), payments_left(invoice, "212")) == ({"0.00"}, [])
+
+
+def test_decision_taken_back_does_not_count():
+    invoice = issued(ONE_RATE)
+    user = make_user(invoice.customer, "approver")
+    invoice.customer.undo_seconds = 60
+    invoice.customer.save()
+    wish = Wish(status="212", payments=(Payment(amount=Decimal("60.00"), vat_rate=Decimal(20)),))
+    relay, _new = services.issue_status(user=user, invoice_id=invoice.pk, wish=wish)
+    assert left(invoice) == {"20": "0.00"}
+    services.cancel(user=user, relay_id=relay.pk)
+    assert left(invoice) == {"20": "60.00"}
+
+
+@given(
+    st.decimals(-(10**6), 10**6, places=2),
+    st.dictionaries(st.integers(0, 20).map(Decimal), st.decimals(0, 10**6, places=2), max_size=4),
+)
+def test_spread_loses_no_cent(amount, over):
+    assert sum(spread(amount, over).values()) == amount
+
+
+# --- links ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "forth", "back"),
+    [
+        ({}, {"type_code": "381"}, "credits", "credited_by"),
+        ({}, {"type_code": "384"}, "corrects", "corrected_by"),
+        ({"type_code": "386"}, {"process": "S4"}, "settles_deposit", "deposit_of"),
+        ({"type_code": "386"}, {"type_code": "503"}, "credits", "credited_by"),
+        ({}, {}, "follows", "followed_by"),
+    ],
+)
+def test_invoices_are_linked_both_ways(earlier, later, forth, back):
+    first = issued(number="F-1", **earlier)
+    second = issued(number="F-2", preceding_numbers=["F-1"], **later)
+    assert (relations(second), relations(first)) == ([(forth, "F-1")], [(back, "F-2")])
+
+
+def test_number_we_do_not_have_is_still_named():
+    (link,) = links_of(issued(type_code="381", preceding_numbers=["OLD-1"]))
+    assert (link.relation, link.number, link.invoice) == ("credits", "OLD-1", None)
+
+
+def test_same_number_of_another_seller_or_customer_is_not_linked():
+    invoice = issued(number="F-1")
+    issued(type_code="381", preceding_numbers=["F-1"], seller_siren=OTHER_SIREN)
+    make_invoice(
+        make_customer(OTHER_SIREN), make_connection(), direction="issued", seller_siren=SIREN, type_code="381",
+        preceding_numbers=["F-1"],
+    )  # fmt: skip
+    assert relations(invoice) == []
+
+
+# --- page and API -----------------------------------------------------------------------------------------------------
+
+
+def test_page_shows_links_and_what_is_left(client):
+    invoice = issued(number="F-1")
+    issued(ONE_RATE, type_code="381", number="AV-1", preceding_numbers=["F-1"])
+    client.force_login(make_user(invoice.customer, "reader"))
+    page = client.get(f"/invoices/{invoice.pk}/", headers={"Accept-Language": "en"}).content.decode()
+    assert ("AV-1" in page, "60.00" in page or "60,00" in page) == (True, True)
+
+
+def test_api_tells_links_and_what_is_left(client):
+    invoice = issued(number="F-1")
+    note = issued(ONE_RATE, type_code="381", number="AV-1", preceding_numbers=["F-1"])
+    received(invoice, ("5.50", "11.00"))
+    client.force_login(make_user(invoice.customer, "reader"))
+    body = client.get(f"/api/v1/invoices/{invoice.pk}/").json()
+    (link,) = body["links"]
+    assert {name: link[name] for name in ("relation", "number", "id", "type_code", "status", "total_with_vat")} == {
+        "relation": "credited_by",
+        "number": "AV-1",
+        "id": str(note.pk),
+        "type_code": "381",
+        "status": "203",
+        "total_with_vat": "60.00",
+    }
+    assert body["received"] == [
+        {"vat_rate": "20.00", "invoiced": "120.00", "credited": "60.00", "settled": "0.00", "left": "60.00"},
+        {"vat_rate": "5.50", "invoiced": "211.00", "credited": "0.00", "settled": "11.00", "left": "200.00"},
+    ]
+    assert [row["left"] for row in body["paid"]] == ["60.00", "211.00"]
