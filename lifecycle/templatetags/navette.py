@@ -98,6 +98,12 @@ def delivery_badge(delivery: Any) -> SafeString:
     return format_html('<span class="chip chip--{}">{}</span>', tone, delivery.get_state_display())
 
 
+@register.filter
+def rate(percent: Decimal | str) -> str:
+    """A VAT rate without needless zeros."""
+    return number_format(f"{Decimal(percent).normalize():f}")
+
+
 @register.simple_tag
 def money(amount: Decimal | str | None, currency: str = "") -> str:
     return as_money(None if amount in (None, "") else Decimal(amount), currency)

@@ -11,11 +11,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import override
 
 from invoices.models import Customer, Invoice
 from lifecycle import queries, services
 from lifecycle.models import RelayState, RelayTask
 from lifecycle.services import Wish
+from lifecycle.templatetags.navette import rate
 from providers.models import Connection, WebhookDelivery
 from tests import fake_provider
 from tests.factories import (
@@ -226,3 +228,9 @@ def test_decision_awaiting_release_shows_to_the_second_person_only(
         client.force_login(person)
         seen.append(len(parse(client.get(reverse("lifecycle:worklist"))).xpath(release)))
     assert seen == [1, 0]
+
+
+@pytest.mark.parametrize(("percent", "shown"), [("5.50", "5,5"), ("20.00", "20"), ("0", "0"), ("100", "100")])
+def test_vat_rate_is_shown_without_needless_zeros(percent: str, shown: str) -> None:
+    with override("fr"):
+        assert rate(percent) == shown
