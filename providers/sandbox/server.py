@@ -51,7 +51,8 @@ class Handler(WSGIRequestHandler):
             environ["CONTENT_LENGTH"] = str(len(body))
             environ.pop("HTTP_TRANSFER_ENCODING", None)
             try:
-                response = self.server.sandbox.handle(Request(environ))
+                with Request(environ) as request:  # closes the files of a form
+                    response = self.server.sandbox.handle(request)
             except ConnectionCutError:
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)

@@ -142,7 +142,6 @@ class Afnor(Dialect):
         if "processingRule" in info and not self.setting("takes_processing_rule"):
             raise FlowError(400, "INVALID_FIELD", "processingRule is not supported")
         content = file.read()
-        file.close()
         is_message = info["flowSyntax"] == "CDAR"
         flow = Flow(
             "Undefined", "Out", info["flowSyntax"], info.get("name", ""), content, self._now(),

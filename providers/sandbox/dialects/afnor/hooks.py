@@ -57,7 +57,8 @@ class HookCalls:
         row = _read_flat(body) if self._contract == "1.3" else _read_nested(body)
         with self._afnor.sandbox.lock:
             self._known[row["destination"].id] = row
-        self._afnor.sandbox.seed(self._afnor)
+        if (not row["types"] or "SupplierInvoice" in row["types"]) and row["direction"] != "Out":
+            self._afnor.sandbox.seed(self._afnor)
         uid = row["destination"].id
         if self._contract == "1.2":
             return as_json({"webhookId": uid}, 201)
