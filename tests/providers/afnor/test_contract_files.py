@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import ssl
 from pathlib import Path
 
 import httpx
@@ -36,7 +37,7 @@ class Recorder(httpx.HTTPTransport):
     """Every exchange, as it went over the wire."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
         self.exchanges = []
 
     def handle_request(self, request):
