@@ -24,7 +24,6 @@ from providers.xml import UnreadableDocument
 from . import files
 from .access import invoices_of
 from .documents.model import Attachment
-from .documents.pdf import render_pdf
 from .models import Invoice, InvoiceDocument
 from .services import original_of, read_document, read_stored_original
 
@@ -68,6 +67,8 @@ def view_attachment(request: HttpRequest, invoice_id: UUID, index: int) -> HttpR
 @require_safe
 def readable_pdf(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
     """The readable view on paper, in the reader's language."""
+    from .documents.pdf import render_pdf  # when first wanted: its libraries take 20 MB of each web process
+
     invoice = _invoice(request, invoice_id)
     try:
         content = render_pdf(read_stored_original(invoice), get_language() or "fr")

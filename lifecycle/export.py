@@ -21,7 +21,6 @@ from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
 from invoices import files
-from invoices.documents.pdf import render_pdf
 from invoices.models import Invoice, InvoiceDocument
 from invoices.services import original_of, read_document
 from providers.xml import UnreadableDocument
@@ -168,6 +167,8 @@ class Archive:
             self.problems.append(f"{path}: the stored file is not the one that was received ({document.sha256})")
 
     def add_readable(self, folder: str, invoice: Invoice) -> Iterator[bytes]:
+        from invoices.documents.pdf import render_pdf  # when first wanted: its libraries take 20 MB
+
         original = original_of(invoice)
         if original is None:
             return
