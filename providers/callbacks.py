@@ -168,10 +168,11 @@ class GuardedTransport(httpx.HTTPTransport):
     """httpx's own transport, its connections opened by the guard. A kept connection was judged when it was opened."""
 
     def __init__(self, policy: Policy, limits: httpx.Limits, backend: httpcore.NetworkBackend | None = None) -> None:
-        super().__init__(trust_env=False)
+        context = httpx.create_ssl_context()
+        super().__init__(verify=context, trust_env=False)
         self.policy = policy
         self._pool = httpcore.ConnectionPool(
-            ssl_context=httpx.create_ssl_context(),
+            ssl_context=context,
             max_connections=limits.max_connections,
             max_keepalive_connections=limits.max_keepalive_connections,
             keepalive_expiry=limits.keepalive_expiry,

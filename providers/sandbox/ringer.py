@@ -1,9 +1,11 @@
 """Rings webhooks: a few lanes (the events of an invoice stay in order), retries as the platforms announce them."""
 
 import queue
+import ssl
 import threading
 import time
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 from zlib import crc32
 
@@ -24,6 +26,12 @@ MALFORMED = b"status=205;label=Approved"
 UNKNOWN_WORD = "XYZ"
 
 
+@cache
+def _certificate_authorities() -> ssl.SSLContext:
+    """Loading them takes longer than most of what a test does: once per process."""
+    return httpx.create_ssl_context()
+
+
 @dataclass
 class Delivery:
     event: Event
@@ -39,7 +47,9 @@ class Delivery:
 class Ringer:
     def __init__(self, sandbox: "Sandbox", transport: httpx.BaseTransport | None) -> None:
         self._sandbox = sandbox
-        self._client = httpx.Client(transport=transport, follow_redirects=False, trust_env=False)
+        self._client = httpx.Client(
+            transport=transport, follow_redirects=False, trust_env=False, verify=_certificate_authorities()
+        )
         self._lanes: list[queue.SimpleQueue[Delivery | None]] = [queue.SimpleQueue() for _ in range(LANES)]
         self._lock = threading.Lock()
         self._busy = 0
