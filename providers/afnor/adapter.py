@@ -44,6 +44,7 @@ from .directory import Directory
 from .flows import Flow, parse_flow
 from .registrations import Registrations
 from .searching import LOST_MEMORY, Searching
+from .session import new_request_id
 
 VARIANT_MEMORY = "signature_variant"
 
@@ -293,7 +294,8 @@ class Afnor(Directory, Registrations, Searching):
             "flowInfo": (None, json.dumps(wish, ensure_ascii=False).encode(), self.setting("flowinfo_content_type")),
             "file": (info["name"], content, media_type),
         }
-        answer = self.call("POST", self.url("flows"), repeatable=False, upload=True, files=parts)
+        request_id = new_request_id()
+        answer = self.call("POST", self.url("flows"), repeatable=False, upload=True, files=parts, request_id=request_id)
         document = answer.find_json()
         reference = document.get("flowId") if isinstance(document, dict) else None
         if not isinstance(reference, str) or not reference:
@@ -301,7 +303,7 @@ class Afnor(Directory, Registrations, Searching):
                 "platform": self.platform
             }
             raise UncertainError(message, status_code=answer.status_code, answer=answer.text)
-        return Receipt(reference=reference)
+        return Receipt(reference=reference, text=f"Request-Id: {request_id}")
 
     def _find_submitted(
         self, tracking_id: str, name: str, flow_types: Iterable[str], told_at: datetime | None

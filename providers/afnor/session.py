@@ -25,6 +25,11 @@ RENEW_BEFORE = timedelta(seconds=60)
 logger = logging.getLogger(__name__)
 
 
+def new_request_id() -> str:
+    """What platform and we call one request by, when somebody asks."""
+    return str(uuid.uuid4())
+
+
 class Session(Adapter):
     """What all calls share. `platform` is the connection's name, for this kind has many platforms."""
 
@@ -114,10 +119,11 @@ class Session(Adapter):
         repeatable: bool,
         upload: bool = False,
         allow: Collection[int] = (),
+        request_id: str = "",
         **options: Any,
     ) -> Answer:
         """An answer that is 2xx or among `allow`. Its Request-Id is logged, and stands with every error."""
-        request_id = str(uuid.uuid4())
+        request_id = request_id or new_request_id()
         headers = {"Request-Id": request_id, "Accept": JSON} | options.pop("headers", {})
         if self.setting("organization_id"):
             headers["Organization-Id"] = self.setting("organization_id")

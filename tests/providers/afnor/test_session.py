@@ -100,7 +100,7 @@ def test_organization_is_not_named_unless_it_is_set():
 
 
 def test_request_id_stands_with_an_error_and_in_the_log(caplog):
-    caplog.set_level("INFO")
+    caplog.set_level("DEBUG")
     afnor, far_end = make_afnor({f"POST {SEARCH}": (500, {"errorCode": "INTERNAL_ERROR"})})
     with pytest.raises(TemporaryError) as caught:
         afnor.poll({})

@@ -49,7 +49,7 @@ def test_invoice_is_submitted_with_all_that_is_known_of_the_file():
     receipt, request = submit()
     info, file = flow_info_of(request), parts_of(request)["file"]
 
-    assert receipt == Receipt(reference="fl-0900")
+    assert receipt == Receipt(reference="fl-0900", text=f"Request-Id: {request.headers['request-id']}")
     assert (info.pop("trackingId").isalnum(), len(flow_info_of(request)["trackingId"])) == (True, 32)
     assert info == {
         "name": "F-2026-0001.xml",
