@@ -9,6 +9,7 @@ from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from .tables import (
     COUNTRIES,
@@ -73,7 +74,7 @@ class LineForm(forms.Form):
 
 class ReferenceForm(forms.Form):
     number = text(_("Earlier invoice"), 35)
-    issue_date = day(_("of"))
+    issue_date = day(pgettext_lazy("an invoice of a date", "of"))
 
 
 class ExtraForm(forms.Form):
@@ -97,7 +98,7 @@ class DraftForm(forms.Form):
     vat_in_euro = NumberField(_("Total VAT in euro"), 2)
     tax_point_code = choice(_("VAT due"), TAX_POINT_CHOICES)
     period_start = day(_("Billing period from"))
-    period_end = day(_("to"))
+    period_end = day(pgettext_lazy("end of a period", "to"))
     delivered_on = day(_("Delivered on"))
     order_reference = text(_("Purchase order"))
     contract_reference = text(_("Contract"))
