@@ -5,11 +5,12 @@ APPS := einvoice_project invoices lifecycle providers
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
-.PHONY: run test check fix lock help
+.PHONY: run test soak check fix lock help
 
 help:
 	@echo "make run    start the whole demo: database, sandbox platform, web server, worker"
 	@echo "make test   run all tests"
+	@echo "make soak   two minutes of all platforms at once, misbehaving, with processes killed"
 	@echo "make check  format, lint, types, migrations, translations, environment reference"
 	@echo "make fix    format and repair what can be repaired"
 	@echo "make lock   pin the newest versions pyproject.toml allows"
@@ -20,6 +21,10 @@ run: .venv/installed
 
 test: .venv/installed
 	@exec $(BIN)/python -m pytest
+
+soak: export SOAK_SECONDS ?= 120
+soak: .venv/installed
+	@exec $(BIN)/python -m pytest tests/test_soak.py
 
 check: export NAVETTE_DEMO = 1
 check: .venv/installed

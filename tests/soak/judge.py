@@ -1,0 +1,154 @@
+"""After a run: time passes quickly, a person answers what is left to people, and both ends must tell the same story."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from invoices.models import DocumentState, Invoice
+from lifecycle import inbox, services
+from lifecycle.events import find_break
+from lifecycle.models import PlannedLook, RelayState, RelayTask
+from providers.models import Connection, WebhookDelivery
+
+from .platforms import BY_KIND, Desk
+
+# What a platform has on record and never tells: what went before, at the other platform or on its way in.
+UNHEARD = {
+    ("billit", "INBOUND"): {"200", "202"},
+    ("billit", "OUTBOUND"): {"200"},
+    ("cegid_od", "INBOUND"): {"200"},
+    ("afnor", "INBOUND"): {"200"},
+}
+# Billit shows the file of an invoice of ours with the messages that brought it to the buyer.
+SHOWS_FILE_AFTER = {("billit", "OUTBOUND"): {"201", "203"}}
+# Billit's words without a code of their own: where the invoice is further already, only the word is kept, or nothing.
+DERIVED = {"201", "202", "203", "Sent", "Accepted", "Delivered"}
+# A platform of XP Z12-013 acknowledges a file before any status of it.
+ACKNOWLEDGED = "Acknowledgement"
+SAID = (RelayState.CONFIRMED, RelayState.SENT)
+# Without a history to look at, what was sent stays sent where its echo was lost.
+SHOWS_NO_HISTORY = ("cegid", "cegid_od")
+
+
+class Judge:
+    def __init__(self, desk: Desk, administrator: Any) -> None:
+        self.desk = desk
+        self.sandbox = desk.sandbox
+        self.administrator = administrator
+        self.answered: Counter[str] = Counter()
+        self.found: list[str] = ["not looked yet"]
+
+    def settled(self) -> bool:
+        if self.sandbox.sandbox.pending:
+            self.found = [f"the sandbox is busy: {self.sandbox.sandbox.pending}"]
+            return False
+        self.found = list(self.complaints())
+        if self.found:
+            self._hurry()
+            self._answer()
+        return not self.found
+
+    def _hurry(self) -> None:
+        """What would be due within hours is due now."""
+        now = timezone.now()
+        later = {"leased_until": None, "next_attempt_at__gt": now}
+        WebhookDelivery.objects.filter(state="received", **later).update(next_attempt_at=now)
+        RelayTask.objects.filter(**later).update(next_attempt_at=now)
+        PlannedLook.objects.update(due_at=now - timedelta(seconds=1))
+        Connection.objects.update(polled_at=None)
+
+    def _answer(self) -> None:
+        """What a person would do who has looked at the platform."""
+        for relay in RelayTask.objects.filter(state=RelayState.UNCERTAIN, next_attempt_at=None):
+            arrived = self._accepted()[self._place(relay)] > self._said()[self._place(relay)]
+            services.resolve(user=self.administrator, relay_id=relay.pk, arrived=arrived)
+            self.answered[f"uncertain, arrived: {arrived}"] += 1
+        for row in WebhookDelivery.objects.filter(state="quarantined", waits_for=""):
+            inbox.replay(user=self.administrator, delivery_id=row.pk)
+            self.answered[f"replayed: {row.error[:60]}"] += 1
+
+    # --- what both ends have ---
+
+    def _shown(self) -> list[dict[str, Any]]:
+        return self.sandbox.control("invoices")["invoices"]
+
+    def _accepted(self) -> Counter[tuple[str, str, str]]:
+        rows = self.sandbox.control("calls")["accepted"]
+        names = {row["uuid"]: row["number"] for row in self._shown()}
+        return Counter({(row["dialect"], names.get(row["invoice"], "?"), row["status"]): row["count"] for row in rows})
+
+    def _place(self, relay: RelayTask) -> tuple[str, str, str]:
+        return relay.connection.kind, relay.invoice.number, relay.status
+
+    def _said(self) -> Counter[tuple[str, str, str]]:
+        rows = RelayTask.objects.filter(state__in=SAID, kind="status").select_related("connection", "invoice", "event")
+        return Counter(self._place(row) for row in rows)
+
+    def complaints(self) -> Iterator[str]:
+        shown = self._shown()
+        for row in shown:
+            yield from self._about_invoice(row)
+        count = Invoice.objects.count()
+        if count != len(shown):
+            yield f"{count} invoices here, {len(shown)} there"
+        yield from self._about_relays()
+        yield from self._about_deliveries(shown)
+
+    def _find(self, row: dict[str, Any]) -> list[Invoice]:
+        rows = Invoice.objects.filter(connection=self.desk.connections[row["dialect"]])
+        if BY_KIND[row["dialect"]].by_number:
+            return list(rows.filter(number=row["number"], seller_siren=row["seller_siren"]))
+        return list(rows.filter(provider_ref=row["uuid"]))
+
+    def _about_invoice(self, row: dict[str, Any]) -> Iterator[str]:
+        name = f"{row['dialect']} {row['direction']} {row['number']} ({row['uuid']})"
+        found = self._find(row)
+        if len(found) != 1:
+            yield f"{name}: {len(found)} times here"
+            return
+        invoice = found[0]
+        shows_file = SHOWS_FILE_AFTER.get((row["dialect"], row["direction"]), set(row["statuses"]))
+        if invoice.document_state != DocumentState.READ and shows_file & set(row["statuses"]):
+            yield f"{name}: document {invoice.document_state} {invoice.document_error}"
+        there = Counter(row["statuses"]) - Counter(UNHEARD.get((row["dialect"], row["direction"]), ()))
+        told = invoice.status_events.exclude(relay__isnull=False, relay__state=RelayState.UNSUPPORTED)
+        told = told.exclude(status=None, native_status__startswith=ACKNOWLEDGED)
+        here = Counter(status or word for status, word in told.values_list("status", "native_status"))
+        lost, invented = there - here, here - there
+        if row["dialect"] == "billit":
+            lost, invented = ({code: n for code, n in each.items() if code not in DERIVED} for each in (lost, invented))
+        if lost or invented:
+            both = f"there {row['statuses']}, here {history(invoice)}"
+            yield f"{name}: lost {dict(lost)}, invented {dict(invented)}; {both}"
+        if broken := find_break(invoice):
+            yield f"{name}: {broken}"
+
+    def _about_relays(self) -> Iterator[str]:
+        for relay in RelayTask.objects.select_related("connection", "invoice", "event"):
+            kind = relay.connection.kind
+            carried = services.can_carry(relay.invoice, relay.status)
+            good = {RelayState.CONFIRMED} if carried else {RelayState.UNSUPPORTED}
+            good |= {RelayState.SENT} if carried and kind in SHOWS_NO_HISTORY else set()
+            if relay.state not in good:
+                tries = list(relay.tries.values_list("kind", "outcome"))
+                yield f"relay {self._place(relay)} is {relay.state}: {relay.last_error} {tries}"
+        accepted, said = self._accepted(), self._said()
+        for place in sorted(accepted.keys() | said.keys()):
+            if accepted[place] != said[place]:
+                yield f"{place}: accepted {accepted[place]} times, said {said[place]} times"
+
+    def _about_deliveries(self, shown: list[dict[str, Any]]) -> Iterator[str]:
+        known = {row["uuid"] for row in shown} | {f"{row['seller_siren']}/{row['number']}" for row in shown}
+        for row in WebhookDelivery.objects.filter(state__in=["received", "quarantined"]).select_related("connection"):
+            if row.state == "received" or not row.waits_for or row.waits_for in known:
+                yield f"delivery {row} {row.state}, tried {row.attempts} times: {row.error}"
+
+
+def history(invoice: Invoice) -> list[str]:
+    rows = invoice.status_events.order_by("sequence").values_list("status", "native_status", "origin", "relay__state")
+    return [" ".join(filter(None, row)) for row in rows]
