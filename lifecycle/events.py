@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from invoices.models import Direction, Invoice
+from invoices.services import store_document
 from providers.base import Payment, Reason, StatusReport
 from providers.services import storable, storable_key
 
@@ -163,6 +164,8 @@ def record_on_locked(invoice: Invoice, report: StatusReport) -> StatusEvent | No
         unexpected=_is_unexpected(invoice, report),
     )
     SeenReport.objects.create(invoice=invoice, identity=identity, event=event, is_timed=report.occurred_at is not None)
+    for file in report.files:
+        store_document(invoice=invoice, file=file)
     if report.refused:
         refuse_submission(invoice, report)
     return None if known else event

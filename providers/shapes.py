@@ -63,6 +63,7 @@ class StatusReport:
     `key` is the platform's own identity of this fact ("" where it gives none); `occurred_at` is None likewise.
     `emitter`: who put it on record, in the platform's words, where that is another than the issuer.
     `seen_at` places a fact whose time is not told: it was so by then.
+    `files` came with the status: what a supplier sends to complete an invoice.
     `refused`: the platform has not taken the invoice in, so what was handed in goes back to a person.
     `ppf_duty`: the platform says that the administration must hear it within 24 hours.
     `derived`: `status` is the nearest code to a word that does not name it. It never takes an invoice back: where the
@@ -84,6 +85,7 @@ class StatusReport:
     ppf_duty: bool = False
     derived: bool = False
     refused: bool = False
+    files: tuple[File, ...] = ()
     raw: Mapping[str, Any] = field(default_factory=dict)
 
 

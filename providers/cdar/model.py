@@ -238,6 +238,7 @@ class Cdar:
             ),
             occurred_at=next(filter(None, moments), None),
             key=self._key,
+            files=self.files,
             raw=self._raw(),
         )
 

@@ -8,7 +8,17 @@ from django.utils import timezone
 
 from lifecycle import inbox, polling
 from lifecycle.models import StatusEvent
-from providers.base import Bell, Delivery, InvoiceKey, PermanentError, PollPage, Push, StatusReport, TemporaryError
+from providers.base import (
+    Bell,
+    Delivery,
+    File,
+    InvoiceKey,
+    PermanentError,
+    PollPage,
+    Push,
+    StatusReport,
+    TemporaryError,
+)
 from providers.models import WebhookDelivery
 from tests.factories import SIREN, make_connection, make_customer, make_invoice, make_line
 
@@ -123,6 +133,18 @@ def test_status_finds_its_invoice_by_seller_number_and_year(poll, far_end, conne
 
     assert StatusEvent.objects.get(status="207").invoice.provider_ref == "inv-1"
     assert states() == {"n1": "processed"}
+
+
+def test_files_that_came_with_a_status_are_kept_once(poll, far_end, connection):
+    invoice = make_named(connection, statuses=["203", "208"])
+    note = File(kind="attachment", content=b"%PDF-1.7", media_type="application/pdf", filename="bon.pdf")
+    far_end.answer("fetch_delivery", news(statuses=(told("209", files=(note, note)),)))
+    poll("n1")
+    poll("n2")
+    inbox.drain()
+
+    (document,) = invoice.documents.all()
+    assert (document.kind, document.filename, document.size) == ("attachment", "bon.pdf", 8)
 
 
 def test_status_that_fits_two_invoices_is_put_on_neither(poll, far_end, connection):
