@@ -160,7 +160,7 @@ class Afnor(Directory, Registrations, Searching):
         return StatusReport(
             provider_ref=flow.id,
             status=implied.get(flow.ack),
-            native_status=f"Acknowledgement {flow.ack}".strip(),
+            native_status=(_("Acknowledgement %(ack)s") % {"ack": flow.ack}).strip(),
             issuer_role=Role.PLATFORM.value,
             reasons=tuple(detail.reason for detail in flow.details),
             note=notes.get(flow.ack, "") % self._names(flow),

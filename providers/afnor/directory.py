@@ -9,6 +9,7 @@ from urllib.parse import quote
 from django.utils.translation import gettext as _
 
 from ..base import DirectoryEntry, Unsupported
+from . import tables
 from .session import Session
 
 BASE = "directory_base_url"
@@ -103,7 +104,7 @@ class _Names:
         siren, siret = _text(line, "siren"), _text(line, "siret")
         company = _text(unit, "businessName") or (siren and _text(self._ask("siren", siren), "businessName"))
         name = _text(place, "name") or (siret and _text(self._ask("siret", siret), "name"))
-        return f"{company} – {name}" if company and name and name != company else company or name
+        return f"{company} – {name}" if company and name and not name.startswith(company) else name or company
 
     def of_routing_code(self, line: Row) -> str:
         code = _row(line, "routingCode")
@@ -134,7 +135,7 @@ def _entry(line: Row, names: _Names) -> DirectoryEntry:
         siret=_text(line, "siret"),
         name=names.of_company(line),
         routing_name=names.of_routing_code(line) or _routing_identifier(line),
-        platform=_text(line, "platformType"),
+        platform=str(tables.PLATFORM_TYPES.get(kind := _text(line, "platformType"), kind)),
         active=status == "Enabled",
     )
 

@@ -42,6 +42,9 @@ BUYER_STATUSES = frozenset({"204", "205", "206", "207", "208", "210", "211"})
 SELLER_STATUSES = frozenset({"209", "211", "212", "220", "224", "227", "228"})
 BY_SIDE: dict[str, frozenset[str]] = {Side.BUYER: BUYER_STATUSES, Side.SELLER: SELLER_STATUSES}
 
+# Whose directory line it is (annex contract of the Directory Service).
+PLATFORM_TYPES = {"WK": _("accredited platform"), "DFH": _("public portal")}
+
 
 @dataclass(frozen=True)
 class AckReason:

@@ -112,7 +112,7 @@ def test_directory_is_read_in_each_version(make, contract, odd):
         (f"{OURS}_{siret}", False, ""),
         (f"{OURS}_{siret}_COMPTA", True, "Service comptable"),
     ]
-    assert {entry.name.split(" – ")[0] for entry in entries} == {"Atelier Dupont"}
+    assert [entry.name for entry in entries] == ["Atelier Dupont", *["Atelier Dupont, siège"] * 2]
     assert [entry.identifier for entry in afnor.search_directory(f"{OURS}_{siret}_COMPTA")] == [entries[2].identifier]
     assert afnor.search_directory("000000000") == ()
 

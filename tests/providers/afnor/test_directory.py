@@ -47,9 +47,11 @@ def test_company_is_found_with_all_its_lines():
             siret=SIRET,
             name="Papeterie du Pont – Siège",
             routing_name="Service comptable",
-            platform="WK",
+            platform="accredited platform",
         ),
-        DirectoryEntry(identifier=f"{SIREN}_B", siren=SIREN, name="Papeterie du Pont", platform="WK", active=False),
+        DirectoryEntry(
+            identifier=f"{SIREN}_B", siren=SIREN, name="Papeterie du Pont", platform="accredited platform", active=False
+        ),
     )
     assert [asked(request) for request in far_end.asked(LINES)] == [
         {
