@@ -9,12 +9,11 @@ from typing import Any, cast
 from lxml import etree
 
 from invoices.documents.mapping import NAMESPACES
+from providers.schematron import find_node
 
 from .terms import find_term, term_at, terms_in
 from .verdict import Place
 
-# Schematron says /*:Invoice[namespace-uri()='urn:…'][1]/…, and ends in /@schemeID for an attribute.
-STEP = re.compile(r"/\*:([\w.-]+)\[namespace-uri\(\)='([^']*)'\]\[(\d+)\]")
 ATTRIBUTE = re.compile(r"/@(?:\*:)?([\w.-]+)[^/]*$")
 # 'ram:ID', '@format' in the words of a rule that has no business term.
 NAMED_ELEMENT = re.compile(r"'(@?[\w:.-]+)")
@@ -41,14 +40,9 @@ class Document:
         self._found: dict[str, list[tuple[etree._Element, str]]] = {}
 
     def find(self, location: str) -> etree._Element:
-        """The element a Schematron location points to, or the nearest one above that exists."""
-        node = self.root
-        for name, namespace, position in STEP.findall(location)[1:]:
-            children = node.findall(f"{{{namespace}}}{name}")
-            if int(position) > len(children):
-                break
-            node = children[int(position) - 1]
-        return node
+        """The element a Schematron location points to; the root where it points nowhere."""
+        found = find_node(self.root, location)
+        return self.root if found is None else found
 
     def terms_of(self, rule: str, text: str, node: etree._Element) -> tuple[str, ...]:
         """The business terms a rule is about: those it names, else the one that stands where it is broken."""
