@@ -393,7 +393,7 @@ class InvoiceDraft(models.Model):
     total_with_vat = models.DecimalField(_("total with VAT"), max_digits=18, decimal_places=2, null=True)
     version = models.PositiveIntegerField(default=1, editable=False)
     tab = models.CharField(max_length=36, blank=True, editable=False)
-    invoice = models.ForeignKey(Invoice, on_delete=models.SET_NULL, null=True, related_name="drafts", editable=False)
+    invoice = models.ForeignKey(Invoice, on_delete=models.CASCADE, null=True, related_name="drafts", editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("changed"), default=timezone.now, editable=False)
 
