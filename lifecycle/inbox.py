@@ -31,7 +31,6 @@ from providers.base import (
     Delivery,
     File,
     HookError,
-    InvoiceKey,
     InvoiceReport,
     PermanentError,
     PlatformError,
@@ -44,6 +43,7 @@ from providers.registry import get_adapter
 from providers.services import read_stored, storable
 
 from . import asking, events, relays
+from .finding import UnknownInvoice, find_invoice, find_reported, get_invoice, lawful_name, waiting_name
 from .looking import Look, look
 
 logger = logging.getLogger(__name__)
@@ -61,17 +61,6 @@ MAX_CLAIMS = len(RETRY_DELAYS) + 1
 HISTORY_PATIENCE = 2
 
 State = WebhookDelivery.State
-
-
-class UnknownInvoice(Exception):
-    """A report names an invoice we do not have."""
-
-    def __init__(self, provider_ref: str) -> None:
-        super().__init__(
-            _("The platform speaks of invoice %(ref)s, which we do not know (yet). Retried when it arrives.")
-            % {"ref": provider_ref}
-        )
-        self.provider_ref = provider_ref
 
 
 # --- claiming ---------------------------------------------------------------------------------------------------------
@@ -365,55 +354,12 @@ def save_invoice(connection: Connection, report: InvoiceReport, files: tuple[Fil
 
 def wake(invoice: Invoice) -> None:
     """Deliveries that waited for this invoice are due again."""
-    names = [invoice.provider_ref, _lawful_name(invoice.seller_siren, invoice.number)]
+    names = [invoice.provider_ref, lawful_name(invoice.seller_siren, invoice.number)]
     waiting = WebhookDelivery.objects.filter(
         connection=invoice.connection_id, state=State.QUARANTINED, waits_for__in=names
     )
     if waiting.update(**_fresh()):
         transaction.on_commit(lambda: nudge(DRAIN_TASK))
-
-
-def find_invoice(connection: Connection, provider_ref: str) -> Invoice | None:
-    # Without a reference are those of ours that the platform has not taken yet.
-    rows = Invoice.objects.filter(connection=connection, provider_ref=provider_ref)
-    return rows.first() if provider_ref else None
-
-
-def find_reported(connection: Connection, report: StatusReport, line_identifier: str = "") -> Invoice | None:
-    """The invoice of a report: by the platform's reference, or by the names it has in law."""
-    if report.provider_ref or report.invoice_key is None:
-        return find_invoice(connection, report.provider_ref)
-    return find_named(connection, report.invoice_key, line_identifier)
-
-
-def find_named(connection: Connection, key: InvoiceKey, line_identifier: str = "") -> Invoice | None:
-    """None also where several fit. Whoever speaks for one addressing line reaches the invoices of that line alone."""
-    rows = Invoice.objects.filter(connection=connection, seller_siren=key.seller_siren, number=key.number)
-    if key.direction:
-        rows = rows.filter(direction=key.direction)
-    if key.issue_date:
-        rows = rows.filter(Q(issue_date__year=key.issue_date.year) | Q(issue_date=None))
-    if line_identifier:
-        rows = rows.filter(addressing_line__identifier=line_identifier)
-    found = list(rows[:2])
-    return found[0] if len(found) == 1 else None
-
-
-def waiting_name(report: StatusReport) -> str:
-    """What a delivery waits for, where nobody knows its invoice yet."""
-    key = report.invoice_key
-    return report.provider_ref if report.provider_ref or key is None else _lawful_name(key.seller_siren, key.number)
-
-
-def _lawful_name(seller_siren: str, number: str) -> str:
-    return f"{seller_siren}/{number}"[:200]
-
-
-def get_invoice(connection: Connection, provider_ref: str) -> Invoice:
-    invoice = find_invoice(connection, provider_ref)
-    if invoice is None:
-        raise UnknownInvoice(provider_ref)
-    return invoice
 
 
 # --- the row's fate ---------------------------------------------------------------------------------------------------

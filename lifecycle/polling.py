@@ -19,7 +19,8 @@ from providers.services import store_polled
 from providers.tokens import ConnectionMemory
 
 from . import asking, events
-from .inbox import DRAIN_TASK, UnknownInvoice, find_invoice, find_reported, get_invoice, save_look, waiting_name
+from .finding import UnknownInvoice, find_invoice, find_reported, get_invoice, waiting_name
+from .inbox import DRAIN_TASK, save_look
 from .looking import look
 
 logger = logging.getLogger(__name__)
