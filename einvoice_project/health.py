@@ -15,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
+from invoices.models import Validation
 from lifecycle.models import RelayState, RelayTask
 from providers.models import WebhookDelivery
 
@@ -74,7 +75,17 @@ def oldest_relay_age() -> float:
     return _age(due.aggregate(oldest=Min("next_attempt_at"))["oldest"])
 
 
-QUEUE_AGES: dict[str, Callable[[], float]] = {"deliveries": oldest_delivery_age, "relays": oldest_relay_age}
+def oldest_validation_age() -> float:
+    """Seconds since the oldest file that waits for its verdict should have been checked."""
+    due = Validation.objects.filter(state=Validation.State.WAITING)
+    return _age(due.aggregate(oldest=Min("next_attempt_at"))["oldest"])
+
+
+QUEUE_AGES: dict[str, Callable[[], float]] = {
+    "deliveries": oldest_delivery_age,
+    "relays": oldest_relay_age,
+    "validations": oldest_validation_age,
+}
 
 
 class QueueCollector:

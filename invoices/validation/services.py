@@ -14,7 +14,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import connection as database
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -31,9 +31,11 @@ logger = logging.getLogger(__name__)
 DRAIN_TASK = "invoices.tasks.drain_validations"
 # A drain takes up no more after this: the longest file must still end before django-q2 would kill its worker.
 DRAIN_SECONDS = 20
-# Seconds before a file is tried again that could not be read from the storage or that ended its worker.
+# Seconds before a file is tried again that could not be read from the storage.
 RETRY_DELAYS = (60, 600, 3600, 6 * 3600)
 MAX_CLAIMS = len(RETRY_DELAYS) + 1
+# A file that ended its worker this often, by its time or memory, will do so again.
+MAX_ENDED_WORKERS = 2
 # Any number that no other lock of this database uses.
 LANE_LOCK = 2111_2026
 
@@ -81,8 +83,10 @@ def claim() -> Validation | None:
         if waiting.filter(leased_until__gt=now).exists():
             return None
         due = waiting.filter(next_attempt_at__lte=now)
-        _give_up(due.filter(attempts__gte=MAX_CLAIMS))
-        row = due.select_related("document__invoice").order_by("next_attempt_at").first()
+        unended = Q(leased_until__isnull=False)
+        _give_up(due.filter(Q(attempts__gte=MAX_CLAIMS) | unended & Q(attempts__gte=MAX_ENDED_WORKERS)))
+        last_resort = F("leased_until").asc(nulls_first=True)
+        row = due.select_related("document__invoice").order_by(last_resort, "next_attempt_at").first()
         if row is not None:
             row.attempts += 1
             row.leased_until = now + timedelta(seconds=settings.LEASE_SECONDS)

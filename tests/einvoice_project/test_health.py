@@ -35,7 +35,7 @@ def test_ready_with_empty_queues(client: Client) -> None:
         "status": "ready",
         "database": "answers",
         "unapplied_migrations": [],
-        "oldest_waiting_seconds": {"deliveries": 0, "relays": 0},
+        "oldest_waiting_seconds": {"deliveries": 0, "relays": 0, "validations": 0},
     }
 
 

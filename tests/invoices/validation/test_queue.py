@@ -105,12 +105,22 @@ def test_failed_file_does_not_hold_up_the_next():
     assert good.validations.get().state == "done"
 
 
-def test_file_that_ends_its_worker_each_time_is_given_up():
+def test_file_that_ended_its_worker_twice_is_given_up():
     document = stored()
-    Validation.objects.update(attempts=services.MAX_CLAIMS, leased_until=long_ago())
+    for _time in range(services.MAX_ENDED_WORKERS):
+        assert services.claim() is not None
+        Validation.objects.update(leased_until=long_ago())
 
     assert drain_validations() == 0
     assert document.validations.get().state == "given_up"
+
+
+def test_file_that_ended_its_worker_comes_after_all_others():
+    first, second = stored(), stored(b"<a/>")
+    assert services.claim().document == first
+    Validation.objects.filter(document=first).update(leased_until=long_ago())
+
+    assert services.claim().document == second
 
 
 def test_while_one_file_is_checked_no_other_is_taken_up():
