@@ -21,6 +21,10 @@ class UnknownInvoice(Exception):
         self.provider_ref = provider_ref
 
 
+class NotShown(UnknownInvoice):
+    """The platform announced an invoice that it does not show: its answers may lag behind its pushes."""
+
+
 def find_invoice(connection: Connection, provider_ref: str) -> Invoice | None:
     # Without a reference are those of ours that the platform has not taken yet.
     rows = Invoice.objects.filter(connection=connection, provider_ref=provider_ref)

@@ -43,7 +43,7 @@ from providers.registry import get_adapter
 from providers.services import read_stored, storable
 
 from . import asking, events, relays
-from .finding import UnknownInvoice, find_invoice, find_reported, get_invoice, lawful_name, waiting_name
+from .finding import NotShown, UnknownInvoice, find_invoice, find_reported, get_invoice, lawful_name, waiting_name
 from .looking import Look, look
 
 logger = logging.getLogger(__name__)
@@ -59,6 +59,9 @@ RETRY_DELAYS = (2, 15, 60, 600, 3600, 3 * 3600, 8 * 3600)
 MAX_CLAIMS = len(RETRY_DELAYS) + 1
 # Claims after which the news of a push is recorded although the platform's history still does not show it.
 HISTORY_PATIENCE = 2
+# Claims after which an announced invoice that the platform does not show waits for it, instead of asking again.
+ARRIVAL_PATIENCE = 4
+NOT_FOUND = 404
 
 State = WebhookDelivery.State
 
@@ -173,6 +176,8 @@ def _guarded(job: Job, step: Any) -> None:
     try:
         with transaction.atomic():
             step(job)
+    except NotShown as early:
+        _retry(job.row, str(early), patience=ARRIVAL_PATIENCE, waits_for=early.provider_ref)
     except UnknownInvoice as unknown:
         _quarantine(job.row, str(unknown), waits_for=unknown.provider_ref)
     except (HookError, invoices.UnknownOwner, PermanentError, Unsupported) as error:
@@ -304,6 +309,8 @@ def _answer_bell(job: Job, bell: Bell) -> str:
 
 def _shown(job: Job, bell: Bell) -> Look:
     shown = job.looks.get(bell.provider_ref)
+    if bell.is_new_invoice and isinstance(shown, PermanentError) and shown.status_code == NOT_FOUND:
+        raise NotShown(bell.provider_ref)
     if isinstance(shown, Exception):
         raise shown
     if shown is None:
@@ -379,9 +386,9 @@ def _quarantine(row: WebhookDelivery, error: str, *, waits_for: str = "") -> Non
     _save(row, {"state": State.QUARANTINED, "error": error, "waits_for": waits_for, "processed_at": timezone.now()})
 
 
-def _retry(row: WebhookDelivery, error: str) -> None:
-    if row.attempts >= MAX_CLAIMS:
-        _quarantine(row, error)
+def _retry(row: WebhookDelivery, error: str, *, patience: int = MAX_CLAIMS, waits_for: str = "") -> None:
+    if row.attempts >= patience:
+        _quarantine(row, error, waits_for=waits_for)
         return
     later = timezone.now() + timedelta(seconds=RETRY_DELAYS[row.attempts - 1])
     _save(row, {"next_attempt_at": later, "error": error})

@@ -6,6 +6,7 @@ from datetime import date
 import pytest
 from django.utils import timezone
 
+from invoices.models import Invoice
 from lifecycle import inbox, polling
 from lifecycle.models import StatusEvent
 from providers.base import (
@@ -202,3 +203,39 @@ def test_polled_news_has_the_order_and_time_in_which_it_was_found(poll):
     assert (first.key, second.key) == ("n2", "n1")
     assert before <= first.received_at < second.received_at <= timezone.now()
     assert (first.headers, first.url) == ({}, "")
+
+
+# --- announced, and not there yet -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def announce(connection):
+    body = json.dumps({"key": "d1", "bells": [{"ref": "inv-1", "new": True}]}).encode()
+    return WebhookDelivery.objects.create(connection=connection, key="d1", body=body, url="https://navette.test/")
+
+
+def drain_in_time():
+    WebhookDelivery.objects.update(next_attempt_at=timezone.now())
+    inbox.drain()
+
+
+def test_announced_invoice_is_asked_for_again_until_the_platform_shows_it(announce, far_end):
+    drain_in_time()
+    assert states() == {"d1": "received"}
+
+    far_end.has("inv-1", StatusReport(provider_ref="inv-1", status="203", key="1"))
+    drain_in_time()
+    assert (states(), Invoice.objects.get().status) == ({"d1": "processed"}, "203")
+
+
+def test_announced_invoice_nobody_shows_waits_for_other_news_of_it(announce, far_end, connection):
+    for _time in range(inbox.ARRIVAL_PATIENCE):
+        drain_in_time()
+    announce.refresh_from_db()
+    assert (announce.state, announce.waits_for, announce.attempts) == ("quarantined", "inv-1", inbox.ARRIVAL_PATIENCE)
+
+    far_end.has("inv-1", StatusReport(provider_ref="inv-1", status="203", key="1"))
+    make_invoice(connection=connection, provider_ref="inv-1")
+    inbox.retry_waiting()
+    drain_in_time()
+    assert states() == {"d1": "processed"}

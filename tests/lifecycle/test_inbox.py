@@ -424,11 +424,12 @@ def test_platform_down_is_asked_again_later_and_longer(push, far_end, error):
     assert state_of(row) == "processed"
 
 
-def test_invoice_the_platform_does_not_show_is_quarantined(push, far_end):
+def test_invoice_the_platform_refuses_to_show_is_quarantined(push, far_end):
+    far_end.answer("fetch_invoice", PermanentError("Not yours.", status_code=403))
     row = push("d1", bells=[{"ref": "inv-1", "new": True}])
     inbox.drain()
 
-    assert (state_of(row), row_of(row).error) == ("quarantined", "No such invoice.")
+    assert (state_of(row), row_of(row).error) == ("quarantined", "Not yours.")
 
 
 def test_missing_file_keeps_the_invoice(push, far_end):

@@ -31,8 +31,8 @@ DERIVED = {"201", "202", "203", "Sent", "Accepted", "Delivered"}
 # A platform of XP Z12-013 acknowledges a file before any status of it.
 ACKNOWLEDGED = "Acknowledgement"
 SAID = (RelayState.CONFIRMED, RelayState.SENT)
-# Without a history to look at, what was sent stays sent where its echo was lost.
-SHOWS_NO_HISTORY = ("cegid", "cegid_od")
+# What was sent stays sent where the platform neither shows it nor, with its echo lost, tells it (Billit no payment).
+STAYS_SENT = {("cegid", None), ("cegid_od", None), ("billit", "212")}
 
 
 class Judge:
@@ -133,7 +133,8 @@ class Judge:
             kind = relay.connection.kind
             carried = services.can_carry(relay.invoice, relay.status)
             good = {RelayState.CONFIRMED} if carried else {RelayState.UNSUPPORTED}
-            good |= {RelayState.SENT} if carried and kind in SHOWS_NO_HISTORY else set()
+            if carried and STAYS_SENT & {(kind, None), (kind, relay.status)}:
+                good.add(RelayState.SENT)
             if relay.state not in good:
                 tries = list(relay.tries.values_list("kind", "outcome"))
                 yield f"relay {self._place(relay)} is {relay.state}: {relay.last_error} {tries}"
