@@ -365,7 +365,7 @@ class Validation(models.Model):
     next_attempt_at = models.DateTimeField(_("next attempt"), default=timezone.now)
     leased_until = models.DateTimeField(_("leased until"), null=True)
     created_at = models.DateTimeField(_("asked for"), default=timezone.now)
-    checked_at = models.DateTimeField(_("checked"), null=True)
+    checked_at = models.DateTimeField(_("checked at"), null=True)
 
     class Meta:
         verbose_name = _("validation")

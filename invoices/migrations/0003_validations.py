@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
                 ('next_attempt_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='next attempt')),
                 ('leased_until', models.DateTimeField(null=True, verbose_name='leased until')),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='asked for')),
-                ('checked_at', models.DateTimeField(null=True, verbose_name='checked')),
+                ('checked_at', models.DateTimeField(null=True, verbose_name='checked at')),
                 ('document', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='validations', to='invoices.invoicedocument')),
             ],
             options={
