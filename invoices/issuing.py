@@ -19,7 +19,7 @@ from providers.xml import UnreadableDocument
 from .documents.labels import DOCUMENT_TYPES
 from .documents.model import ParsedInvoice
 from .documents.reader import read_invoice
-from .models import AddressingLine, Direction, Invoice, InvoiceDocument
+from .models import AddressingLine, Customer, Direction, Invoice, InvoiceDocument
 from .services import describe, store_document
 
 # As adapters name the formats in their capabilities, with the words for people.
@@ -70,7 +70,7 @@ def record_issue(*, line: AddressingLine, file: File, parsed: ParsedInvoice, for
     """
     if faults := [*faults_of(parsed, line), *format_faults(parsed, line, formats)]:
         raise CannotIssue(faults)
-    if taken := find_taken(parsed):
+    if taken := find_taken(parsed, line.customer):
         raise duplicate(parsed, taken)
     invoice = Invoice(
         customer=line.customer,
@@ -86,7 +86,7 @@ def record_issue(*, line: AddressingLine, file: File, parsed: ParsedInvoice, for
     except IntegrityError as error:
         if UNIQUE_NUMBER not in str(error):
             raise
-        raise duplicate(parsed, find_taken(parsed)) from error
+        raise duplicate(parsed, find_taken(parsed, line.customer)) from error
     _store(invoice, file, parsed)
     return invoice
 
@@ -178,11 +178,17 @@ def format_faults(parsed: ParsedInvoice, line: AddressingLine, formats: Iterable
     yield Fault("format", message % {"platform": platform, "format": name, "taken": names})
 
 
-def find_taken(parsed: ParsedInvoice) -> Invoice | None:
-    """The invoice that already bears this seller's number in this year. A rejected (213) one was never issued."""
+def find_taken(parsed: ParsedInvoice, customer: Customer) -> Invoice | None:
+    """The invoice that already bears this seller's number in this year. A rejected (213) one was never issued.
+
+    Looked for where it is found by an index: with the customer, and with the seller if it is one of ours. The database
+    has the last word.
+    """
     if parsed.issue_date is None:
         return None
+    owners = Customer.objects.filter(Q(pk=customer.pk) | Q(siren=parsed.seller.siren))
     rows = Invoice.objects.filter(
+        customer__in=owners.values("pk"),
         direction=Direction.ISSUED,
         seller_siren=parsed.seller.siren,
         number=parsed.number,

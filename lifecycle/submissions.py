@@ -62,7 +62,7 @@ def hand_in(*, user: Any, submission: Submission, idempotency_key: str = "") -> 
         record, formats = record_handover, can.handover_formats
     with transaction.atomic():
         # One after the other per customer: the same key twice at once is answered with one invoice.
-        Customer.objects.select_for_update().get(pk=line.customer_id)
+        Customer.objects.select_for_update(no_key=True).get(pk=line.customer_id)
         fingerprint = submission.fingerprint()
         if answered := services.find_answered(user, fingerprint, idempotency_key):
             return answered, False

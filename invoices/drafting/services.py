@@ -14,7 +14,7 @@ from providers.base import File
 from ..documents.model import ParsedInvoice
 from ..documents.writer import EXTENSIONS, write_invoice
 from ..issuing import AMOUNT_LIMIT, MEDIA_TYPES, find_taken
-from ..models import AddressingLine, InvoiceDocument, InvoiceDraft
+from ..models import AddressingLine, Customer, InvoiceDocument, InvoiceDraft
 from .checks import Lack, lacks, other
 from .compose import compose
 from .forms import DraftForm
@@ -69,11 +69,11 @@ def document_of(draft: InvoiceDraft) -> ParsedInvoice:
     return compose(form_of(draft), draft.line)
 
 
-def problems_of(form: DraftForm, document: ParsedInvoice) -> list[Lack]:
+def problems_of(form: DraftForm, document: ParsedInvoice, customer: Customer) -> list[Lack]:
     """All that stands in the way of issuing it."""
     found = [Lack(name, message) for name, message in form.field_faults()]
     found += lacks(document)
-    if document.number and find_taken(document):
+    if document.number and find_taken(document, customer):
         found.append(Lack("number", _("This number was already used in the same year.")))
     return found
 

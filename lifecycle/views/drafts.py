@@ -143,7 +143,7 @@ def _context(request: DeskRequest, shown: InvoiceDraft) -> dict[str, Any]:
         "form": form,
         "document": document,
         "amounts": [line.net_amount for line in document.lines],
-        "problems": drafting.problems_of(form, document),
+        "problems": drafting.problems_of(form, document, shown.line.customer),
         "may_send": request.desk.may(shown.line.customer_id, Role.APPROVER),
         "has_directory": get_adapter(shown.line.connection).capabilities.directory,
         "tab": request.POST.get("tab") or str(uuid4()),
@@ -196,7 +196,7 @@ def _delete(request: DeskRequest, shown: InvoiceDraft) -> HttpResponse:
 def _issue(submit: bool) -> Callable[[DeskRequest, InvoiceDraft], HttpResponse]:
     def issue(request: DeskRequest, shown: InvoiceDraft) -> HttpResponse:
         form = drafting.form_of(shown)
-        problems = drafting.problems_of(form, drafting.document_of(shown))
+        problems = drafting.problems_of(form, drafting.document_of(shown), shown.line.customer)
         if problems:
             return _show(request, shown, 422, insist=True)
         submission = Submission(line=shown.line, file=drafting.file_of(shown, get_language() or "fr"), submit=submit)
