@@ -24,6 +24,8 @@ from .models import WITHOUT_EFFECT, Origin, RelayState, RelayTask, SeenReport, S
 CLOCK_TOLERANCE = timedelta(minutes=5)
 # How long after a fact a push without a time may still speak of it.
 RECENT = timedelta(hours=1)
+# Begins the identity of a report that the platform names itself.
+KEYED = "key:"
 
 
 def lock_invoice(invoice_id: Any) -> Invoice:
@@ -174,7 +176,7 @@ def record_on_locked(invoice: Invoice, report: StatusReport) -> StatusEvent | No
 def identity_of(report: StatusReport) -> str:
     """What makes two reports the same fact: the platform's key, else word, issuer and time."""
     if report.key:
-        return storable_key(f"key:{report.key}")
+        return storable_key(f"{KEYED}{report.key}")
     moment = report.occurred_at.astimezone(UTC).isoformat() if report.occurred_at else "untimed"
     return storable_key(f"{report.status or report.native_status}|{report.issuer_role}|{moment}")
 

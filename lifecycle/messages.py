@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
+from django.db.models import Max
 from django.utils.translation import gettext as _
 
 from invoices.documents.model import Party as WrittenParty
@@ -27,7 +29,8 @@ from providers.base import (
 from providers.xml import UnreadableDocument
 
 from .codes import Side
-from .models import RelayAttempt, RelayTask, StatusEvent
+from .events import KEYED
+from .models import RelayAttempt, RelayState, RelayTask, StatusEvent
 
 # The status that says when a side got the invoice (MDT-95: 202 at the buyer, 200 at the seller, or the rejection).
 ARRIVALS = {Side.BUYER.value: ("202", "203", "213"), Side.SELLER.value: ("200", "213")}
@@ -50,8 +53,60 @@ def payments_of(event: StatusEvent) -> tuple[Payment, ...]:
     )
 
 
-def message_of(relay: RelayTask, *, with_addresses: bool = False, told_at: datetime | None = None) -> StatusMessage:
-    """What a platform is told; the same on every try. `told_at`: when it was sent, where that is looked up."""
+@dataclass(frozen=True)
+class Known:
+    """What is known of a message when the platform is asked about it."""
+
+    told_at: datetime | None = None
+    others: frozenset[str] = frozenset()
+    unseen: int = 0
+
+
+NOTHING = Known()
+
+
+def known_of(relays: Iterable[RelayTask]) -> dict[Any, Known]:
+    """Of relays about to be looked up: when each was last told, and what the platform showed of others like it."""
+    rows = {relay.pk: relay for relay in relays}
+    if not rows:
+        return {}
+    sent = RelayAttempt.objects.filter(relay__in=rows, kind=RelayAttempt.Kind.SEND)
+    told_at = dict(sent.values_list("relay").annotate(Max("started_at")).order_by())
+    told = RelayTask.objects.filter(
+        invoice__in={relay.invoice_id for relay in rows.values()},
+        kind=RelayTask.Kind.STATUS,
+        state__in=[RelayState.SENT, RelayState.CONFIRMED],
+    )
+    told = told.select_related("event").prefetch_related("event__sightings").order_by("sequence")
+    like: dict[Any, list[RelayTask]] = {}
+    for each in told:
+        like.setdefault((each.invoice_id, each.status), []).append(each)
+    return {
+        pk: _known(relay, told_at.get(pk), like.get((relay.invoice_id, relay.status), ())) for pk, relay in rows.items()
+    }
+
+
+def _known(relay: RelayTask, told_at: datetime | None, like: Iterable[RelayTask]) -> Known:
+    keys = {other.pk: _keys_shown(other) for other in like if other.pk != relay.pk}
+    unseen = [other for other in like if other.sequence < relay.sequence and not keys[other.pk]]
+    return Known(
+        told_at=told_at if relay.state == RelayState.UNCERTAIN else None,
+        others=frozenset().union(*keys.values()),
+        unseen=len(unseen),
+    )
+
+
+def _keys_shown(relay: RelayTask) -> set[str]:
+    """Of the items of the platform's history that are this relay's: by its echo, or by a look-up that found it."""
+    seen = [each.identity for each in relay.get_event().sightings.all()]
+    found = {identity.removeprefix(KEYED) for identity in seen if identity.startswith(KEYED)}
+    if relay.state == RelayState.CONFIRMED and relay.receipt:
+        found.add(relay.receipt.get("reference", ""))
+    return found - {""}
+
+
+def message_of(relay: RelayTask, *, with_addresses: bool = False, known: Known = NOTHING) -> StatusMessage:
+    """What a platform is told; the same on every try. `known` where it is looked up."""
     event = relay.get_event()
     facts = facts_for_platform(relay.invoice)
     return StatusMessage(
@@ -63,7 +118,9 @@ def message_of(relay: RelayTask, *, with_addresses: bool = False, told_at: datet
         reasons=reasons_of(event),
         note=event.note,
         payments=payments_of(event),
-        told_at=told_at,
+        told_at=known.told_at,
+        others=known.others,
+        unseen=known.unseen,
     )
 
 
@@ -106,15 +163,15 @@ def _addressed(party: Party, written: WrittenParty) -> Party:
     return replace(party, scheme=written.electronic_address_scheme, identifier=written.electronic_address)
 
 
-def _message(adapter: Adapter, relay: RelayTask, told_at: datetime | None) -> StatusMessage:
-    return message_of(relay, with_addresses=adapter.wants_addresses, told_at=told_at)
+def _message(adapter: Adapter, relay: RelayTask, known: Known) -> StatusMessage:
+    return message_of(relay, with_addresses=adapter.wants_addresses, known=known)
 
 
-def _facts(relay: RelayTask, told_at: datetime | None) -> InvoiceFacts:
-    return replace(facts_for_platform(relay.invoice), told_at=told_at)
+def _facts(relay: RelayTask, known: Known) -> InvoiceFacts:
+    return replace(facts_for_platform(relay.invoice), told_at=known.told_at)
 
 
-def hand_in(adapter: Adapter, relay: RelayTask, told_at: datetime | None) -> Receipt:
+def hand_in(adapter: Adapter, relay: RelayTask, known: Known) -> Receipt:
     """Hand an invoice in, unless the official rules are against it."""
     # Read with the claim: a thread that talks to a platform opens no database connection for it.
     verdicts = relay.get_document().validations.all()
@@ -127,19 +184,19 @@ def hand_in(adapter: Adapter, relay: RelayTask, told_at: datetime | None) -> Rec
         fatal = [row["rule"] for row in verdict.findings if row["is_fatal"]]
         message = _("The file breaks official rules (%(rules)s), so it was not sent. See its validation.")
         raise PermanentError(message % {"rules": ", ".join([*fatal[:5], *(["…"] if len(fatal) > 5 else [])])})
-    return adapter.submit_invoice(file_of(relay), _facts(relay, told_at))
+    return adapter.submit_invoice(file_of(relay), _facts(relay, known))
 
 
 # What is asked of an adapter, by the kind of the relay and of the try.
-SPEAK: dict[tuple[str, str], Callable[[Adapter, RelayTask, datetime | None], Receipt | None]] = {
-    (RelayTask.Kind.STATUS, RelayAttempt.Kind.SEND): lambda adapter, relay, told_at: adapter.send_status(
-        _message(adapter, relay, told_at)
+SPEAK: dict[tuple[str, str], Callable[[Adapter, RelayTask, Known], Receipt | None]] = {
+    (RelayTask.Kind.STATUS, RelayAttempt.Kind.SEND): lambda adapter, relay, known: adapter.send_status(
+        _message(adapter, relay, known)
     ),
-    (RelayTask.Kind.STATUS, RelayAttempt.Kind.LOOK_UP): lambda adapter, relay, told_at: adapter.find_status(
-        _message(adapter, relay, told_at)
+    (RelayTask.Kind.STATUS, RelayAttempt.Kind.LOOK_UP): lambda adapter, relay, known: adapter.find_status(
+        _message(adapter, relay, known)
     ),
     (RelayTask.Kind.INVOICE, RelayAttempt.Kind.SEND): hand_in,
-    (RelayTask.Kind.INVOICE, RelayAttempt.Kind.LOOK_UP): lambda adapter, relay, told_at: adapter.find_invoice(
-        _facts(relay, told_at)
+    (RelayTask.Kind.INVOICE, RelayAttempt.Kind.LOOK_UP): lambda adapter, relay, known: adapter.find_invoice(
+        _facts(relay, known)
     ),
 }

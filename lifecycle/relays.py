@@ -18,7 +18,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection as database
 from django.db import transaction
-from django.db.models import Exists, F, Max, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -40,7 +40,7 @@ from providers.sealing import SealBroken
 from providers.services import storable
 
 from . import events, inbox
-from .messages import SPEAK
+from .messages import NOTHING, SPEAK, Known, known_of
 from .models import UNSETTLED, RelayAttempt, RelayState, RelayTask
 
 logger = logging.getLogger(__name__)
@@ -147,15 +147,8 @@ def drain(limit: int = BATCH) -> int:
 
 def _start(pool: ThreadPoolExecutor, rows: list[RelayTask]) -> set[Future[Try]]:
     adapters = {connection: _adapter_or_fault(connection) for connection in {row.connection for row in rows}}
-    told = _last_told([row for row in rows if row.state == RelayState.UNCERTAIN])
-    return {pool.submit(_tell, adapters[row.connection], row, told.get(row.pk)) for row in rows}
-
-
-def _last_told(rows: list[RelayTask]) -> dict[Any, datetime]:
-    if not rows:
-        return {}
-    sent = RelayAttempt.objects.filter(relay__in=rows, kind=RelayAttempt.Kind.SEND)
-    return dict(sent.values_list("relay").annotate(Max("started_at")).order_by())
+    known = known_of(row for row in rows if row.state in (RelayState.UNCERTAIN, RelayState.SENT))
+    return {pool.submit(_tell, adapters[row.connection], row, known.get(row.pk, NOTHING)) for row in rows}
 
 
 def _ended(running: set[Future[Try]]) -> tuple[list[Try], set[Future[Try]]]:
@@ -176,7 +169,7 @@ def _adapter_or_fault(connection: Connection) -> Adapter | TemporaryError:
         )
 
 
-def _tell(adapter: Adapter | TemporaryError, relay: RelayTask, told_at: datetime | None = None) -> Try:
+def _tell(adapter: Adapter | TemporaryError, relay: RelayTask, known: Known = NOTHING) -> Try:
     sending = relay.state == RelayState.SENDING
     kind = RelayAttempt.Kind.SEND if sending else RelayAttempt.Kind.LOOK_UP
     started_at, clock = timezone.now(), time.monotonic()
@@ -187,7 +180,7 @@ def _tell(adapter: Adapter | TemporaryError, relay: RelayTask, told_at: datetime
             raise adapter
         if sending:
             _require_lease(relay)
-        receipt = SPEAK[relay.kind, kind](adapter, relay, told_at)
+        receipt = SPEAK[relay.kind, kind](adapter, relay, known)
     except SealBroken as broken:  # whoever cannot open a secret has said nothing yet
         error = TemporaryError(str(broken))
     except Exception as raised:  # an adapter's own fault must not stop the batch; it is recorded as uncertain
@@ -302,15 +295,19 @@ def _accepted(receipt: Receipt) -> dict[str, Any]:
         "look_ups": 0,
         "next_attempt_at": _after(CONFIRM_DELAYS[0]),
         "last_error": "",
-        "receipt": {
-            "reference": storable(receipt.reference),
-            "text": storable(receipt.text[:500]),
-            "at": now.isoformat(),
-        },
+        "receipt": _noted(receipt),
     }
     if receipt.confirmed:
         changes |= {"state": RelayState.CONFIRMED, "confirmed_at": now, "next_attempt_at": None}
     return changes
+
+
+def _noted(receipt: Receipt) -> dict[str, str]:
+    return {
+        "reference": storable(receipt.reference),
+        "text": storable(receipt.text[:500]),
+        "at": timezone.now().isoformat(),
+    }
 
 
 def _refused(text: str) -> dict[str, Any]:
@@ -354,7 +351,8 @@ def _after_confirmation_look_up(each: Try) -> dict[str, Any]:
     if each.receipt is not None and each.receipt.refused:
         return _refused(each.receipt.text)
     if each.receipt is not None and each.receipt.confirmed:
-        return {"state": RelayState.CONFIRMED, "confirmed_at": timezone.now(), "next_attempt_at": None}
+        shown = {"receipt": _noted(each.receipt)}
+        return shown | {"state": RelayState.CONFIRMED, "confirmed_at": timezone.now(), "next_attempt_at": None}
     made = each.relay.look_ups + 1
     later = _after(CONFIRM_DELAYS[made]) if made < len(CONFIRM_DELAYS) else None
     return {"next_attempt_at": None if isinstance(each.error, Unsupported) else later}

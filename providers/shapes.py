@@ -210,7 +210,9 @@ class InvoiceFacts:
 class StatusMessage:
     """One status we tell. `id` is stable over retries (our relay's id); `occurred_at` is when our user decided.
 
-    `told_at`: when it was last sent, known while it is looked up: a platform may take a while to show what it has.
+    Known while it is looked up: `told_at`, when it was last sent (a platform may take a while to show what it has);
+    `others`, keys of items of the platform's history that are other messages of ours; `unseen`, how many earlier ones
+    of the same status have no item there that we know of.
     """
 
     id: str
@@ -222,6 +224,8 @@ class StatusMessage:
     note: str = ""
     payments: tuple[Payment, ...] = ()
     told_at: datetime | None = None
+    others: frozenset[str] = frozenset()
+    unseen: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,6 +33,7 @@ from ..base import (
 )
 from ..formats import MEDIA_TYPES, find_format
 from ..http import find_filename
+from ..told import pick_told
 from . import fields, lifecycle, polling, reading, tables, webhooks
 from .companies import Companies
 from .destinations import Destinations
@@ -200,10 +201,10 @@ class ACube(Companies, Destinations, Keys, polling.Listing):
         reports, is_whole = self._fetch_history(message.invoice.provider_ref)
         candidates = lifecycle.find_told(message, reports)
         dated = [report for report in candidates if report.occurred_at]
-        if dated or (candidates and message.status not in tables.REPEATABLE):
-            found = (dated or candidates)[0]
+        is_clear = dated or message.status not in tables.REPEATABLE
+        if is_clear and (found := pick_told(message, dated or candidates)):
             return Receipt(reference=found.key, confirmed=True, text=found.native_status)
-        if candidates:
+        if candidates and not is_clear:
             told = {"status": message.status}
             raise UncertainError(_("A-Cube shows a status %(status)s without its time: is it this one?") % told)
         if not is_whole:

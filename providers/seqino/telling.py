@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from lifecycle.codes import REASONS, Role, Side
 
 from ..base import Reason, StatusMessage, StatusReport, UncertainError, Unsupported
+from ..told import pick_told
 from . import tables
 
 SELLER_ROLES = frozenset({Role.SELLER, Role.SELLER_AGENT, Role.FACTOR, Role.PAYEE, Role.INVOICER})
@@ -64,7 +65,7 @@ def find_told(message: StatusMessage, reports: Iterable[StatusReport]) -> Status
     """The item of a history that is this message; None if none can be. UncertainError where one cannot be told."""
     same = [report for report in reports if report.status == message.status and _same_reason(message, report)]
     floor = message.occurred_at - CLOCK_SKEW
-    if found := next((report for report in same if report.occurred_at and report.occurred_at >= floor), None):
+    if found := pick_told(message, [report for report in same if report.occurred_at and report.occurred_at >= floor]):
         return found
     if any(report.occurred_at is None for report in same):
         told = {"status": message.status}

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -170,6 +171,29 @@ def test_find_status_in_the_history(item, is_found):
     adapter, _far_end = make_acube({HISTORY: (200, [{"status": 202, "createdAt": at(-9999)}, item | {"id": "h7"}])})
     receipt = adapter.find_status(make_message("207", reasons=(Reason(code="QTE_ERR"),)))
     assert (receipt and (receipt.reference, receipt.confirmed)) == (("h7", True) if is_found else None)
+
+
+@pytest.mark.parametrize(
+    ("items", "others", "unseen", "found"),
+    [
+        (["h7"], (), 0, "h7"),
+        (["h7"], ("h7",), 0, None),  # the platform shows an earlier one, known as such
+        (["h7", "h8"], ("h7",), 0, "h8"),
+        (["h7"], (), 1, UncertainError),  # an earlier one that nobody has confirmed yet, or this one
+        (["h7", "h8"], (), 1, "h8"),
+        ([], (), 1, None),
+    ],
+)
+def test_find_status_that_was_said_before(items, others, unseen, found):
+    history = [{"status": 207, "createdAt": at(place), "id": key} for place, key in enumerate(items, 1)]
+    adapter, _far_end = make_acube({HISTORY: (200, [{"status": 202, "createdAt": at(-9999)}, *history])})
+    message = replace(make_message("207"), others=frozenset(others), unseen=unseen)
+    if found is UncertainError:
+        with pytest.raises(UncertainError):
+            adapter.find_status(message)
+    else:
+        receipt = adapter.find_status(message)
+        assert (receipt and receipt.reference) == found
 
 
 @pytest.mark.parametrize(("amount", "is_found"), [(200, True), (100, False)])

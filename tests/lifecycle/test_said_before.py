@@ -1,0 +1,68 @@
+"""The same status told twice: looking the second one up must not find the first."""
+
+import pytest
+from django.utils import timezone
+
+from lifecycle import events, relays, services
+from lifecycle.models import RelayTask
+from lifecycle.services import Wish
+from providers.base import Reason, Receipt, StatusReport, UncertainError
+from tests.factories import make_connection, make_invoice, make_user
+
+pytestmark = pytest.mark.django_db
+
+DISPUTE = Wish(status="207", reasons=(Reason(code="QTE_ERR"),))
+
+
+@pytest.fixture
+def far_end(platform):
+    return platform
+
+
+@pytest.fixture
+def twice(far_end):
+    """The first is sent, and what became of the second is not known."""
+    far_end.answer("send", Receipt(), UncertainError("Cut."))
+    invoice = make_invoice(connection=make_connection("scripted"), statuses=["203"])
+    user = make_user(is_superuser=True)
+    told = []
+    for _time in range(2):
+        told.append(services.issue_status(user=user, invoice_id=invoice.pk, wish=DISPUTE)[0])
+        relays.drain()
+    return told
+
+
+@pytest.fixture
+def look_up(far_end):
+    def look_up(relay, answer=None):
+        """What the adapter was told of others."""
+        asked = []
+        far_end.answer("find", lambda message: asked.append((message.others, message.unseen)) or answer)
+        RelayTask.objects.filter(pk=relay.pk).update(next_attempt_at=timezone.now())
+        relays.drain()
+        return asked
+
+    return look_up
+
+
+def test_earlier_one_that_nobody_confirmed_is_told(twice, look_up):
+    first, second = twice
+    assert (look_up(first), look_up(second)) == ([(frozenset(), 0)], [(frozenset(), 1)])
+
+
+def test_earlier_one_whose_echo_came_is_named(twice, look_up):
+    first, second = twice
+    events.record_report(first.invoice_id, StatusReport(provider_ref="", status="207", key="h7"))
+    assert look_up(second) == [(frozenset({"h7"}), 0)]
+
+
+def test_earlier_one_that_was_looked_up_is_named(twice, look_up):
+    first, second = twice
+    look_up(first, Receipt(reference="h7", confirmed=True))
+    assert look_up(second) == [(frozenset({"h7"}), 0)]
+
+
+def test_later_one_is_no_earlier_one(twice, look_up):
+    first, second = twice
+    look_up(second, Receipt(reference="h8", confirmed=True))
+    assert look_up(first) == [(frozenset({"h8"}), 0)]
