@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.urls import reverse
+from django.utils.translation import override
 
 from invoices.services import read_stored_original, receive_invoice
 from providers.base import File, InvoiceReport, Party
@@ -15,6 +16,14 @@ from tests.factories import SIREN, make_connection, make_customer, make_line, ma
 from tests.providers.seqino.samples import make_data
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _in_english(settings):
+    settings.LANGUAGE_CODE = "en"
+    with override("en"):
+        yield
+
 
 REPORT = InvoiceReport(provider_ref="inv-1", direction="received", number="inv-1", buyer=Party(siren=SIREN))
 UBL = (Path(settings.BASE_DIR) / "tests/samples/invoices/invoice.ubl.xml").read_bytes()

@@ -7,6 +7,7 @@ import pytest
 from django.contrib.messages import get_messages
 from django.core.management import call_command
 from django.urls import reverse
+from django.utils.translation import override
 
 from invoices.lines import set_up_line
 from invoices.models import AddressingLine
@@ -17,6 +18,14 @@ from providers.sandbox.server import SandboxServer
 from tests.factories import OTHER_SIREN, SIREN, make_connection, make_customer, make_line, make_user
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _in_english(settings):
+    settings.LANGUAGE_CODE = "en"
+    with override("en"):
+        yield
+
 
 LINE = f"{SIREN}_80011223700014"
 LIST = reverse("admin:invoices_addressingline_changelist")
@@ -40,15 +49,16 @@ def wish(sandbox, **settings):
     return {
         "connections": [
             {"name": "seqino-main", "kind": "seqino", "settings": settings, "secrets": {"api_key": "sk-1"}},
-            {"name": "acube-main", "kind": "acube",
-             "secrets": {"email": "a@example.test", "password": "p", "webhook_token": "t"}},
+            {"name": "afnor-main", "kind": "afnor",
+             "settings": {"flow_base_url": "https://pa.example.test/flow", "token_url": "https://pa.example.test/token"},
+             "secrets": {"client_id": "navette", "client_secret": "s"}},
         ],
         "customers": [
             {"siren": SIREN, "name": "Atelier Dupont",
              "addressing_lines": [{"identifier": LINE, "connection": "seqino-main"},
                                   {"identifier": f"{SIREN}_DEPOT", "connection": "seqino-main"}]},
             {"siren": OTHER_SIREN, "name": "Papeterie",
-             "addressing_lines": [{"identifier": OTHER_SIREN, "connection": "acube-main"}]},
+             "addressing_lines": [{"identifier": OTHER_SIREN, "connection": "afnor-main"}]},
         ],
     }  # fmt: skip
 
@@ -156,7 +166,7 @@ def act(client, action, *lines):
 def test_lines_are_set_up_from_the_list(client, sandbox, administrator):
     provisioning.provision(wish(sandbox))
     line = AddressingLine.objects.get(identifier=LINE)
-    by_hand = make_line(make_customer(), make_connection("acube"), f"{SIREN}_HAND")
+    by_hand = make_line(make_customer(), make_connection("cegid_od"), f"{SIREN}_HAND")
     told = act(client, "set_up", line, by_hand)
     line.refresh_from_db()
     assert f"{SIREN}_HAND: this platform offers no such thing for a single addressing line." in told

@@ -9,6 +9,7 @@ import pytest
 from django.core.management import call_command
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import override
 
 from invoices.lines import set_up_line
 from invoices.models import AddressingLine, Invoice
@@ -22,6 +23,14 @@ from providers.sandbox.server import SandboxServer
 from tests.factories import make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _in_english(settings):
+    settings.LANGUAGE_CODE = "en"
+    with override("en"):
+        yield
+
 
 OURS, OTHERS = "800112237", "905334413"
 
