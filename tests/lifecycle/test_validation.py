@@ -48,7 +48,9 @@ def checked(content=UBL, **values):
 def test_invalid_invoice_is_marked_in_the_list_and_on_its_page(client, clerk):
     invoice = checked()
 
-    assert texts(client.get("/invoices/"), "//span[contains(@class, 'tag--bad')]") == ["Invalid"]
+    assert texts(
+        client.get("/invoices/"), "//td[contains(@class, 'cell-status')]//span[contains(@class, 'chip--bad')]"
+    ) == ["Invalid"]
     head = texts(client.get(f"/invoices/{invoice.pk}/"), "//p[contains(@class, 'invoice-caution')]/span")
     assert head == ["Invalid"]
 
@@ -123,7 +125,7 @@ def test_api_tells_the_verdict_on_a_document(api):
         "outcome": "invalid",
         "syntax": "ubl",
         "profile": "urn:cen.eu:en16931:2017",
-        "checked": ["UBL 2.1 Invoice", "EN 16931", "BR-FR-Flux2"],
+        "checked": ["XSD UBL 2.1 Invoice", "EN 16931", "BR-FR-Flux2"],
         "error": "",
     }
     finding = next(each for each in verdict["findings"] if each["rule"] == "BR-CO-15")

@@ -39,7 +39,7 @@ def test_stored_original_waits_and_gets_its_verdict():
 
     row = document.validations.get()
     assert (row.state, row.outcome, row.syntax, row.rules_version) == ("done", "invalid", "ubl", rules_version())
-    assert row.checked == ["UBL 2.1 Invoice", "EN 16931", "BR-FR-Flux2"]
+    assert row.checked == ["XSD UBL 2.1 Invoice", "EN 16931", "BR-FR-Flux2"]
     assert (row.leased_until, row.error, row.checked_at > row.created_at) == (None, "", True)
     assert Invoice.objects.get().validation == "invalid"
 
