@@ -20,7 +20,7 @@ run: .venv/installed
 	@exec $(BIN)/python manage.py demo
 
 test: .venv/installed
-	@exec $(BIN)/python -m pytest
+	@exec $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 soak: export SOAK_SECONDS ?= 120
 soak: .venv/installed
