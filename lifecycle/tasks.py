@@ -6,7 +6,7 @@ from datetime import timedelta
 from django.db.models import Q
 from django.utils import timezone
 
-from invoices.tasks import drain_validations
+from invoices.validation import services as validation
 from providers.base import PlatformError, Unsupported
 from providers.models import Connection
 
@@ -31,7 +31,8 @@ def ask_open() -> int:
 
 def sweep() -> None:
     """Every minute: whatever a lost nudge, a killed worker or a silent platform left behind."""
-    for step in (inbox.retry_waiting, inbox.drain, relays.drain, poll_due, asking.nudge_for_due, drain_validations):
+    nudges = (asking.nudge_for_due, validation.nudge_for_due)  # what may take longer than a sweep has
+    for step in (inbox.retry_waiting, inbox.drain, relays.drain, poll_due, *nudges):
         try:
             step()
         except Exception:  # a fault in one must not stop the others, minute after minute

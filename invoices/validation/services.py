@@ -11,7 +11,6 @@ import logging
 import time
 from datetime import timedelta
 
-from django.conf import settings
 from django.db import connection as database
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
@@ -29,8 +28,11 @@ from .verdict import Verdict, as_json
 logger = logging.getLogger(__name__)
 
 DRAIN_TASK = "invoices.tasks.drain_validations"
-# A drain takes up no more after this: the longest file must still end before django-q2 would kill its worker.
+# A drain takes up no more after this. django-q2 ends the worker after TASK_SECONDS, which leaves the longest file ten
+# times what it takes on an idle machine; both stay below Q_CLUSTER's `retry`.
 DRAIN_SECONDS = 20
+TASK_SECONDS = 360
+LEASE = timedelta(seconds=400)
 # Seconds before a file is tried again that could not be read from the storage.
 RETRY_DELAYS = (60, 600, 3600, 6 * 3600)
 MAX_CLAIMS = len(RETRY_DELAYS) + 1
@@ -46,7 +48,7 @@ def ask(document: InvoiceDocument) -> None:
     """Have a document checked by the installed rules; asking twice is asking once."""
     row = Validation(document=document, rules_version=rules_version())
     Validation.objects.bulk_create([row], ignore_conflicts=True)
-    transaction.on_commit(lambda: nudge(DRAIN_TASK))
+    transaction.on_commit(_nudge)
 
 
 def ask_again(document: InvoiceDocument) -> None:
@@ -61,6 +63,16 @@ def never_checked() -> QuerySet[InvoiceDocument]:
     return InvoiceDocument.objects.filter(kind=InvoiceDocument.Kind.ORIGINAL, validations=None)
 
 
+def _nudge() -> None:
+    nudge(DRAIN_TASK, timeout=TASK_SECONDS)
+
+
+def nudge_for_due() -> None:
+    """Every sweep: what a lost nudge left. The sweep itself has no time for long files."""
+    if Validation.objects.filter(state=State.WAITING, next_attempt_at__lte=timezone.now()).exists():
+        _nudge()
+
+
 def drain() -> int:
     """Check what waits, oldest first; returns how many files were taken up."""
     done, stop_at = 0, time.monotonic() + DRAIN_SECONDS
@@ -68,7 +80,7 @@ def drain() -> int:
         _work(row)
         done += 1
         if time.monotonic() > stop_at:
-            nudge(DRAIN_TASK)
+            _nudge()
             break
     return done
 
@@ -89,7 +101,7 @@ def claim() -> Validation | None:
         row = due.select_related("document__invoice").order_by(last_resort, "next_attempt_at").first()
         if row is not None:
             row.attempts += 1
-            row.leased_until = now + timedelta(seconds=settings.LEASE_SECONDS)
+            row.leased_until = now + LEASE
             row.save(update_fields=["attempts", "leased_until"])
     return row
 

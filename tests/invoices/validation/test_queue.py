@@ -5,8 +5,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.files.storage import default_storage
 from django.utils import timezone
+from django_q.models import OrmQ
 
 from invoices.models import Invoice, InvoiceDocument, Validation
 from invoices.services import store_document
@@ -14,6 +16,7 @@ from invoices.tasks import drain_validations
 from invoices.validation import services
 from invoices.validation.rule_sets import rules_version
 from lifecycle import tasks
+from providers import nudge
 from providers.base import File
 from tests.factories import make_invoice
 from tests.scripted import together
@@ -167,11 +170,20 @@ def test_given_up_file_can_be_asked_for_again():
     assert [(row.state, row.attempts, row.error) for row in document.validations.all()] == [("waiting", 0, "")]
 
 
-def test_sweep_checks_what_a_lost_nudge_left():
-    document = stored()
+def test_sweep_wakes_the_worker_for_what_a_lost_nudge_left():
+    stored()
+    nudge._last.clear()
     tasks.sweep()
 
-    assert document.validations.get().state == "done"
+    (task,) = [row.task for row in OrmQ.objects.all() if row.func() == services.DRAIN_TASK]
+    assert (task["func"], task["timeout"]) == ("invoices.tasks.drain_validations", services.TASK_SECONDS)
+    assert settings.Q_CLUSTER["retry"] > services.TASK_SECONDS + services.DRAIN_SECONDS
+
+
+def test_sweep_leaves_the_worker_alone_where_nothing_waits():
+    tasks.sweep()
+
+    assert services.DRAIN_TASK not in [row.func() for row in OrmQ.objects.all()]
 
 
 def test_originals_from_before_validation_are_found():
