@@ -218,8 +218,8 @@ def is_expected_first_at_buyer(new: str) -> bool:
 
 
 def belongs_to_side(code: str, facts: Facts) -> bool:
-    if code == Status.PAYMENT_SENT and facts.side == Side.SELLER:
-        return facts.is_refund
+    if code == Status.PAYMENT_SENT:  # whoever pays: the buyer, and a credit note the seller
+        return (facts.side == Side.SELLER) == facts.is_refund
     return ROLE_OF_SIDE[Side(facts.side)] in STATUSES[code].issuers
 
 

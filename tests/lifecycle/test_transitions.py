@@ -240,8 +240,10 @@ def test_issuable_when_the_first_known_status_is_late():
     assert issuable(buyer("203")) == issuable(buyer("200 202 203"))
 
 
-def test_payment_sent_by_the_seller_of_a_refund():
-    assert "211" in issuable(seller("200 202 203", is_refund=True))
+@pytest.mark.parametrize(("side", "is_refund", "pays"), [(buyer, False, True), (buyer, True, False),
+                                                         (seller, False, False), (seller, True, True)])  # fmt: skip
+def test_payment_is_sent_by_who_pays(side, is_refund, pays):
+    assert ("211" in issuable(side("200 202 203", is_refund=is_refund))) == pays
     assert "211" not in issuable(seller("200 202 203"))
 
 
