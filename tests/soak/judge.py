@@ -29,7 +29,8 @@ SHOWS_FILE_AFTER = {("billit", "OUTBOUND"): {"201", "203"}}
 # Billit's words without a code of their own: where the invoice is further already, only the word is kept, or nothing.
 DERIVED = {"201", "202", "203", "Sent", "Accepted", "Delivered"}
 # A platform of XP Z12-013 acknowledges a file before any status of it.
-ACKNOWLEDGED = "Acknowledgement"
+ACKNOWLEDGED = "ack:"
+NAMES_STATUSES = ("acube", "afnor")
 SAID = (RelayState.CONFIRMED, RelayState.SENT)
 # What was sent stays sent where the platform neither shows it nor, with its echo lost, tells it (Billit no payment).
 STAYS_SENT = {("cegid", None), ("cegid_od", None), ("billit", "212")}
@@ -115,9 +116,9 @@ class Judge:
         shows_file = SHOWS_FILE_AFTER.get((row["dialect"], row["direction"]), set(row["statuses"]))
         if invoice.document_state != DocumentState.READ and shows_file & set(row["statuses"]):
             yield f"{name}: document {invoice.document_state} {invoice.document_error}"
-        there = Counter(row["statuses"]) - Counter(UNHEARD.get((row["dialect"], row["direction"]), ()))
+        there = self._told_there(row) - Counter(UNHEARD.get((row["dialect"], row["direction"]), ()))
         told = invoice.status_events.exclude(relay__isnull=False, relay__state=RelayState.UNSUPPORTED)
-        told = told.exclude(status=None, native_status__startswith=ACKNOWLEDGED)
+        told = told.exclude(source_key__startswith=ACKNOWLEDGED)
         here = Counter(status or word for status, word in told.values_list("status", "native_status"))
         lost, invented = there - here, here - there
         if row["dialect"] == "billit":
@@ -127,6 +128,13 @@ class Judge:
             yield f"{name}: lost {dict(lost)}, invented {dict(invented)}; {both}"
         if broken := find_break(invoice):
             yield f"{name}: {broken}"
+
+    def _told_there(self, row: dict[str, Any]) -> Counter[str]:
+        """Where statuses have no name of their own, the same word at the same instant is one fact."""
+        entries = self.sandbox.sandbox.state.invoices[row["dialect"]][row["uuid"]].history
+        if row["dialect"] not in NAMES_STATUSES:
+            entries = {(entry.code, entry.at.isoformat(timespec="milliseconds")): entry for entry in entries}.values()
+        return Counter(entry.code for entry in entries)
 
     def _about_relays(self) -> Iterator[str]:
         for relay in RelayTask.objects.select_related("connection", "invoice", "event"):
