@@ -97,8 +97,11 @@ def _known(relay: RelayTask, told_at: datetime | None, like: Iterable[RelayTask]
 
 
 def _keys_shown(relay: RelayTask) -> set[str]:
-    """Of the items of the platform's history that are this relay's: by its echo, or by a look-up that found it."""
-    seen = [each.identity for each in relay.get_event().sightings.all()]
+    """Of the items of the platform's history that are this relay's: by its echo, or by a look-up that found it.
+
+    News without a time is a push's: its key is not the item's.
+    """
+    seen = [each.identity for each in relay.get_event().sightings.all() if each.is_timed]
     found = {identity.removeprefix(KEYED) for identity in seen if identity.startswith(KEYED)}
     if relay.state == RelayState.CONFIRMED and relay.receipt:
         found.add(relay.receipt.get("reference", ""))

@@ -52,8 +52,16 @@ def test_earlier_one_that_nobody_confirmed_is_told(twice, look_up):
 
 def test_earlier_one_whose_echo_came_is_named(twice, look_up):
     first, second = twice
-    events.record_report(first.invoice_id, StatusReport(provider_ref="", status="207", key="h7"))
+    shown = StatusReport(provider_ref="", status="207", key="h7", occurred_at=timezone.now())
+    events.record_report(first.invoice_id, shown)
     assert look_up(second) == [(frozenset({"h7"}), 0)]
+
+
+def test_earlier_one_that_only_a_push_told_of_may_be_any_item(twice, look_up):
+    first, second = twice
+    events.record_report(first.invoice_id, StatusReport(provider_ref="", status="207", key="push-7:0"))
+    first.refresh_from_db()
+    assert (first.state, look_up(second)) == ("confirmed", [(frozenset(), 1)])
 
 
 def test_earlier_one_that_was_looked_up_is_named(twice, look_up):

@@ -30,7 +30,7 @@ SHOWS_FILE_AFTER = {("billit", "OUTBOUND"): {"201", "203"}}
 DERIVED = {"201", "202", "203", "Sent", "Accepted", "Delivered"}
 # A platform of XP Z12-013 acknowledges a file before any status of it.
 ACKNOWLEDGED = "ack:"
-NAMES_STATUSES = ("acube", "afnor")
+NAMES_STATUSES = ("acube", "afnor", "billit")
 SAID = (RelayState.CONFIRMED, RelayState.SENT)
 # What was sent stays sent where the platform neither shows it nor, with its echo lost, tells it (Billit no payment).
 STAYS_SENT = {("cegid", None), ("cegid_od", None), ("billit", "212")}

@@ -120,6 +120,7 @@ class Desk:
         self.sandbox.control("settings", afnor={"contract": contract, "ack_delay": 0.1})
         settings = {
             "contract": contract,
+            "shown_after": 1,
             "flow_base_url": f"{self.sandbox.url}/afnor/flow-service",
             "directory_base_url": f"{self.sandbox.url}/afnor/directory-service",
             "token_url": f"{self.sandbox.url}/afnor/oauth2/token",
