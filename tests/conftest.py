@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.db import connection
 
 from providers import nudge, services
+
+# How long an example takes is the machine's business, not the property's.
+hypothesis.settings.register_profile("navette", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("navette")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
