@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -47,7 +48,9 @@ def sweep_until(condition: Callable[[], Any], seconds: float, describe: Callable
 class Navette:
     """A web server and a worker as separate process groups; each may be killed and started again."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: Path | None = None, **environment: str) -> None:
+        self.log = log
+        self.environment = environment
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._children: dict[str, subprocess.Popen[bytes]] = {}
@@ -59,12 +62,19 @@ class Navette:
             "PUBLIC_URL": self.url,
             "LEASE_SECONDS": "4",
             "RELAY_THREADS": "4",
+            **self.environment,
         }
 
     def _start(self, name: str, *command: str) -> None:
-        self._children[name] = subprocess.Popen(
-            [sys.executable, *command], cwd=settings.BASE_DIR, env=self._environment(), start_new_session=True
-        )
+        with self.log.open("ab") if self.log else contextlib.nullcontext() as log:
+            self._children[name] = subprocess.Popen(
+                [sys.executable, *command],
+                cwd=settings.BASE_DIR,
+                env=self._environment(),
+                start_new_session=True,
+                stdout=log,
+                stderr=log,
+            )
 
     def start_web(self) -> None:
         options = ["--bind", f"127.0.0.1:{self.port}", "--workers", "1", "--threads", "8", "--log-level", "critical"]
