@@ -18,7 +18,7 @@ from providers.services import storable, storable_key
 
 from . import transitions
 from .codes import FINAL_STATUSES, INVOICE_STATUSES, Status
-from .models import WITHOUT_EFFECT, Origin, RelayState, RelayTask, SeenReport, StatusEvent, hash_of
+from .models import NOT_TOLD, WITHOUT_EFFECT, Origin, RelayState, RelayTask, SeenReport, StatusEvent, hash_of
 
 # Two machines' clocks: a platform may date our status a little before we did.
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -184,7 +184,8 @@ def identity_of(report: StatusReport) -> str:
 def _find_echoed(invoice: Invoice, report: StatusReport) -> StatusEvent | None:
     """Our own status coming back: its relay is confirmed, however far it had got.
 
-    A proposal that nobody released was not said, so a report of the same is the platform's own news.
+    What we told goes before what was refused, or is to be done on the platform: that comes back only if somebody did it
+    there. A proposal that nobody released was not said, so a report of the same is the platform's own news.
     """
     if report.status is None:
         return None
@@ -195,7 +196,7 @@ def _find_echoed(invoice: Invoice, report: StatusReport) -> StatusEvent | None:
         .select_related("event")
         .order_by("sequence")
     )
-    for relay in relays:
+    for relay in sorted(relays, key=lambda relay: relay.state in NOT_TOLD):
         if is_echo(relay, report):
             if relay.state != RelayState.CONFIRMED:
                 confirm(relay)

@@ -150,6 +150,8 @@ class RelayState(models.TextChoices):
 
 # States in which our decision does not count for the invoice's status.
 WITHOUT_EFFECT = (RelayState.AWAITING_APPROVAL, RelayState.CANCELLED)
+# States in which the platform surely has not heard it from us.
+NOT_TOLD = (RelayState.SCHEDULED, RelayState.PENDING, RelayState.FAILED, RelayState.UNSUPPORTED)
 # States that hold back later messages about the same invoice, so that the platform hears them in order.
 UNSETTLED = (RelayState.SCHEDULED, RelayState.PENDING, RelayState.SENDING, RelayState.UNCERTAIN)
 

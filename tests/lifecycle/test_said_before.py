@@ -11,6 +11,11 @@ from tests.factories import make_connection, make_invoice, make_user
 
 pytestmark = pytest.mark.django_db
 
+
+def shown(key="h7"):
+    return StatusReport(provider_ref="", status="207", key=key, occurred_at=timezone.now())
+
+
 DISPUTE = Wish(status="207", reasons=(Reason(code="QTE_ERR"),))
 
 
@@ -52,8 +57,7 @@ def test_earlier_one_that_nobody_confirmed_is_told(twice, look_up):
 
 def test_earlier_one_whose_echo_came_is_named(twice, look_up):
     first, second = twice
-    shown = StatusReport(provider_ref="", status="207", key="h7", occurred_at=timezone.now())
-    events.record_report(first.invoice_id, shown)
+    events.record_report(first.invoice_id, shown())
     assert look_up(second) == [(frozenset({"h7"}), 0)]
 
 
@@ -74,3 +78,16 @@ def test_later_one_is_no_earlier_one(twice, look_up):
     first, second = twice
     look_up(second, Receipt(reference="h8", confirmed=True))
     assert look_up(first) == [(frozenset({"h8"}), 0)]
+
+
+@pytest.mark.parametrize("state", ["failed", "unsupported"])
+def test_echo_belongs_to_what_was_told_before_what_was_not(twice, state):
+    first, _second = twice
+    RelayTask.objects.filter(pk=first.pk).update(state=state)
+    states = []
+    for key in ("h7", "h8"):
+        assert events.record_report(first.invoice_id, shown(key)) is None
+        states.append(tuple(RelayTask.objects.get(pk=relay.pk).state for relay in twice))
+
+    # The second item: somebody did it on the platform by hand.
+    assert states == [(state, "confirmed"), ("confirmed", "confirmed")]
