@@ -30,6 +30,9 @@ SHOWS_FILE_AFTER = {("billit", "OUTBOUND"): {"201", "203"}}
 DERIVED = {"201", "202", "203", "Sent", "Accepted", "Delivered"}
 # A platform of XP Z12-013 acknowledges a file before any status of it.
 ACKNOWLEDGED = "ack:"
+REFUSED_FOR_ITS_CONTENT = 422
+# What the platform cannot carry, or refused for its content.
+STAYS_HERE = (RelayState.UNSUPPORTED, RelayState.FAILED)
 NAMES_STATUSES = ("acube", "afnor", "billit")
 SAID = (RelayState.CONFIRMED, RelayState.SENT)
 # What was sent stays sent where the platform neither shows it nor, with its echo lost, tells it (Billit no payment).
@@ -69,6 +72,10 @@ class Judge:
             arrived = self._accepted()[self._place(relay)] > self._said()[self._place(relay)]
             services.resolve(user=self.administrator, relay_id=relay.pk, arrived=arrived)
             self.answered[f"uncertain, arrived: {arrived}"] += 1
+        for relay in RelayTask.objects.filter(state=RelayState.FAILED):
+            if not self._is_refused(relay):
+                services.retry(user=self.administrator, relay_id=relay.pk)
+                self.answered[f"retried: {relay.last_error[:60]}"] += 1
         for row in WebhookDelivery.objects.filter(state="quarantined", waits_for=""):
             inbox.replay(user=self.administrator, delivery_id=row.pk)
             self.answered[f"replayed: {row.error[:60]}"] += 1
@@ -117,7 +124,7 @@ class Judge:
         if invoice.document_state != DocumentState.READ and shows_file & set(row["statuses"]):
             yield f"{name}: document {invoice.document_state} {invoice.document_error}"
         there = self._told_there(row) - Counter(UNHEARD.get((row["dialect"], row["direction"]), ()))
-        told = invoice.status_events.exclude(relay__isnull=False, relay__state=RelayState.UNSUPPORTED)
+        told = invoice.status_events.exclude(relay__isnull=False, relay__state__in=STAYS_HERE)
         told = told.exclude(source_key__startswith=ACKNOWLEDGED)
         here = Counter(status or word for status, word in told.values_list("status", "native_status"))
         lost, invented = there - here, here - there
@@ -143,13 +150,17 @@ class Judge:
             good = {RelayState.CONFIRMED} if carried else {RelayState.UNSUPPORTED}
             if carried and STAYS_SENT & {(kind, None), (kind, relay.status)}:
                 good.add(RelayState.SENT)
-            if relay.state not in good:
+            if relay.state not in good and not self._is_refused(relay):
                 tries = list(relay.tries.values_list("kind", "outcome"))
                 yield f"relay {self._place(relay)} is {relay.state}: {relay.last_error} {tries}"
         accepted, said = self._accepted(), self._said()
         for place in sorted(accepted.keys() | said.keys()):
             if accepted[place] != said[place]:
                 yield f"{place}: accepted {accepted[place]} times, said {said[place]} times"
+
+    def _is_refused(self, relay: RelayTask) -> bool:
+        last = relay.tries.order_by("-id").first()
+        return relay.state == RelayState.FAILED and last is not None and last.status_code == REFUSED_FOR_ITS_CONTENT
 
     def _about_deliveries(self, shown: list[dict[str, Any]]) -> Iterator[str]:
         known = {row["uuid"] for row in shown} | {f"{row['seller_siren']}/{row['number']}" for row in shown}
