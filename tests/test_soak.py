@@ -17,10 +17,7 @@ from tests.soak.player import Player
 SECONDS = float(os.environ.get("SOAK_SECONDS", "0"))
 SEED = int(os.environ.get("SOAK_SEED", random.SystemRandom().randrange(10**6)))
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(not SECONDS, reason="takes minutes: `make soak` runs it"),
-]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
@@ -47,6 +44,7 @@ def player(navette, sandbox):
     return Player(desk, navette, make_user(customer, "approver"), rng)
 
 
+@pytest.mark.skipif(not SECONDS, reason="takes minutes: `make soak` runs it")
 def test_everything_settles_after_a_run_with_faults(player, sandbox):
     judge = Judge(player.desk, make_user(player.desk.customer, "administrator"))
     player.play(SECONDS)
@@ -64,7 +62,7 @@ def test_no_secret_is_shown_after_a_run_with_faults(player, sandbox, navette, ad
     caplog.set_level(logging.DEBUG)
     for kind in ("unauthorized_once", "server_error", "cut_after", "cut_before", "rate_limited"):
         sandbox.control("faults", kind=kind, path="login|token|/acube/|/seqino/|/billit/|/cegid|/afnor/", times=3)
-    player.play(min(SECONDS, 5))
+    player.play(5)
     navette.stop()
     told = "".join([*leaks.shown_to_people(admin_client), *leaks.stored()])
     printed = capsys.readouterr()
