@@ -41,7 +41,9 @@ def player(navette, sandbox):
     navette.start_web()
     desk = Desk(sandbox, customer, rng)
     navette.start_worker()
-    return Player(desk, navette, make_user(customer, "approver"), rng)
+    player = Player(desk, navette, make_user(customer, "approver"), rng)
+    player.warm_up()
+    return player
 
 
 @pytest.mark.skipif(not SECONDS, reason="takes minutes: `make soak` runs it")

@@ -11,9 +11,11 @@ from django.utils import timezone
 
 from invoices.models import DocumentState, Invoice
 from lifecycle import inbox, services
+from lifecycle.codes import FINAL_STATUSES, INVOICE_STATUSES
 from lifecycle.events import find_break
 from lifecycle.models import PlannedLook, RelayState, RelayTask
 from providers.models import Connection, WebhookDelivery
+from providers.sandbox.records import StatusEntry
 
 from .platforms import BY_KIND, Desk
 
@@ -133,15 +135,32 @@ class Judge:
         if lost or invented:
             both = f"there {row['statuses']}, here {history(invoice)}"
             yield f"{name}: lost {dict(lost)}, invented {dict(invented)}; {both}"
+        places = self._last_places(row)
+        if places and not invoice.relays.exists() and invoice.status not in places:
+            yield f"{name}: stands at {invoice.status}, there at {sorted(places)}"
         if broken := find_break(invoice):
             yield f"{name}: {broken}"
 
     def _told_there(self, row: dict[str, Any]) -> Counter[str]:
         """Where statuses have no name of their own, the same word at the same instant is one fact."""
-        entries = self.sandbox.sandbox.state.invoices[row["dialect"]][row["uuid"]].history
+        entries = self._entries(row)
         if row["dialect"] not in NAMES_STATUSES:
-            entries = {(entry.code, entry.at.isoformat(timespec="milliseconds")): entry for entry in entries}.values()
+            each_once = {(entry.code, entry.at.isoformat(timespec="milliseconds")): entry for entry in entries}
+            entries = list(each_once.values())
         return Counter(entry.code for entry in entries)
+
+    def _last_places(self, row: dict[str, Any]) -> set[str]:
+        """Where nobody here decided, an invoice stands where its platform said last; a second has no order."""
+        unheard = UNHEARD.get((row["dialect"], row["direction"]), set())
+        entries = [each for each in self._entries(row) if each.code in INVOICE_STATUSES and each.code not in unheard]
+        if not entries:
+            return set()
+        final = {each.code for each in entries} & FINAL_STATUSES
+        moment = entries[-1].at.replace(microsecond=0) - timedelta(seconds=1)
+        return final or {each.code for each in entries if each.at >= moment}
+
+    def _entries(self, row: dict[str, Any]) -> list[StatusEntry]:
+        return list(self.sandbox.sandbox.state.invoices[row["dialect"]][row["uuid"]].history)
 
     def _about_relays(self) -> Iterator[str]:
         for relay in RelayTask.objects.select_related("connection", "invoice", "event"):

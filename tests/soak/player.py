@@ -54,7 +54,6 @@ class Player:
         self.done: Counter[str] = Counter()
 
     def play(self, seconds: float) -> None:
-        self.warm_up()
         stop_at = time.monotonic() + seconds
         kill_at = time.monotonic() + min(KILL_EVERY, seconds / 2)
         while time.monotonic() < stop_at:
