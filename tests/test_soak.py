@@ -17,7 +17,10 @@ from tests.soak.player import Player
 SECONDS = float(os.environ.get("SOAK_SECONDS", "0"))
 SEED = int(os.environ.get("SOAK_SEED", random.SystemRandom().randrange(10**6)))
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(not SECONDS, reason="takes minutes: `make soak` runs it"),
+]
 
 
 @pytest.fixture
@@ -46,7 +49,6 @@ def player(navette, sandbox):
     return player
 
 
-@pytest.mark.skipif(not SECONDS, reason="takes minutes: `make soak` runs it")
 def test_everything_settles_after_a_run_with_faults(player, sandbox):
     judge = Judge(player.desk, make_user(player.desk.customer, "administrator"))
     player.play(SECONDS)
