@@ -25,7 +25,13 @@ from .page import DeskRequest, page
 
 # In one request; the script sends them one by one.
 MAX_FILES = 100
-UNDERWAY = (RelayState.SCHEDULED, RelayState.PENDING, RelayState.SENDING, RelayState.UNCERTAIN)
+UNDERWAY = (
+    RelayState.SCHEDULED,
+    RelayState.PENDING,
+    RelayState.SENDING,
+    RelayState.SENT,
+    RelayState.UNCERTAIN,
+)
 
 
 @dataclass(frozen=True)

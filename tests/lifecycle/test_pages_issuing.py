@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from invoices.documents.writer import write_invoice
 from invoices.models import Invoice, Validation
-from lifecycle import relays
+from lifecycle import events, relays
 from lifecycle.models import RelayTask
 from providers.base import Capabilities
 from tests.factories import OTHER_SIREN, SIREN, make_connection, make_customer, make_line, make_user
@@ -88,6 +88,9 @@ def test_row_is_asked_again_until_all_is_known(approver, line, platform):
     Validation.objects.update(state="done", outcome="valid")
     Invoice.objects.update(validation="valid")
     relays.drain()
+    relay.refresh_from_db()
+    assert (relay.state, "hx-get" in approver.get(address).content.decode()) == ("sent", True)
+    events.confirm_submission(relay.invoice)
     assert "hx-get" not in approver.get(address).content.decode()
 
 
