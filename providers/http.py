@@ -17,7 +17,7 @@ from urllib.parse import quote, quote_plus
 import httpx
 from django.utils.translation import gettext as _
 
-from .base import MIB, PermanentError, PlatformError, TemporaryError, UncertainError
+from .base import MIB, Adapter, PermanentError, PlatformError, TemporaryError, UncertainError
 
 LONGEST_ANSWER_SECONDS = 180.0  # a read timeout bounds one chunk; this bounds a body that drips
 LONGEST_RETRY_AFTER = 24 * 3600.0
@@ -132,6 +132,39 @@ class Wire:
     def _say(self, message: str, error: Exception) -> str:
         # Only the class of the exception: its text may hold an address with credentials.
         return f"{message % {'platform': self.platform}} ({type(error).__name__})"
+
+
+class HttpAdapter(Adapter):
+    """An adapter whose calls share a pace and time limits: the settings `requests_per_second` (0: no limit),
+    `connect_timeout`, `read_timeout` and, where files are sent, `upload_timeout` (seconds).
+    """
+
+    @property
+    def platform(self) -> str:
+        """The platform in messages to people."""
+        return self.label
+
+    @property
+    def pace(self) -> float:
+        return float(self.setting("requests_per_second"))
+
+    @property
+    def wire(self) -> Wire:
+        return self.make_wire()
+
+    def make_wire(self, *secrets: str) -> Wire:
+        """A wire that hides the account's secrets, and these too."""
+        return Wire(
+            self.client,
+            platform=self.platform,
+            scope=self.account.id,
+            per_second=self.pace,
+            secrets=(*self.account.secrets.values(), *secrets),
+        )
+
+    def timeout(self, *, upload: bool = False) -> httpx.Timeout:
+        seconds = self.setting("upload_timeout" if upload else "read_timeout")
+        return httpx.Timeout(seconds, connect=self.setting("connect_timeout"))
 
 
 class _TooLong(Exception):

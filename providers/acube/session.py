@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 from django.utils.translation import gettext as _
 
-from ..base import MIB, Adapter, PermanentError
-from ..http import Answer, Wire
+from ..base import MIB, PermanentError
+from ..http import Answer, HttpAdapter
 from . import auth, reading, tables
 
 JSON = "application/json"
@@ -17,18 +16,8 @@ LIST = "application/ld+json"  # the form that tells whether there is more
 SEVERAL = 4 * MIB
 
 
-class Session(Adapter):
+class Session(HttpAdapter):
     """What all of A-Cube's calls share."""
-
-    @property
-    def wire(self) -> Wire:
-        return Wire(
-            self.client,
-            platform="A-Cube",
-            scope=self.account.id,
-            per_second=float(self.setting("requests_per_second")),
-            secrets=self.account.secrets.values(),
-        )
 
     @property
     def api_url(self) -> str:
@@ -48,10 +37,6 @@ class Session(Adapter):
                 _("“%(reference)s” is no invoice number of A-Cube's.") % {"reference": reference[:100]}
             )
         return self.api_url + path.replace("{uuid}", quote(reference, safe=""))
-
-    def timeout(self, *, upload: bool = False) -> httpx.Timeout:
-        seconds = self.setting("upload_timeout" if upload else "read_timeout")
-        return httpx.Timeout(seconds, connect=self.setting("connect_timeout"))
 
     def log_in(self) -> tuple[str, Any]:
         credentials = {name: self.account.secrets.get(name, "") for name in ("email", "password")}

@@ -11,11 +11,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, quote_plus, urlsplit
 
-import httpx
 from django.utils.translation import gettext as _
 
-from ..base import MIB, Adapter, PermanentError, PlatformError, TemporaryError
-from ..http import Answer, Wire, explain
+from ..base import MIB, PermanentError, PlatformError, TemporaryError
+from ..http import Answer, HttpAdapter, explain
 from . import flows
 
 JSON = "application/json"
@@ -30,22 +29,12 @@ def new_request_id() -> str:
     return str(uuid.uuid4())
 
 
-class Session(Adapter):
+class Session(HttpAdapter):
     """What all calls share. `platform` is the connection's name, for this kind has many platforms."""
 
     @property
     def platform(self) -> str:
         return self.account.name or self.label
-
-    @property
-    def wire(self) -> Wire:
-        return Wire(
-            self.client,
-            platform=self.platform,
-            scope=self.account.id,
-            per_second=float(self.setting("requests_per_second")),
-            secrets=self.account.secrets.values(),
-        )
 
     def url(self, *path: str, base: str = "flow_base_url") -> str:
         """The address of a resource; the contract's paths start with /v1."""
@@ -59,10 +48,6 @@ class Session(Adapter):
         if not flows.FLOW_ID.fullmatch(flow_id):
             raise PermanentError(_("“%(reference)s” is no identifier of a flow.") % {"reference": flow_id[:100]})
         return self.url("flows", quote(flow_id, safe=""))
-
-    def timeout(self, *, upload: bool = False) -> httpx.Timeout:
-        seconds = self.setting("upload_timeout" if upload else "read_timeout")
-        return httpx.Timeout(seconds, connect=self.setting("connect_timeout"))
 
     # --- the token ---
 

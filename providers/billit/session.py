@@ -11,11 +11,10 @@ from decimal import Decimal
 from typing import Any, Self
 from urllib.parse import quote
 
-import httpx
 from django.utils.translation import gettext as _
 
-from ..base import MIB, Adapter, Line, PermanentError, TemporaryError
-from ..http import Answer, Wire
+from ..base import MIB, Line, PermanentError, TemporaryError
+from ..http import Answer, HttpAdapter
 from . import oauth, tables
 
 JSON = "application/json"
@@ -36,7 +35,7 @@ class Entity:
     party: str
 
 
-class Session(Adapter):
+class Session(HttpAdapter):
     """What all calls share."""
 
     acting: Line | None = None
@@ -48,19 +47,6 @@ class Session(Adapter):
         speaking = copy.copy(self)
         speaking.acting = self.account.lines.find(account)
         return speaking
-
-    @property
-    def wire(self) -> Wire:
-        return self._wire()
-
-    def _wire(self, *secrets: str) -> Wire:
-        return Wire(
-            self.client,
-            platform="Billit",
-            scope=self.account.id,
-            per_second=float(self.setting("requests_per_second")),
-            secrets=(*self.account.secrets.values(), *secrets),
-        )
 
     @property
     def api_url(self) -> str:
@@ -80,10 +66,6 @@ class Session(Adapter):
                 raise PermanentError(_("“%(value)s” is no number of Billit's.") % {"value": value[:100]})
             path = path.replace(f"{{{name}}}", quote(value, safe=""))
         return self.api_url + path
-
-    def timeout(self, *, upload: bool = False) -> httpx.Timeout:
-        seconds = self.setting("upload_timeout" if upload else "read_timeout")
-        return httpx.Timeout(seconds, connect=self.setting("connect_timeout"))
 
     # --- companies ---
 
@@ -137,7 +119,7 @@ class Session(Adapter):
         return answer
 
     def log_in(self) -> tuple[str, Any]:
-        return oauth.log_in(self, lambda *secrets: self._wire(*secrets))
+        return oauth.log_in(self, self.make_wire)
 
     def read(self, url: str, **options: Any) -> Any:
         """The JSON of a resource."""

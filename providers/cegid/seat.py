@@ -6,11 +6,10 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
 from django.utils.translation import gettext as _
 
-from ..base import MIB, Adapter, Delivery, HookRequest, InvoiceFacts, Receipt, StatusMessage, Unsupported
-from ..http import Answer, Wire
+from ..base import MIB, Delivery, HookRequest, InvoiceFacts, Receipt, StatusMessage, Unsupported
+from ..http import Answer, HttpAdapter
 from . import reading, tables
 from .words import Words
 
@@ -20,7 +19,7 @@ LARGEST_BODY = 20 * MIB
 RECEIPTS = uuid.UUID("0d3f9a1e-2f0b-4a39-8f0e-6d3b6ce0a1c4")
 
 
-class Seat(Adapter):
+class Seat(HttpAdapter):
     """Either end. `carries` is who may say what to the other one, by direction and issuer."""
 
     max_hook_body = LARGEST_BODY
@@ -35,18 +34,6 @@ class Seat(Adapter):
             reasons=self.setting("reason_words") or (),
             line_prefix=self.setting("addressing_line_prefix"),
         )
-
-    def wire(self, *secrets: str) -> Wire:
-        return Wire(
-            self.client,
-            platform=self.label,
-            scope=self.account.id,
-            per_second=float(self.setting("requests_per_second")),
-            secrets=(*self.account.secrets.values(), *secrets),
-        )
-
-    def timeout(self) -> httpx.Timeout:
-        return httpx.Timeout(self.setting("read_timeout"), connect=self.setting("connect_timeout"))
 
     def parse_webhook(self, request: HookRequest) -> Delivery:
         return reading.parse(request, self.words)

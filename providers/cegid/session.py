@@ -34,7 +34,7 @@ class Session(Seat):
         token = urlsplit(hook).path.rstrip("/").rpartition("/")[2]
         # The first half alone is no secret, but short enough to be another word too.
         hidden = (line.secrets.get("api_key", ""), secret, key_id if len(key_id) > 8 else "", hook, token)
-        return self.wire(*hidden, *line.secrets.values())
+        return self.make_wire(*hidden, *line.secrets.values())
 
     # --- tokens ---
 

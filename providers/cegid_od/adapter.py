@@ -171,7 +171,7 @@ class CegidOD(Seat):
     def _tell(self, subscription: Subscription, message_id: str, body: dict[str, Any]) -> Receipt:
         address = subscription.callback_url
         self._require_allowed(subscription)
-        wire = self.wire(address)
+        wire = self.make_wire(address)
         answer = wire.exchange(
             "POST",
             address,
@@ -266,7 +266,7 @@ class CegidOD(Seat):
 
     def _knock(self, known: Subscription) -> None:
         """HEAD is no message: whatever answers it with less than 500, or that it knows no HEAD (501), is there."""
-        wire = self.wire(known.callback_url)
+        wire = self.make_wire(known.callback_url)
         answer = wire.exchange("HEAD", known.callback_url, repeatable=True, timeout=self.timeout())
         if answer.status_code >= 500 and answer.status_code != 501:
             wire.require_success(answer, repeatable=True)

@@ -211,7 +211,7 @@ class Seqino(registration.Registration, mandates.Mandates, drafts.Drafts):
         upload = {"file": (name, file.content, media_type)}
         url = self.url("invoicing", "files", "submit")
         try:
-            answer = self.tell("POST", url, client=client, files=upload, timeout_name="upload_timeout")
+            answer = self.tell("POST", url, client=client, files=upload, upload=True)
         except PermanentError as error:
             if _speaks_of_duplicate(error):  # our own earlier try may be what is there
                 raise UncertainError(error.message, status_code=error.status_code, answer=error.answer) from None

@@ -11,8 +11,8 @@ from urllib.parse import quote, urlsplit
 import httpx
 from django.utils.translation import gettext as _
 
-from ..base import MIB, Account, Adapter, Line, Memory, PermanentError, Tokens
-from ..http import Answer, Wire
+from ..base import MIB, Account, Line, Memory, PermanentError, Tokens
+from ..http import Answer, HttpAdapter, Wire
 from . import tables, usage
 
 # May come from a push, and stands in a path or a header.
@@ -21,7 +21,7 @@ LIMITS_MEMORY = "usage_limits"
 CLIENTS_TRIED = 50  # in whose name an invoice that nobody is named for may be
 
 
-class Session(Adapter):
+class Session(HttpAdapter):
     """What all of Seqino's calls share. `acting` is the client that a push named, "" for none."""
 
     def __init__(self, account: Account, *, client: httpx.Client, tokens: Tokens, memory: Memory) -> None:
@@ -108,14 +108,12 @@ class Session(Adapter):
     # --- calls ---
 
     @property
+    def pace(self) -> float:
+        return usage.pace(super().pace, self.memory.get(LIMITS_MEMORY))
+
+    @property
     def wire(self) -> Wire:
-        return Wire(
-            self.client,
-            platform="Seqino",
-            scope=self.account.id,
-            per_second=usage.pace(float(self.setting("requests_per_second")), self.memory.get(LIMITS_MEMORY)),
-            secrets=(*self.account.secrets.values(), self.api_key),
-        )
+        return self.make_wire(self.api_key)
 
     @property
     def api_key(self) -> str:
@@ -132,8 +130,7 @@ class Session(Adapter):
         return headers
 
     def exchange(self, method: str, url: str, *, client: str = "", repeatable: bool, **options: Any) -> Answer:
-        seconds = self.setting(options.pop("timeout_name", "read_timeout"))
-        timeout = httpx.Timeout(seconds, connect=self.setting("connect_timeout"))
+        timeout = self.timeout(upload=options.pop("upload", False))
         headers = self.headers(client)
         limit = options.pop("max_bytes", MIB)
         return self.wire.exchange(

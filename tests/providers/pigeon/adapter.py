@@ -3,11 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import httpx
 from django.utils.translation import gettext_lazy as _
 
 from providers.base import (
-    Adapter,
     Bell,
     Capabilities,
     CheckResult,
@@ -24,19 +22,19 @@ from providers.base import (
     StatusReport,
     Unsupported,
 )
-from providers.http import Answer, Wire
+from providers.http import Answer, HttpAdapter
 
 from . import reading, tables, webhooks
 
-TIMEOUT = httpx.Timeout(30, connect=5)
 
-
-class Pigeon(Adapter):
+class Pigeon(HttpAdapter):
     kind = "pigeon"
     label = "Pigeon"
     settings_fields = (
         Field(name="api_url", type="url", required=True, help=_("Address of the loft.")),
         Field(name="requests_per_second", type="int", default=5, help=_("Most calls a second and process.")),
+        Field(name="connect_timeout", type="int", default=5, help=_("Seconds.")),
+        Field(name="read_timeout", type="int", default=30, help=_("Seconds.")),
     )
     secret_fields = (
         Field(name="key", required=True, help=_("Key of the account.")),
@@ -124,28 +122,18 @@ class Pigeon(Adapter):
         return provider_ref
 
     def _read(self, path: str, **options: Any) -> Any:
-        return self._wire.require_json(self._call("GET", path, repeatable=True, **options))
+        return self.wire.require_json(self._call("GET", path, repeatable=True, **options))
 
     def _call(self, method: str, path: str, *, repeatable: bool, **options: Any) -> Answer:
         headers = {"X-Key": self.account.secrets.get("key", "")}
         url = self.setting("api_url").rstrip("/") + path
-        answer = self._wire.exchange(
+        answer = self.wire.exchange(
             method,
             url,
             repeatable=repeatable,
             headers=headers,
-            timeout=TIMEOUT,
+            timeout=self.timeout(),
             max_bytes=self.max_hook_body,
             **options,
         )
-        return self._wire.require_success(answer, repeatable=repeatable)
-
-    @property
-    def _wire(self) -> Wire:
-        return Wire(
-            self.client,
-            platform="Pigeon",
-            scope=self.account.id,
-            per_second=float(self.setting("requests_per_second")),
-            secrets=self.account.secrets.values(),
-        )
+        return self.wire.require_success(answer, repeatable=repeatable)
