@@ -9,16 +9,16 @@ from django.db import transaction
 from django.utils import timezone
 
 from lifecycle import relays, services
-from lifecycle.models import RelayAttempt, RelayTask
+from lifecycle.models import RelayTask
 from lifecycle.services import Wish
-from providers.base import PermanentError, Reason, Receipt, TemporaryError, UncertainError
+from providers.base import PermanentError, Reason, Receipt, TemporaryError
 from providers.models import Connection
 from tests.factories import make_connection, make_invoice, make_user
 from tests.scripted import together
 
-pytestmark = pytest.mark.django_db
+from .relaying import CUT, fresh, make_due, outcomes, state_of, wait_of
 
-CUT = UncertainError("The connection broke off after the request was sent.")
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
@@ -44,27 +44,6 @@ def decide(connection, user):
         return services.issue_status(user=user, invoice_id=invoice.pk, wish=wish)[0]
 
     return decide
-
-
-def fresh(relay):
-    return RelayTask.objects.select_related("event").get(pk=relay.pk)
-
-
-def state_of(relay):
-    return fresh(relay).state
-
-
-def make_due():
-    """As if the time had passed."""
-    RelayTask.objects.exclude(next_attempt_at=None).update(next_attempt_at=timezone.now())
-
-
-def wait_of(relay):
-    return (fresh(relay).next_attempt_at - timezone.now()).total_seconds()
-
-
-def outcomes(relay):
-    return list(RelayAttempt.objects.filter(relay=relay).order_by("id").values_list("kind", "outcome"))
 
 
 # --- order ------------------------------------------------------------------------------------------------------------
