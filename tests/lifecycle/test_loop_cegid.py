@@ -4,9 +4,8 @@ import httpx
 import pytest
 
 from invoices.models import Invoice
-from lifecycle import inbox, relays, services
-from lifecycle.models import RelayState, RelayTask, StatusEvent
-from lifecycle.services import Wish
+from lifecycle import relays, services
+from lifecycle.models import RelayState, StatusEvent
 from providers import services as platforms
 from providers.base import Reason
 from providers.models import Subscription, WebhookDelivery
@@ -16,6 +15,8 @@ from providers.sealing import Secrets
 from tests.factories import make_connection, make_customer, make_line, make_user
 from tests.processes import wait_until
 
+from .test_loop import Desk
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SIREN = "800112237"
@@ -24,7 +25,7 @@ SPOILED = ("late", "twice", "out_of_order", "malformed_body", "unknown_invoice",
 SEND = r"POST .*(lifecycle-events|callbacks)"
 
 
-class Desk:
+class CegidDesk(Desk):
     """Our side, with the worker run by hand. `kind` is our seat; the sandbox's dialect of that name sits opposite."""
 
     kind = ""
@@ -52,44 +53,21 @@ class Desk:
         wish = {f"{ours}_siren": SIREN, f"{ours}_address": line, "number": number, "sample": "stationery"}
         self.sandbox.control("deposit", dialect=self.kind, direction=direction, **wish)
 
-    def work(self, until, seconds: float = 20) -> None:
-        """Drain until `until()` is true, as the worker would."""
-
-        def step():
-            inbox.drain()
-            relays.drain()
-            return until()
-
-        wait_until(step, seconds, self.describe)
-
-    def describe(self) -> str:
-        deliveries = list(WebhookDelivery.objects.values_list("state", "error", "attempts"))
-        tasks = list(RelayTask.objects.values_list("state", "last_error", "attempts"))
-        return f"deliveries {deliveries}; relays {tasks}; sandbox {self.sandbox.control('webhooks')}"
-
     def receive(self, status: str, number: str = "F-1", line: str = LINE) -> Invoice:
         self.work(lambda: Invoice.objects.filter(number=number, status=status).exists())
         invoice = Invoice.objects.get(number=number)
         assert invoice.addressing_line.identifier == line
         return invoice
 
-    def decide(self, invoice: Invoice, status: str, **rest) -> RelayTask:
-        wish = Wish(status=status, **rest)
-        return services.issue_status(user=self.approver, invoice_id=invoice.pk, wish=wish)[0]
-
     def accepted(self) -> dict[str, int]:
         rows = self.sandbox.control("calls")["accepted"]
         return {row["status"]: row["count"] for row in rows if row["dialect"] == self.kind}
-
-    def state(self, relay: RelayTask) -> str:
-        relay.refresh_from_db()
-        return relay.state
 
     def told(self, invoice: Invoice) -> list[tuple[str | None, str]]:
         return list(invoice.status_events.order_by("sequence").values_list("status", "origin"))
 
 
-class PlatformDesk(Desk):
+class PlatformDesk(CegidDesk):
     """We are the platform: our people carry what buyers say about our customer's sales."""
 
     kind = "cegid"
@@ -111,7 +89,7 @@ class PlatformDesk(Desk):
         return self.receive("203", number, line)
 
 
-class ConcentratorDesk(Desk):
+class ConcentratorDesk(CegidDesk):
     """We are the concentrator: our people decide for our customer about its purchases."""
 
     kind = "cegid_od"

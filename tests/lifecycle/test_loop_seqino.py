@@ -2,7 +2,6 @@
 that stay to be done on the platform.
 """
 
-import time
 from datetime import timedelta
 
 import pytest
@@ -13,14 +12,15 @@ from django.utils.translation import override
 
 from invoices.lines import set_up_line
 from invoices.models import AddressingLine, Invoice
-from lifecycle import asking, inbox, polling, provisioning, relays, services
+from lifecycle import asking, inbox, polling, provisioning, relays
 from lifecycle.models import PlannedLook, RelayState, RelayTask
-from lifecycle.services import Wish
 from providers.base import Reason
 from providers.models import Connection, Subscription, WebhookDelivery
 from providers.registry import get_adapter
 from providers.sandbox.server import SandboxServer
 from tests.factories import make_user
+
+from .test_loop import Desk
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,8 +35,8 @@ def _in_english(settings):
 OURS, OTHERS = "800112237", "905334413"
 
 
-class Desk:
-    """Our side of the loop, with the worker run by hand."""
+class SeqinoDesk(Desk):
+    """Two customers are Seqino's clients, each with its line set up there."""
 
     def __init__(self, sandbox):
         self.sandbox = sandbox
@@ -64,18 +64,6 @@ class Desk:
         wish = {"dialect": "seqino", "buyer_siren": siren, "buyer_address": siren} | wish
         return self.sandbox.control("deposit", **wish)["invoices"][0]["uuid"]
 
-    def work(self, until, seconds=15):
-        deadline = time.monotonic() + seconds
-        while not until():
-            assert time.monotonic() < deadline, self.describe()
-            inbox.drain()
-            relays.drain()
-            time.sleep(0.05)
-
-    def describe(self):
-        deliveries = list(WebhookDelivery.objects.values_list("state", "error", "attempts"))
-        return f"deliveries {deliveries}; sandbox {self.sandbox.control('webhooks')}"
-
     def receive(self, siren=OURS, **wish):
         ref = self.deposit(siren, **wish)
         self.work(lambda: Invoice.objects.filter(provider_ref=ref, status="203").exists())
@@ -87,9 +75,6 @@ class Desk:
     def status(self, invoice):
         return Invoice.objects.get(pk=invoice.pk).status
 
-    def decide(self, invoice, status, **rest):
-        return services.issue_status(user=self.approver, invoice_id=invoice.pk, wish=Wish(status=status, **rest))[0]
-
     def states(self):
         return sorted(WebhookDelivery.objects.values_list("state", flat=True))
 
@@ -100,7 +85,7 @@ def desk(live_server, settings):
     wishes = {"echo_delay": 0.1, "auto_react": False, "seqino": {"onboarding_delay": 0}, "retry_scale": 0.0005}
     with SandboxServer(settings=wishes) as sandbox:
         sandbox.control("settings", seqino={"strict_clients": True})
-        yield Desk(sandbox)
+        yield SeqinoDesk(sandbox)
 
 
 @pytest.mark.parametrize("named", [True, False])
