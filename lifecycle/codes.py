@@ -2,7 +2,7 @@
 
 French labels are the official ones, letter for letter. Sources: XP Z12-012 as published by FNFE-MPE (CDAR Schematron
 1.4.0.03, 31 July 2026; guides of 30 June 2026) and DGFiP external specifications 3.2 (30 April 2026). MDT-nn are the
-field numbers of the CDAR message.
+field numbers of the CDAR message; [G7.25] and the like, rules of the DGFiP's annex 7 v1.9, read on 29 November 2026.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from django.utils.functional import Promise
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
-Obligation = Literal["mandatory", "conditional", "optional", "between platforms", "unknown"]
+Obligation = Literal["mandatory", "conditional", "optional", "between platforms"]
 Rule = Literal["required", "allowed", "none"]
 Tone = Literal["neutral", "info", "good", "warn", "bad"]
 Words = str | Promise
@@ -170,7 +170,8 @@ class StatusInfo:
         return str(self.status.label)
 
 
-# Only 200 has a published delay (24 h, CGI annex II art. 242 nonies L); for 210, 212 and 213 it is our assumption.
+# From the time stamp of the status (MDT-78) until the platform has told the administration: every mandatory status
+# (DGFiP general part 3.6.6; for the invoice data of a 200 also 3.6.5).
 PPF_DEADLINE_HOURS = 24
 
 PLATFORM = frozenset({Role.PLATFORM})
@@ -278,10 +279,10 @@ _STATUS_ROWS = (
     _answer(Status.DIRECTORY_LINE_REJECTED, "Directory line rejected", _("The directory turned the address down."),
         StatusObject.DIRECTORY_LINE, reason="required", tone="bad"),
     StatusInfo(Status.FILE_ADMISSIBLE, "Admissible", _("The file could be opened and read."), Phase.FLOW,
-        PLATFORM | ADMINISTRATION, "", "305", StatusObject.FILE, "unknown", tone="good"),
+        PLATFORM | ADMINISTRATION, "", "305", StatusObject.FILE, "mandatory", tone="good"),
     StatusInfo(Status.FILE_INADMISSIBLE, "Inadmissible",
         _("The file could not be used: virus, wrong type, broken or empty."), Phase.FLOW, PLATFORM | ADMINISTRATION, "",
-        "305", StatusObject.FILE, "unknown", reason="required", final=True, tone="bad"),
+        "305", StatusObject.FILE, "mandatory", reason="required", final=True, tone="bad"),
     _answer(Status.STATUS_REJECTED, "Status rejected",
         _("The administration did not take a status. Correct and resend it."), StatusObject.STATUS_MESSAGE,
         reason="required", tone="bad"),
@@ -432,8 +433,26 @@ _REASON_ROWS = (
     _reason("ERR_VALIDEUR", "Mauvais valideur", "Wrong validator", "", **_CHORUS),
     _reason("AUT_MOTIF_ERR_VALIDEUR", "Autre motif que mauvais valideur", "Reason other than a wrong validator", "",
             **_CHORUS),
+    # Sent by the administration alone: the FNFE's list for a 501 has ten of its eighteen codes.
+    _reason("IRR_TAILLE", "Taille de flux", "Flow size", "501", _("The whole flow is larger than allowed."), **_FOREIGN),
+    _reason("IRR_UNICITE", "Unicité du flux", "Flow already received", "501",
+            _("The administration has received this flow before."), **_FOREIGN),
+    _reason("IRR_VIDE", "Flux vide", "Empty flow", "501", _("The envelope holds nothing."), **_FOREIGN),
+    _reason("IRR_FORM", "Nom de l'enveloppe du flux", "Envelope name", "501",
+            _("The name of the flow breaks the naming rule."), **_FOREIGN),
+    _reason("IRR_TYPE", "Type ou extension du flux", "Flow type or extension", "501",
+            _("The flow is neither an archive nor an XML file of the kinds taken."), **_FOREIGN),
+    _reason("IRR_CODE_INTER", "Code interface inconnu", "Interface code unknown", "501",
+            _("The interface the flow names does not exist."), **_FOREIGN),
+    _reason("IRR_EXTRAC", "Extraction de l'archive", "Archive cannot be opened", "501",
+            _("The archive could not be unpacked."), **_FOREIGN),
+    _reason("IRR_CODE_APP", "Code application", "Application code unknown", "501",
+            _("No connection exists for the application the flow names."), **_FOREIGN),
 )
 # fmt: on
+
+# As table 3 of the DGFiP's general part prints it; annex 7 (G7.18) has the other.
+MISPRINTED = {"IRR_UNCITE": "IRR_UNICITE"}
 
 REASONS: Mapping[str, ReasonInfo] = {row.code: row for row in _REASON_ROWS}
 CLOSED_LIST: tuple[str, ...] = tuple(row.code for row in _REASON_ROWS if row.closed_list)
@@ -471,5 +490,5 @@ def status_tone(code: str | None) -> Tone:
 
 def reason_label(code: str) -> str:
     """As `status_label`; a code outside the lists is its own label, because platforms do send some."""
-    row = REASONS.get(code)
+    row = REASONS.get(MISPRINTED.get(code, code))
     return _in_reader_language(row.label_fr, row.label_en) if row else code

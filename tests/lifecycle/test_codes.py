@@ -177,6 +177,16 @@ def test_reason_label_follows_the_language():
     with override("en"):
         assert reason_label("TX_TVA_ERR") == "VAT rate wrong"
     assert reason_label("NEVER_SEEN") == "NEVER_SEEN"
+    with override("fr"):
+        assert reason_label("IRR_UNCITE") == reason_label("IRR_UNICITE") == "Unicité du flux"
+
+
+@needs_norm
+def test_every_inadmissibility_of_the_administration_is_known():
+    codes = [row["code_mdt113"] for row in norm_table("reasons.csv") if "G7.18" in row["evidence"]]
+    assert len(codes) == 8
+    assert len(reasons_for("501")) == 18
+    assert set(codes) <= set(reasons_for("501"))
 
 
 def test_status_member_carries_the_official_label():
