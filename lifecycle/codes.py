@@ -434,7 +434,8 @@ _REASON_ROWS = (
     _reason("AUT_MOTIF_ERR_VALIDEUR", "Autre motif que mauvais valideur", "Reason other than a wrong validator", "",
             **_CHORUS),
     # Sent by the administration alone: the FNFE's list for a 501 has ten of its eighteen codes.
-    _reason("IRR_TAILLE", "Taille de flux", "Flow size", "501", _("The whole flow is larger than allowed."), **_FOREIGN),
+    _reason("IRR_TAILLE", "Taille de flux", "Flow size", "501",
+            _("The whole flow is larger than allowed."), **_FOREIGN),
     _reason("IRR_UNICITE", "Unicité du flux", "Flow already received", "501",
             _("The administration has received this flow before."), **_FOREIGN),
     _reason("IRR_VIDE", "Flux vide", "Empty flow", "501", _("The envelope holds nothing."), **_FOREIGN),
