@@ -16,7 +16,7 @@ from invoices.services import store_document
 from providers.base import Payment, Reason, StatusReport
 from providers.services import storable, storable_key
 
-from . import transitions
+from . import rejections, transitions
 from .codes import FINAL_STATUSES, INVOICE_STATUSES, Status
 from .models import NOT_TOLD, WITHOUT_EFFECT, Origin, RelayState, RelayTask, SeenReport, StatusEvent, hash_of
 
@@ -36,17 +36,20 @@ def lock_invoice(invoice_id: Any) -> Invoice:
 def effective_events(invoice: Invoice) -> list[StatusEvent]:
     """The events that count, ordered as the projection wants: by time, then by arrival."""
     events = invoice.status_events.exclude(relay__state__in=WITHOUT_EFFECT).order_by("occurred_at", "sequence")
-    return list(events)
+    return rejections.counting(list(events))
 
 
 def histories_of(invoices: Iterable[Invoice]) -> dict[Any, tuple[str, ...]]:
     """The known status codes of each invoice, oldest first, in one query."""
-    histories: dict[Any, list[str]] = {invoice.pk: [] for invoice in invoices}
+    histories: dict[Any, list[StatusEvent]] = {invoice.pk: [] for invoice in invoices}
     counting = StatusEvent.objects.filter(invoice__in=histories, status__isnull=False)
     rows = counting.exclude(relay__state__in=WITHOUT_EFFECT).order_by("occurred_at", "sequence")
-    for invoice_id, status in rows.values_list("invoice_id", "status"):
-        histories[invoice_id].append(status or "")
-    return {invoice_id: tuple(history) for invoice_id, history in histories.items()}
+    for event in rows.only("invoice", "sequence", "status", "reasons", "actor"):
+        histories[event.invoice_id].append(event)
+    return {
+        invoice_id: tuple(event.status or "" for event in rejections.counting(history))
+        for invoice_id, history in histories.items()
+    }
 
 
 def append_event(

@@ -19,6 +19,7 @@ from lifecycle.codes import (
     REASONS,
     STATUSES,
     VAT_RATES,
+    Phase,
     Role,
     Side,
     Status,
@@ -29,6 +30,13 @@ from lifecycle.codes import (
 )
 
 START = "start"
+
+# Reasons of a rejection that says: we have this invoice already (MDT-113).
+ALREADY_THERE = frozenset({"DOUBLON", "REJ_UNI"})
+# Proof that a platform took the invoice in; that the parties are at work on it, too late for any platform's rejection.
+# 202 and 203 are no such proof: where a platform does not say them they are derived from its other words.
+TAKEN = frozenset(INVOICE_STATUSES) - {Status.REJECTED, Status.ROUTING_ERROR}
+AT_WORK = frozenset(code for code in TAKEN if STATUSES[code].phase == Phase.PROCESSING)
 
 Offer = Literal["yes", "no", "guard"]
 
@@ -171,6 +179,32 @@ def current_status(history: Iterable[str]) -> str | None:
         if code in INVOICE_STATUSES and current not in FINAL_STATUSES:
             current = code
     return current
+
+
+@dataclass(frozen=True)
+class Said:
+    """One event as far as it tells which transmission is meant: `place` in the order of arrival; `is_ruled`: a person
+    said that it is the invoice's.
+    """
+
+    status: str | None
+    place: int = 0
+    reasons: frozenset[str] = frozenset()
+    is_ruled: bool = False
+
+
+def is_of_another_transmission(history: Sequence[Said], place: int, *, told_twice: bool = False) -> bool:
+    """Whether a rejection in this history answers another transmission than the one that brought the invoice.
+
+    An invoice that was taken in and is "there already" was sent a second time, whichever of the two answers came first;
+    so was one of ours that we told twice ourselves. Any other rejection is too late once the parties are at work.
+    """
+    said = history[place]
+    if said.status != Status.REJECTED or said.is_ruled:
+        return False
+    if said.reasons & ALREADY_THERE:
+        return told_twice or any(each.status in TAKEN for each in history)
+    return any(each.status in AT_WORK and each.place < said.place for each in history[:place])
 
 
 def awaits_completion(history: Iterable[str]) -> bool:
