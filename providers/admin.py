@@ -22,7 +22,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 
-from . import services
+from . import health, services
 from .base import Field, PlatformError
 from .forms import AccountForm, ConnectionForm, NewConnectionForm, build_account_form
 from .models import Connection, Hook, WebhookDelivery
@@ -136,12 +136,12 @@ class AccountAdmin(admin.ModelAdmin):
 class ConnectionAdmin(AccountAdmin):
     new_form, account_form = NewConnectionForm, ConnectionForm
     list_display = ("name", "platform_label", "environment", "state", "is_healthy", "checked_at", "polled_at")
-    list_filter = ("environment", "state")
+    list_filter = ("environment", "state", "health")
     search_fields = ("name", "kind")
     search_help_text = _("Name or kind of platform")
     readonly_fields = (
-        "platform_label", "check_lines", "checked_at", "polled_at", "quiet_until", "memory", "poll_cursor",
-        "created_at",
+        "platform_label", "check_lines", "checked_at", "polled_at", "health", "ill_since", "ill_reason", "probe_at",
+        "quiet_until", "memory", "poll_cursor", "created_at",
     )  # fmt: skip
     inlines = (HookInline,)
     actions = ("check_now", "register_webhooks", "pause", "resume", "replace_hooks")
@@ -174,7 +174,10 @@ class ConnectionAdmin(AccountAdmin):
         if obj is None:
             return [(None, {"fields": ["name", "kind", "environment"]})]
         known = (None, {"fields": ["name", "platform_label", "environment", "state"]})
-        seen = ["check_lines", "checked_at", "polled_at", "quiet_until", "memory", "poll_cursor", "created_at"]
+        seen = [
+            "health", "ill_since", "ill_reason", "probe_at", "quiet_until", "check_lines", "checked_at", "polled_at",
+            "memory", "poll_cursor", "created_at",
+        ]  # fmt: skip
         return [known, *self.account_groups(request, obj), (_("Last seen"), {"fields": seen})]
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
@@ -185,6 +188,7 @@ class ConnectionAdmin(AccountAdmin):
             obj.state = Connection.State.PAUSED
         super().save_model(request, obj, form, change)
         services.forget_hooks()
+        health.reset(obj.pk)
         if not change and (adapter := get_adapter(obj)).capabilities.webhooks and not adapter.hook_per_line:
             services.open_hook(connection=obj)
 
@@ -248,6 +252,7 @@ class ConnectionAdmin(AccountAdmin):
         for connection in self._changeable(request, queryset):
             connection.state = state
             connection.save(update_fields=["state"])
+            health.reset(connection.pk)
             self.log_change(request, connection, [{"changed": {"fields": [str(_("state"))]}}])
             self.message_user(request, text % connection, messages.SUCCESS)
 

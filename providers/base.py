@@ -18,6 +18,7 @@ from lifecycle.codes import Side
 from .callbacks import Policy
 from .errors import (
     HookError,
+    LoginRefused,
     Malformed,
     NotGenuine,
     Nowhere,
@@ -71,6 +72,7 @@ __all__ = [
     "InvoiceReport",
     "Line",
     "Lines",
+    "LoginRefused",
     "Malformed",
     "Memory",
     "NoLines",

@@ -7,13 +7,16 @@ from typing import Any, ClassVar
 
 
 class PlatformError(Exception):
-    """A call failed. `message` is for people and free of secrets; `answer` is what came back, shortened."""
+    """A call failed. `message` is for people and free of secrets; `answer` is what came back, shortened. `line`: the
+    addressing line whose own credentials or far end these are; "" where another line would have met the same.
+    """
 
-    def __init__(self, message: str, *, status_code: int | None = None, answer: str = "") -> None:
+    def __init__(self, message: str, *, status_code: int | None = None, answer: str = "", line: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.status_code = status_code
         self.answer = answer[:4000]
+        self.line = line
 
 
 class TemporaryError(PlatformError):
@@ -30,6 +33,10 @@ class UncertainError(PlatformError):
 
 class PermanentError(PlatformError):
     """Refused, and would be refused again: a person must act."""
+
+
+class LoginRefused(PermanentError):
+    """Who we say we are is not accepted, or not entered yet: nothing works until a person has mended that."""
 
 
 class Unsupported(PlatformError):

@@ -28,6 +28,11 @@ class Connection(models.Model):
         ACTIVE = "active", _("Active")
         PAUSED = "paused", _("Paused")
 
+    class Health(models.TextChoices):
+        WELL = "well", _("Well")
+        OUTAGE = "outage", _("Does not answer")
+        REFUSED = "refused", _("Login refused")
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.SlugField(_("name"), max_length=60, unique=True)
     kind = models.CharField(_("platform"), max_length=20)
@@ -43,6 +48,12 @@ class Connection(models.Model):
     checked_at = models.DateTimeField(_("last checked"), null=True, editable=False)
     check_results = models.JSONField(_("check results"), default=list, blank=True, editable=False)
     quiet_until = models.DateTimeField(_("no calls before"), null=True, editable=False)
+    # Written by providers.health alone.
+    health = models.CharField(_("health"), max_length=8, choices=Health.choices, default=Health.WELL, editable=False)
+    failures = models.PositiveIntegerField(_("failures in a row"), default=0, editable=False)
+    ill_since = models.DateTimeField(_("ill since"), null=True, editable=False)
+    ill_reason = models.TextField(_("reason"), blank=True, editable=False)
+    probe_at = models.DateTimeField(_("next try"), null=True, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
     class Meta:
@@ -59,7 +70,9 @@ class Connection(models.Model):
 
     @property
     def is_healthy(self) -> bool | None:
-        """None when never checked."""
+        """None when never checked and nothing is known to be wrong."""
+        if self.health != self.Health.WELL:
+            return False
         return all(result["ok"] for result in self.check_results) if self.checked_at else None
 
     @property

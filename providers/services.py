@@ -15,7 +15,7 @@ from django.db import connection as database
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from . import base
+from . import base, health
 from .models import Connection, Hook, RefusedRequest, Subscription, WebhookDelivery
 from .registry import as_line, find_adapter_class, get_adapter
 from .sealing import SealBroken, Secrets
@@ -191,6 +191,7 @@ def save_connection(
         connection.settings = {**connection.settings, **settings}
         connection.secrets = Secrets({**connection.secrets, **secrets})
         connection.save()
+    health.reset(connection.pk)
     forget_hooks()
     return connection, created
 
@@ -279,4 +280,6 @@ def check_connection(connection: Connection) -> list[base.CheckResult]:
     connection.checked_at = timezone.now()
     connection.check_results = [vars(result) for result in results]
     connection.save(update_fields=["checked_at", "check_results"])
+    if results and all(result.ok for result in results):
+        health.note_success(connection.pk)  # what waits need not wait for the next probe
     return results

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
@@ -10,14 +11,16 @@ from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from invoices.models import AddressingLine
 from lifecycle.codes import INVOICE_STATUSES
 from lifecycle.transitions import MINIMUM_ROLE
+from providers import health
 from providers.base import Capabilities
-from providers.models import Connection, Hook, RefusedRequest
+from providers.models import Connection, Hook, RefusedRequest, WebhookDelivery
 from providers.registry import find_adapter_class, get_adapter
 from providers.services import check_connection
 
@@ -33,7 +36,17 @@ class ConnectionCard:
     lines: list[AddressingLine]
     hooks: list[Hook]
     refused: int
+    waiting: int
     is_administered: bool
+
+    @property
+    def what_to_do(self) -> str:
+        return health.what_to_do(self.connection)
+
+    @property
+    def tried_at(self) -> datetime | None:
+        rest = health.rest_of_pause(self.connection)
+        return timezone.now() + rest if rest and self.connection.is_active else None
 
     @property
     def statuses(self) -> list[tuple[str, bool, bool]]:
@@ -70,6 +83,8 @@ def _cards(request: DeskRequest) -> list[ConnectionCard]:
     hooks = Hook.objects.filter(connection__in=desk.administered_connection_ids, closed_at=None)
     counted = RefusedRequest.objects.filter(connection__in=connections).values_list("connection")
     refused = dict(counted.annotate(count=Count("pk")))
+    undone = WebhookDelivery.objects.filter(connection__in=connections, state=WebhookDelivery.State.RECEIVED)
+    waiting = dict(undone.values_list("connection").annotate(count=Count("pk")))
     all_lines, all_hooks = list(lines.select_related("customer")), list(hooks.select_related("connection"))
     return [
         ConnectionCard(
@@ -78,6 +93,7 @@ def _cards(request: DeskRequest) -> list[ConnectionCard]:
             lines=[line for line in all_lines if line.connection_id == each.pk],
             hooks=[hook for hook in all_hooks if hook.connection_id == each.pk],
             refused=refused.get(each.pk, 0),
+            waiting=waiting.get(each.pk, 0),
             is_administered=each.pk in desk.administered_connection_ids,
         )
         for each in connections

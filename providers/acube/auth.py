@@ -10,7 +10,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from ..base import PermanentError, TemporaryError
+from ..base import LoginRefused, TemporaryError
 from ..http import Wire
 from . import tables
 
@@ -23,7 +23,7 @@ def log_in(wire: Wire, url: str, credentials: dict[str, str], *, timeout: Any) -
     answer = wire.exchange("POST", url, repeatable=True, json=credentials, timeout=timeout)
     if answer.status_code in (400, 401, 403):
         message = _("A-Cube refuses the login: check the e-mail address, the password and the environment.")
-        raise PermanentError(message, status_code=answer.status_code, answer=answer.text)
+        raise LoginRefused(message, status_code=answer.status_code, answer=answer.text)
     document = wire.require_json(wire.require_success(answer, repeatable=True))
     token = document.get("token") if isinstance(document, dict) else None
     if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
@@ -47,7 +47,7 @@ def require_french_access(claims: dict[str, Any]) -> None:
     roles = claims.get("roles")
     if isinstance(roles, dict) and not any(str(host).endswith(tables.FRENCH_HOST) for host in roles):
         message = _("This A-Cube account has no French access: ask A-Cube to open the French API for it.")
-        raise PermanentError(message)
+        raise LoginRefused(message)
 
 
 def token_scope(login_url: str, email: str) -> str:

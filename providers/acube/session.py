@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from django.utils.translation import gettext as _
 
-from ..base import MIB, PermanentError
+from ..base import MIB, LoginRefused, PermanentError
 from ..http import Answer, HttpAdapter
 from . import auth, reading, tables
 
@@ -41,7 +41,7 @@ class Session(HttpAdapter):
     def log_in(self) -> tuple[str, Any]:
         credentials = {name: self.account.secrets.get(name, "") for name in ("email", "password")}
         if not all(credentials.values()):
-            raise PermanentError(_("The e-mail address or the password of the A-Cube account is missing."))
+            raise LoginRefused(_("The e-mail address or the password of the A-Cube account is missing."))
         if self.setting("login_environment_field"):
             credentials["environment"] = self.account.environment
         return auth.log_in(self.wire, f"{self.login_url}/login", credentials, timeout=self.timeout())
@@ -59,7 +59,7 @@ class Session(HttpAdapter):
         answer = self.wire.exchange(method, url, repeatable=repeatable, bearer=token, **options)
         if answer.status_code == 401:
             message = _("A-Cube does not accept its own token: check that login and API belong to one environment.")
-            raise PermanentError(message, status_code=401, answer=answer.text)
+            raise LoginRefused(message, status_code=401, answer=answer.text)
         return answer
 
     def read(self, url: str, *, accept: str = JSON, **options: Any) -> Any:

@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus, urlsplit
 
 from django.utils.translation import gettext as _
 
-from ..base import MIB, PermanentError, PlatformError, TemporaryError
+from ..base import MIB, LoginRefused, PermanentError, PlatformError, TemporaryError
 from ..http import Answer, HttpAdapter, explain
 from . import flows
 
@@ -67,7 +67,7 @@ class Session(HttpAdapter):
                 "%(platform)s refuses the login: check client id, client secret, scope and token address. %(told)s"
             )
             message = words % {"platform": self.platform, "told": explain(answer)}
-            raise PermanentError(message.strip(), status_code=answer.status_code, answer=answer.text)
+            raise LoginRefused(message.strip(), status_code=answer.status_code, answer=answer.text)
         document = self.wire.require_json(self.wire.require_success(answer, repeatable=True))
         token = document.get("access_token") if isinstance(document, dict) else None
         if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
@@ -85,7 +85,7 @@ class Session(HttpAdapter):
     def _credentials(self) -> dict[str, Any]:
         names = {name: self.account.secrets.get(name, "") for name in ("client_id", "client_secret")}
         if not all(names.values()):
-            raise PermanentError(_("The client id or the client secret of the account is missing."))
+            raise LoginRefused(_("The client id or the client secret of the account is missing."))
         form = {"grant_type": "client_credentials"}
         form |= {"scope": self.setting("scope")} if self.setting("scope") else {}
         if self.setting("token_auth_style") == "body":
@@ -139,7 +139,7 @@ class Session(HttpAdapter):
         answer = self.wire.exchange(method, url, repeatable=repeatable, bearer=token, **options)
         if answer.status_code == 401:
             words = _("%(platform)s does not accept its own token: check that token and flow address belong together.")
-            raise PermanentError(words % {"platform": self.platform}, status_code=401, answer=answer.text)
+            raise LoginRefused(words % {"platform": self.platform}, status_code=401, answer=answer.text)
         return answer
 
     def read(self, method: str, url: str, **options: Any) -> Any:

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from django.utils.translation import gettext as _
 
-from ..base import PermanentError, TemporaryError
+from ..base import LoginRefused, TemporaryError
 from ..http import Answer, Wire
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def log_in(session: Session, wire_hiding: Callable[..., Wire]) -> tuple[str, dat
         **grant,
     }
     if not body["client_id"] or not body["client_secret"]:
-        raise PermanentError(_("The client_id or the client_secret of the Billit connection is missing."))
+        raise LoginRefused(_("The client_id or the client_secret of the Billit connection is missing."))
     wire = wire_hiding(*grant.values())
     form: dict[str, Any] = {"data" if session.setting("token_request") == "form" else "json": body}
     url = session.api_url + session.setting("token_path")
@@ -83,7 +83,7 @@ def _grant(session: Session) -> dict[str, str]:
     if kind:
         redirect_uri = session.setting("redirect_uri")
         return {"grant_type": "authorization_code", "code": value, "redirect_uri": redirect_uri}
-    raise PermanentError(
+    raise LoginRefused(
         _("Nobody has logged in to Billit yet. Open %(url)s, then set the secret authorization_code.")
         % {"url": login_url(session, session.account.name)}
     )
@@ -111,8 +111,8 @@ def _print(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()[:16]
 
 
-def _refused(session: Session, answer: Answer) -> PermanentError:
+def _refused(session: Session, answer: Answer) -> LoginRefused:
     message = _("Billit refuses the login (%(code)s). Open %(url)s, then set the secret authorization_code.")
     url = login_url(session, session.account.name)
     told = {"code": answer.status_code, "url": url}
-    return PermanentError(message % told, status_code=answer.status_code, answer=answer.text)
+    return LoginRefused(message % told, status_code=answer.status_code, answer=answer.text)

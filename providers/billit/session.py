@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from django.utils.translation import gettext as _
 
-from ..base import MIB, Line, PermanentError, TemporaryError
+from ..base import MIB, Line, LoginRefused, PermanentError, TemporaryError
 from ..http import Answer, HttpAdapter
 from . import oauth, tables
 
@@ -103,7 +103,7 @@ class Session(HttpAdapter):
             return self._exchange_with_token(method, url, repeatable, headers, options)
         key = self.account.secrets.get("api_key", "")
         if not key:
-            raise PermanentError(_("The API key of the Billit account is missing: set the secret api_key."))
+            raise LoginRefused(_("The API key of the Billit account is missing: set the secret api_key."))
         return self.wire.exchange(method, url, repeatable=repeatable, headers=headers | {"apiKey": key}, **options)
 
     def _exchange_with_token(

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from django.utils.translation import gettext as _
 
-from ..base import Line, PermanentError, TemporaryError
+from ..base import Line, LoginRefused, TemporaryError
 from ..http import Answer, Wire
 from .seat import JSON, Seat
 
@@ -48,10 +48,8 @@ class Session(Seat):
         key = line.secrets.get("api_key", "").strip()
         client_id, colon, secret = key.partition(":")
         if not (client_id and colon and secret and _fits_a_header(key)):
-            told = {"line": line.identifier}
-            raise PermanentError(
-                _("Addressing line %(line)s has no usable API key: paste key:secret out of its connection data.") % told
-            )
+            message = _("Addressing line %(line)s has no usable API key: paste key:secret out of its connection data.")
+            raise LoginRefused(message % {"line": line.identifier}, line=line.identifier)
         form = {"grant_type": "client_credentials"}
         if scope := self.setting("token_scope"):
             form["scope"] = scope
@@ -68,7 +66,8 @@ class Session(Seat):
         if answer.status_code in REFUSED:
             message = _("Cegid Account refuses the API key of addressing line %(line)s: ask for new connection data.")
             told = {"line": line.identifier}
-            raise PermanentError(message % told, status_code=answer.status_code, answer=answer.text)
+            refused = {"status_code": answer.status_code, "answer": answer.text}
+            raise LoginRefused(message % told, line=line.identifier, **refused)
         return self._read_token(wire.require_json(wire.require_success(answer, repeatable=True)), answer)
 
     def _read_token(self, document: Any, answer: Answer) -> tuple[str, datetime]:
@@ -101,7 +100,8 @@ class Session(Seat):
         answer = wire.exchange(method, url, bearer=token, **options)
         if answer.status_code == 401:
             message = _("The concentrator does not accept the token of addressing line %(line)s: check both addresses.")
-            raise PermanentError(message % {"line": line.identifier}, status_code=401, answer=answer.text)
+            refused = {"status_code": 401, "answer": answer.text, "line": line.identifier}
+            raise LoginRefused(message % {"line": line.identifier}, **refused)
         return answer
 
     def _subscription_key(self, is_lifecycle: bool) -> dict[str, str]:
@@ -110,7 +110,7 @@ class Session(Seat):
             return {}
         key = self.account.secrets.get("subscription_key", "")
         if not key or not _fits_a_header(key):
-            raise PermanentError(_("The subscription key from Cegid Developers is missing, or not one."))
+            raise LoginRefused(_("The subscription key from Cegid Developers is missing, or not one."))
         return {self.setting("subscription_key_header"): key}
 
 

@@ -169,8 +169,14 @@ class CegidOD(Seat):
         return replace(receipt, reference=self.reference_of(invoice))
 
     def _tell(self, subscription: Subscription, message_id: str, body: dict[str, Any]) -> Receipt:
-        address = subscription.callback_url
         self._require_allowed(subscription)
+        try:
+            return self._call_back(subscription.callback_url, message_id, body)
+        except PlatformError as error:
+            error.line = subscription.line_identifier  # each line's platform is another: it alone is unwell
+            raise
+
+    def _call_back(self, address: str, message_id: str, body: dict[str, Any]) -> Receipt:
         wire = self.make_wire(address)
         answer = wire.exchange(
             "POST",

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 from django.utils.translation import gettext as _
 
-from ..base import MIB, Account, Line, Memory, PermanentError, Tokens
+from ..base import MIB, Account, Line, LoginRefused, Memory, PermanentError, Tokens
 from ..http import Answer, HttpAdapter, Wire
 from . import tables, usage
 
@@ -121,7 +121,7 @@ class Session(HttpAdapter):
 
     def headers(self, client: str) -> dict[str, str]:
         if not self.api_key or not self.api_key.isascii() or not self.api_key.isprintable():
-            raise PermanentError(_("The API key of Seqino is missing, or not one: enter it anew."))
+            raise LoginRefused(_("The API key of Seqino is missing, or not one: enter it anew."))
         headers = {"Accept": "application/json", "Authorization": self.api_key}
         if client:
             headers["X-PDP-Client-Id"] = client

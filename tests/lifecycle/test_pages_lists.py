@@ -18,6 +18,8 @@ from lifecycle import queries, services
 from lifecycle.models import RelayState, RelayTask
 from lifecycle.services import Wish
 from lifecycle.templatetags.navette import rate
+from providers import health
+from providers.base import LoginRefused
 from providers.models import Connection, WebhookDelivery
 from tests import fake_provider
 from tests.factories import (
@@ -234,3 +236,13 @@ def test_decision_awaiting_release_shows_to_the_second_person_only(
 def test_vat_rate_is_shown_without_needless_zeros(percent: str, shown: str) -> None:
     with override("fr"):
         assert rate(percent) == shown
+
+
+def test_connection_that_is_ill_says_since_when_why_and_what_to_do(
+    client: Client, user: Any, platform: Connection
+) -> None:
+    health.note(platform.pk, LoginRefused("Le mot de passe a expiré."))
+    told = " ".join(texts(client.get(reverse("lifecycle:connections")), "//*[contains(@class, 'card-notice')]"))
+
+    for words in ("Identifiants refusés", "depuis", "Le mot de passe a expiré.", "Saisissez les bons identifiants"):
+        assert words in told
