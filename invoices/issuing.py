@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
@@ -20,7 +19,7 @@ from .documents.labels import DOCUMENT_TYPES
 from .documents.model import ParsedInvoice
 from .documents.reader import read_invoice
 from .models import AddressingLine, Customer, Direction, Invoice, InvoiceDocument
-from .services import describe, store_document
+from .services import describe, is_beyond_columns, store_document
 
 # As adapters name the formats in their capabilities, with the words for people.
 FORMATS = {"ubl": ("ubl", "UBL"), "cii": ("cii", "CII"), "factur-x": ("facturx", "Factur-X"), "json": ("json", "JSON")}
@@ -32,8 +31,6 @@ MEDIA_TYPES = {
 }
 # Read whole by the web server; platforms take no more either. What is received may be larger.
 MAX_ISSUED_BYTES = 20 * 1024 * 1024
-# What the columns of an invoice hold.
-AMOUNT_LIMIT = Decimal(10) ** 16
 UNIQUE_NUMBER = "one_issue_per_seller_number_and_year"
 
 
@@ -132,8 +129,7 @@ def faults_of(parsed: ParsedInvoice, line: AddressingLine, *, received: bool = F
     if parsed.type_code not in DOCUMENT_TYPES:
         message = _("The type “%(type)s” (BT-3) is none of those allowed in France.")
         yield Fault("unknown_type", message % {"type": parsed.type_code[:20]})
-    amounts = (parsed.total_without_vat, parsed.total_vat, parsed.total_with_vat, parsed.amount_due)
-    if any(abs(amount) >= AMOUNT_LIMIT for amount in amounts if amount is not None):
+    if is_beyond_columns(parsed):
         yield Fault("amount", _("The amounts of the invoice are too large to be true."))
     yield from receiver_faults(parsed, line) if received else owner_faults(parsed, line)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from django.core.files.base import ContentFile
@@ -29,6 +30,9 @@ DESCRIBED = (
     "total_without_vat", "total_vat", "total_with_vat", "amount_due", "vat_breakdown", "preceding_numbers", "warnings",
     "seller_name", "seller_siren", "seller_vat_number", "buyer_name", "buyer_siren", "buyer_vat_number", "updated_at",
 )  # fmt: skip
+AMOUNTS = ("total_without_vat", "total_vat", "total_with_vat", "amount_due")
+# What their columns hold, rounded to cents.
+AMOUNT_LIMIT = Decimal(10) ** 16 - 1
 # Any number no other advisory lock of ours has.
 SHELF_LOCK = 7_304_001
 
@@ -109,7 +113,7 @@ def _create_invoice(connection: Connection, report: InvoiceReport, parsed: Parse
             "issue_date": report.issue_date,
             "due_date": report.due_date,
             "currency": report.currency[:3],
-            "total_with_vat": report.total_with_vat,
+            "total_with_vat": in_column(report.total_with_vat),
             "seller_name": report.seller.name[:300],
             "seller_siren": report.seller.siren[:30],
             "seller_vat_number": report.seller.vat_number[:30],
@@ -173,17 +177,26 @@ def describe(invoice: Invoice, parsed: ParsedInvoice | None, error: str) -> None
     invoice.issue_date = parsed.issue_date or invoice.issue_date
     invoice.due_date = parsed.due_date or invoice.due_date
     invoice.currency = parsed.currency[:3] or invoice.currency
-    invoice.total_without_vat = parsed.total_without_vat
-    invoice.total_vat = parsed.total_vat
-    invoice.total_with_vat = parsed.total_with_vat
-    invoice.amount_due = parsed.amount_due
+    for name in AMOUNTS:
+        setattr(invoice, name, in_column(getattr(parsed, name)))
     invoice.vat_breakdown = [_vat_row(row) for row in parsed.vat_breakdown]
     invoice.preceding_numbers = [reference.number for reference in parsed.preceding_invoices]
     invoice.warnings = [str(warning) for warning in parsed.warnings]
+    if is_beyond_columns(parsed):
+        invoice.warnings.append(_("The amounts of the invoice are too large to be true."))
     for role, party in (("seller", parsed.seller), ("buyer", parsed.buyer)):
         setattr(invoice, f"{role}_name", party.name[:300] or getattr(invoice, f"{role}_name"))
         setattr(invoice, f"{role}_siren", party.siren[:30] or getattr(invoice, f"{role}_siren"))
         setattr(invoice, f"{role}_vat_number", party.vat_number[:30])
+
+
+def in_column(amount: Decimal | None) -> Decimal | None:
+    """None for what no column holds: the document itself still shows it."""
+    return amount if amount is not None and abs(amount) < AMOUNT_LIMIT else None
+
+
+def is_beyond_columns(parsed: ParsedInvoice) -> bool:
+    return any(getattr(parsed, name) is not None and in_column(getattr(parsed, name)) is None for name in AMOUNTS)
 
 
 def _vat_row(row: Any) -> dict[str, str | None]:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
+
+from .decimals import read_decimal
 
 Terms = Mapping[str, Any]
 
@@ -76,9 +78,6 @@ NAMES = {
     "BT-155": ("sellers_item_identification", "seller_item_identifier", "seller_assigned_id"),
 }
 
-LARGEST = Decimal(10) ** 15
-DECIMALS = 8
-
 FRENCH_VAT = re.compile(r"FR[0-9A-Z]{2}([0-9]{9})")
 # Registers whose numbers begin with a SIREN: SIREN, SIRET, French addressing.
 FRENCH_SCHEMES = frozenset({"0002", "0009", "0225"})
@@ -101,16 +100,10 @@ def text(value: Any) -> str:
 
 
 def number(value: Any) -> Decimal | None:
-    """Within what a column holds, and without the last digits of a binary fraction."""
-    if isinstance(value, Mapping) and "value" not in value:
-        value = value.get("amount")
-    try:
-        found = Decimal(text(value))
-    except InvalidOperation:
-        return None
-    if not found.is_finite() or abs(found) >= LARGEST:
-        return None
-    return found if -found.as_tuple().exponent <= DECIMALS else round(found, DECIMALS)  # type: ignore[operator]
+    """A number, alone or as the `value` or `amount` of an object."""
+    if isinstance(value, Mapping):
+        value = value.get("value", value.get("amount"))
+    return read_decimal(value)
 
 
 def day(value: Any) -> date | None:

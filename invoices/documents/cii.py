@@ -5,7 +5,22 @@ from typing import Any
 
 from lxml import etree
 
-from .mapping import Node, Reader, binary, day, first, flag, many, number, one, plain_filename, record, text, texts
+from .mapping import (
+    Node,
+    Reader,
+    amount,
+    binary,
+    day,
+    first,
+    flag,
+    many,
+    number,
+    one,
+    plain_filename,
+    record,
+    text,
+    texts,
+)
 from .model import (
     Address,
     AllowanceCharge,
@@ -179,8 +194,8 @@ vat_breakdown = record(
     VatBreakdown,
     category=text("ram:CategoryCode"),
     rate=number("ram:RateApplicablePercent"),
-    base=number("ram:BasisAmount"),
-    amount=number("ram:CalculatedAmount"),
+    base=amount("ram:BasisAmount"),
+    amount=amount("ram:CalculatedAmount"),
     exemption_reason=text("ram:ExemptionReason"),
     exemption_reason_code=text("ram:ExemptionReasonCode"),
 )
@@ -242,21 +257,21 @@ HEADER: dict[str, Reader] = {
         many(f"{SETTLEMENT}/ram:SpecifiedTradeAllowanceCharge", allowance_charge)(node)
         + many(f"{SETTLEMENT}/ram:SpecifiedLogisticsServiceCharge", logistics_charge)(node)
     ),
-    "total_lines": number(f"{TOTALS}/ram:LineTotalAmount"),
-    "total_allowances": number(f"{TOTALS}/ram:AllowanceTotalAmount"),
-    "total_charges": number(f"{TOTALS}/ram:ChargeTotalAmount"),
-    "total_without_vat": number(f"{TOTALS}/ram:TaxBasisTotalAmount"),
+    "total_lines": amount(f"{TOTALS}/ram:LineTotalAmount"),
+    "total_allowances": amount(f"{TOTALS}/ram:AllowanceTotalAmount"),
+    "total_charges": amount(f"{TOTALS}/ram:ChargeTotalAmount"),
+    "total_without_vat": amount(f"{TOTALS}/ram:TaxBasisTotalAmount"),
     "total_vat": first(
-        number(f"{TOTALS}/ram:TaxTotalAmount[@currencyID = {CURRENCY}]"),
-        number(f"{TOTALS}/ram:TaxTotalAmount[not(@currencyID)]"),
+        amount(f"{TOTALS}/ram:TaxTotalAmount[@currencyID = {CURRENCY}]"),
+        amount(f"{TOTALS}/ram:TaxTotalAmount[not(@currencyID)]"),
     ),
     "total_vat_in_vat_currency": number(
         f"{TOTALS}/ram:TaxTotalAmount[@currencyID = {VAT_CURRENCY} and not(@currencyID = {CURRENCY})]"
     ),
-    "total_with_vat": number(f"{TOTALS}/ram:GrandTotalAmount"),
-    "prepaid": number(f"{TOTALS}/ram:TotalPrepaidAmount"),
-    "rounding": number(f"{TOTALS}/ram:RoundingAmount"),
-    "amount_due": number(f"{TOTALS}/ram:DuePayableAmount"),
+    "total_with_vat": amount(f"{TOTALS}/ram:GrandTotalAmount"),
+    "prepaid": amount(f"{TOTALS}/ram:TotalPrepaidAmount"),
+    "rounding": amount(f"{TOTALS}/ram:RoundingAmount"),
+    "amount_due": amount(f"{TOTALS}/ram:DuePayableAmount"),
     "vat_breakdown": many(f"{SETTLEMENT}/ram:ApplicableTradeTax", vat_breakdown),
     "attachments": many(f"{AGREEMENT}/ram:AdditionalReferencedDocument[ram:TypeCode='{SUPPORTING}']", attachment),
     "lines": many("rsm:SupplyChainTradeTransaction/ram:IncludedSupplyChainTradeLineItem", line),

@@ -19,6 +19,8 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from lxml import etree
 
+from providers.decimals import decimals_of, read_decimal
+
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
 
@@ -31,14 +33,18 @@ NAMESPACES = {
     "udt": "urn:un:unece:uncefact:data:standard:UnqualifiedDataType:100",
     "qdt": "urn:un:unece:uncefact:data:standard:QualifiedDataType:100",
 }
-# xs:decimal, within the 28 digits Python computes with. Decimal() alone also takes "NaN", "1e9999" and Arabic digits.
-DECIMAL = re.compile(r"[+-]?([0-9]{1,18}(\.[0-9]{0,10})?|\.[0-9]{1,10})")
+PREFIXES = {uri: prefix for prefix, uri in NAMESPACES.items()}
 # xs:date with its optional zone, and UN/CEFACT formats 102, 203 and 204. Only the day counts.
 DATES = (
     re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:T.*|Z|[+-][0-9]{2}:[0-9]{2})?"),
     re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})(?:[0-9]{4}|[0-9]{6})?"),
 )
 TRUE = {"true", "1"}
+CENTS = 2
+NO_NUMBER = _("“{value}” is not a number and was left out ({place}).")
+TOO_LARGE = _("“{value}” is larger than any number of an invoice and was left out ({place}).")
+TOO_FINE = _("“{value}” has more than two decimals ({place}). It is kept as written; lists show it rounded to cents.")
+PLAIN_DIGITS = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
 
 
 class Node(NamedTuple):
@@ -74,12 +80,26 @@ def number(path: str) -> Callable[[Node], Decimal | None]:
         value = read(node)
         if not value:
             return None
-        if DECIMAL.fullmatch(value):
-            return Decimal(value)
-        node.warn(_("“{value}” is not a number and was left out ({place})."), value=value[:40], place=last_step(path))
-        return None
+        found = read_decimal(value)
+        if found is None:
+            words = TOO_LARGE if PLAIN_DIGITS.fullmatch(value) else NO_NUMBER
+            node.warn(words, value=value[:40], place=name_found(node, path))
+        return found
 
     return read_number
+
+
+def amount(path: str) -> Callable[[Node], Decimal | None]:
+    """A number of which lists and columns show the cents."""
+    read = number(path)
+
+    def read_amount(node: Node) -> Decimal | None:
+        found = read(node)
+        if found is not None and decimals_of(found) > CENTS:
+            node.warn(TOO_FINE, value=f"{found:f}", place=name_found(node, path))
+        return found
+
+    return read_amount
 
 
 def day(path: str) -> Callable[[Node], date | None]:
@@ -95,7 +115,8 @@ def day(path: str) -> Callable[[Node], date | None]:
                     return date(*map(int, match.groups()))
                 except ValueError:
                     break
-        node.warn(_("“{value}” is not a date and was left out ({place})."), value=value[:40], place=last_step(path))
+        place = name_found(node, path)
+        node.warn(_("“{value}” is not a date and was left out ({place})."), value=value[:40], place=place)
         return None
 
     return read_day
@@ -163,6 +184,8 @@ def many(path: str, read: Reader) -> Reader:
     return lambda node: tuple(read(Node(found, node.warnings)) for found in find(node.element))
 
 
-def last_step(path: str) -> str:
-    """The element a clerk's correspondent can look for: `cbc:IssueDate`."""
-    return re.split(r"[/|]", path.replace(")", ""))[-1].strip()
+def name_found(node: Node, path: str) -> str:
+    """The element that is there, for the sender to look for: `cbc:CreditedQuantity`."""
+    name = etree.QName(compiled(path)(node.element)[0])
+    prefix = PREFIXES.get(name.namespace or "")
+    return f"{prefix}:{name.localname}" if prefix else name.localname

@@ -15,6 +15,8 @@ from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from providers.decimals import decimals_of
+
 from . import labels
 from .checks import Remark, check_bic, check_creditor, check_iban
 from .labels import label
@@ -75,8 +77,7 @@ def as_number(value: Decimal | None, *, at_least: int = 0) -> str:
     """With the decimals that matter: 12.5000 → 12,5; a price of 0.0425 keeps its four."""
     if value is None:
         return ""
-    exponent = value.normalize().as_tuple().exponent
-    decimals = max(at_least, -exponent) if isinstance(exponent, int) else at_least
+    decimals = max(at_least, decimals_of(value))
     return number_format(value, decimal_pos=decimals, use_l10n=True, force_grouping=True).replace(" ", NBSP)
 
 

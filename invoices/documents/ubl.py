@@ -6,7 +6,22 @@ from typing import Any
 
 from lxml import etree
 
-from .mapping import Node, Reader, binary, day, first, flag, many, number, one, plain_filename, record, text, texts
+from .mapping import (
+    Node,
+    Reader,
+    amount,
+    binary,
+    day,
+    first,
+    flag,
+    many,
+    number,
+    one,
+    plain_filename,
+    record,
+    text,
+    texts,
+)
 from .model import (
     Address,
     AllowanceCharge,
@@ -161,8 +176,8 @@ vat_breakdown = record(
     VatBreakdown,
     category=text("cac:TaxCategory/cbc:ID"),
     rate=number("cac:TaxCategory/cbc:Percent"),
-    base=number("cbc:TaxableAmount"),
-    amount=number("cbc:TaxAmount"),
+    base=amount("cbc:TaxableAmount"),
+    amount=amount("cbc:TaxAmount"),
     exemption_reason=text("cac:TaxCategory/cbc:TaxExemptionReason"),
     exemption_reason_code=text("cac:TaxCategory/cbc:TaxExemptionReasonCode"),
 )
@@ -229,18 +244,18 @@ HEADER: dict[str, Reader] = {
         f"({SELLER} | cac:PayeeParty)/cac:PartyIdentification/cbc:ID[@schemeID='SEPA']",
     ),
     "allowances_charges": many("cac:AllowanceCharge", allowance_charge),
-    "total_lines": number("cac:LegalMonetaryTotal/cbc:LineExtensionAmount"),
-    "total_allowances": number("cac:LegalMonetaryTotal/cbc:AllowanceTotalAmount"),
-    "total_charges": number("cac:LegalMonetaryTotal/cbc:ChargeTotalAmount"),
-    "total_without_vat": number("cac:LegalMonetaryTotal/cbc:TaxExclusiveAmount"),
+    "total_lines": amount("cac:LegalMonetaryTotal/cbc:LineExtensionAmount"),
+    "total_allowances": amount("cac:LegalMonetaryTotal/cbc:AllowanceTotalAmount"),
+    "total_charges": amount("cac:LegalMonetaryTotal/cbc:ChargeTotalAmount"),
+    "total_without_vat": amount("cac:LegalMonetaryTotal/cbc:TaxExclusiveAmount"),
     "total_vat": first(
-        number(f"{VAT_TOTAL}/cbc:TaxAmount"), number("cac:TaxTotal[not(cbc:TaxAmount/@currencyID)]/cbc:TaxAmount")
+        amount(f"{VAT_TOTAL}/cbc:TaxAmount"), amount("cac:TaxTotal[not(cbc:TaxAmount/@currencyID)]/cbc:TaxAmount")
     ),
-    "total_vat_in_vat_currency": number(f"{OTHER_VAT_TOTAL}/cbc:TaxAmount[@currencyID = /*/cbc:TaxCurrencyCode]"),
-    "total_with_vat": number("cac:LegalMonetaryTotal/cbc:TaxInclusiveAmount"),
-    "prepaid": number("cac:LegalMonetaryTotal/cbc:PrepaidAmount"),
-    "rounding": number("cac:LegalMonetaryTotal/cbc:PayableRoundingAmount"),
-    "amount_due": number("cac:LegalMonetaryTotal/cbc:PayableAmount"),
+    "total_vat_in_vat_currency": amount(f"{OTHER_VAT_TOTAL}/cbc:TaxAmount[@currencyID = /*/cbc:TaxCurrencyCode]"),
+    "total_with_vat": amount("cac:LegalMonetaryTotal/cbc:TaxInclusiveAmount"),
+    "prepaid": amount("cac:LegalMonetaryTotal/cbc:PrepaidAmount"),
+    "rounding": amount("cac:LegalMonetaryTotal/cbc:PayableRoundingAmount"),
+    "amount_due": amount("cac:LegalMonetaryTotal/cbc:PayableAmount"),
     "vat_breakdown": first(
         many(f"{VAT_TOTAL}/cac:TaxSubtotal", vat_breakdown), many("cac:TaxTotal/cac:TaxSubtotal", vat_breakdown)
     ),

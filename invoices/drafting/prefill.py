@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 from django.utils import timezone
@@ -19,6 +19,8 @@ Data = dict[str, str]
 
 USUAL_DAYS = 30
 MILLIONTH = Decimal("0.000001")
+# A tiny quantity makes a price of more digits than Python's usual 28.
+MANY_DIGITS = Context(prec=80)
 # What a customer writes on every invoice.
 LASTING = (
     "syntax", "process", "tax_point_code", "currency", "own_name", "own_legal", "own_siret", "own_vat_number",
@@ -144,7 +146,7 @@ def line_data(line: Line) -> Data:
     simple = len(percent) == len(line.allowances_charges) <= 1 and line.price_base_quantity in (None, 1)
     price, quantity = line.net_price, line.quantity
     if not simple and quantity and line.net_amount is not None:
-        price = (line.net_amount / quantity).quantize(MILLIONTH)
+        price = MANY_DIGITS.quantize(line.net_amount / quantity, MILLIONTH)
     return {
         "name": line.name,
         "description": line.description,

@@ -13,8 +13,9 @@ from providers.base import File
 
 from ..documents.model import ParsedInvoice
 from ..documents.writer import EXTENSIONS, write_invoice
-from ..issuing import AMOUNT_LIMIT, MEDIA_TYPES, find_taken
+from ..issuing import MEDIA_TYPES, find_taken
 from ..models import AddressingLine, Customer, InvoiceDocument, InvoiceDraft
+from ..services import in_column
 from .checks import Lack, lacks, other
 from .compose import compose
 from .forms import DraftForm
@@ -58,7 +59,7 @@ def _fill(draft: InvoiceDraft, data: Mapping[str, str]) -> None:
     draft.number = document.number[:200]
     draft.party_name = other(document).name[:300]
     total = document.total_with_vat
-    draft.total_with_vat = total if total is not None and abs(total) < AMOUNT_LIMIT else None
+    draft.total_with_vat = in_column(total)
 
 
 def form_of(draft: InvoiceDraft, formats: frozenset[str] = frozenset()) -> DraftForm:

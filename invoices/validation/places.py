@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from lxml import etree
 
-from invoices.documents.mapping import NAMESPACES
+from invoices.documents.mapping import NAMESPACES, PREFIXES
 from providers.schematron import find_node
 
 from .terms import find_term, term_at, terms_in
@@ -19,7 +19,6 @@ ATTRIBUTE = re.compile(r"/@(?:\*:)?([\w.-]+)[^/]*$")
 NAMED_ELEMENT = re.compile(r"'(@?[\w:.-]+)")
 # The words of these rules (V1.4.0.03, UBL) speak of notes as BG-3, which is the preceding invoice.
 NOTE_RULES = ("BR-FR-05", "BR-FR-06")
-PREFIXES = {uri: prefix for prefix, uri in NAMESPACES.items()}
 UBL_LINES = {"cac:InvoiceLine", "cac:CreditNoteLine"}
 LINE_TAGS = {
     f"{{{NAMESPACES['cac']}}}InvoiceLine": f"{{{NAMESPACES['cbc']}}}ID",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from lifecycle.codes import CREDIT_NOTE_TYPES, Role
 
 from ..base import InvoiceReport, Party, Payment, Reason, StatusReport
+from ..decimals import read_decimal
 from . import tables
 
 DIRECTIONS = {"INBOUND": "received", "OUTBOUND": "issued"}
@@ -166,9 +167,9 @@ def _reasons(details: Any) -> Iterator[Reason]:
 
 def _payments(details: Any) -> Iterator[Payment]:
     for detail in details if isinstance(details, list) else [details]:
-        amount = parse_decimal(detail.get("amount")) if isinstance(detail, dict) else None
+        amount = read_decimal(detail.get("amount")) if isinstance(detail, dict) else None
         if amount is not None:
-            rate, currency = parse_decimal(detail.get("vatRate")), _text(detail.get("currency"))
+            rate, currency = read_decimal(detail.get("vatRate")), _text(detail.get("currency"))
             yield Payment(amount=amount, vat_rate=rate, currency=currency or "EUR")
 
 
@@ -179,14 +180,6 @@ def _text(value: Any) -> str:
     if isinstance(value, str):
         return value.strip()
     return str(value) if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else ""
-
-
-def parse_decimal(value: Any) -> Decimal | None:
-    try:
-        number = Decimal(_text(value))
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
 
 
 def parse_date(value: Any) -> date | None:

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
 
 from ..base import InvoiceReport, Line, Party, Reason, StatusReport
+from ..decimals import read_decimal
 from . import tables
 from .session import NUMBER, objects
 
@@ -50,7 +50,7 @@ def parse_order(order: Mapping[str, Any], line: Line | None, zone: ZoneInfo) -> 
         issue_date=parse_day(order.get("OrderDate")),
         due_date=parse_day(order.get("ExpiryDate")),
         currency=text(order.get("Currency")),
-        total_with_vat=parse_decimal(order.get("TotalIncl")),
+        total_with_vat=read_decimal(order.get("TotalIncl")),
         seller=seller,
         buyer=buyer,
         native_status=text(_delivery(order).get("DocumentDeliveryStatus")) or text(order.get("OrderStatus")),
@@ -237,14 +237,6 @@ def text(value: Any) -> str:
     if isinstance(value, str):
         return value.strip()
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
-
-
-def parse_decimal(value: Any) -> Decimal | None:
-    try:
-        number = Decimal(text(value))
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
 
 
 def parse_time(value: Any, zone: ZoneInfo) -> datetime | None:

@@ -12,6 +12,7 @@ from lifecycle.codes import REASONS, Role, Side
 
 from ..base import PermanentError, Reason, Receipt, StatusMessage, UncertainError, Unsupported
 from ..cdar import PARIS
+from ..decimals import read_decimal
 from . import reading, tables
 from .orders import Orders
 from .session import NUMBER
@@ -66,7 +67,7 @@ class Telling(Orders):
         if message.status == "210":
             return Receipt(reference=reference, confirmed=True) if reading.is_refused(order) else None
         paid = sum((each.amount for each in message.payments), Decimal(0))
-        if order.get("Paid") is True and reading.parse_decimal(order.get("TotalIncl")) == paid:
+        if order.get("Paid") is True and read_decimal(order.get("TotalIncl")) == paid:
             return Receipt(reference=reference, confirmed=True)
         # Page "Update Payment Information": an order does not show its payments.
         raise Unsupported(_("Billit does not show the payments of an order through its API."))

@@ -10,13 +10,14 @@ import base64
 import binascii
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from django.utils.translation import gettext as _
 from lxml import etree
 
 from ..base import PermanentError, Unsupported
+from ..decimals import read_decimal
 from ..http import safe_filename
 from ..xml import UnreadableDocument, parse_xml
 from . import tables
@@ -213,11 +214,8 @@ def _cents(amount: Decimal) -> Decimal:
 
 
 def _number(text: str, line: str) -> Decimal:
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not number.is_finite():
+    number = read_decimal(text)
+    if number is None:
         told = {"text": text, "line": line or "–"}
         raise PermanentError(_("“%(text)s” is no number (line %(line)s).") % told)
     return number

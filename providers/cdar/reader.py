@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Iterable
 from dataclasses import replace
-from decimal import Decimal
 from functools import cache
 
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from lxml import etree
 
+from ..decimals import read_decimal
 from ..xml import UnreadableDocument, parse_xml
 from .model import Actor, Attachment, Cdar, Characteristic, Detail, Moment
 
@@ -23,9 +22,9 @@ NAMESPACES = {
     "udt": "urn:un:unece:uncefact:data:standard:UnqualifiedDataType:100",
     "qdt": "urn:un:unece:uncefact:data:standard:QualifiedDataType:100",
 }
+# More than the rules allow, so that they can say so.
+DIGITS = 24
 ROOT = f"{{{NAMESPACES['rsm']}}}CrossDomainAcknowledgementAndResponse"
-# As XML Schema writes numbers. An exponent could make a number of a gigabyte of digits.
-NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{0,20})?", re.ASCII)
 
 
 def read(content: bytes) -> tuple[Cdar, ...]:
@@ -107,10 +106,10 @@ def _characteristic(node: etree._Element) -> Characteristic:
         name=_texts(node, "ram:Name"),
         location=_text(node, "ram:Location"),
         value=_texts(node, "ram:Value"),
-        amount=_decimal(_of(amount)) if amount is not None else None,
+        amount=read_decimal(_of(amount), digits=DIGITS) if amount is not None else None,
         currency=amount.get("currencyID", "") if amount is not None else "",
         moment=_moment(node, "ram:ValueDateTime/udt:DateTimeString"),
-        percent=_decimal(_text(node, "ram:ValuePercent")),
+        percent=read_decimal(_text(node, "ram:ValuePercent")),
     )
 
 
@@ -142,10 +141,6 @@ def _read_actor(node: etree._Element) -> Actor:
 def _moment(node: etree._Element, path: str) -> Moment | None:
     found = node.find(place(path))
     return Moment(_of(found), found.get("format", "")) if found is not None else None
-
-
-def _decimal(text: str) -> Decimal | None:
-    return Decimal(text) if NUMBER.fullmatch(text) else None
 
 
 def _text(node: etree._Element, path: str) -> str:

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -29,6 +28,7 @@ from ..base import (
     StatusReport,
     WrongLine,
 )
+from ..decimals import read_decimal
 from ..http import load_json, safe_filename
 from . import tables
 from .words import Words
@@ -233,12 +233,12 @@ def _reasons(message: Message, rows: Any) -> Iterator[Reason]:
 
 def _payments(message: Message, rows: Any) -> Iterator[Payment]:
     for row in rows if isinstance(rows, list) else []:
-        amount = _decimal(row.get("amount")) if isinstance(row, dict) else None
+        amount = read_decimal(row.get("amount")) if isinstance(row, dict) else None
         if amount is None:
             message.doubts.append(_("An amount of the message cannot be read."))
             continue
         currency = _text(row.get("currency"))
-        yield Payment(amount=amount, vat_rate=_decimal(row.get("vatRate")), currency=currency or "EUR")
+        yield Payment(amount=amount, vat_rate=read_decimal(row.get("vatRate")), currency=currency or "EUR")
 
 
 # --- values -----------------------------------------------------------------------------------------------------------
@@ -248,14 +248,6 @@ def _text(value: Any) -> str:
     if isinstance(value, str):
         return value.strip()
     return str(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18 else ""
-
-
-def _decimal(value: Any) -> Decimal | None:
-    try:
-        number = Decimal(str(value)) if isinstance(value, float) else Decimal(_text(value))
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() and abs(number) < 10**15 else None
 
 
 def _date(value: Any) -> date | None:
