@@ -1,6 +1,7 @@
 import hashlib
 import secrets
 import uuid
+from decimal import Decimal
 
 from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex
@@ -19,6 +20,7 @@ from lifecycle.codes import CORRECTIVE_TYPES, CREDIT_NOTE_TYPES, SELF_BILLED_TYP
 from providers.models import Connection
 from providers.sealing import SealedField
 
+from . import money
 from .addressing import parse_address
 from .validation.verdict import Outcome
 
@@ -303,6 +305,11 @@ class Invoice(models.Model):
     @property
     def is_credit_note(self) -> bool:
         return self.type_code in CREDIT_NOTE_TYPES
+
+    @property
+    def debt(self) -> Decimal | None:
+        """The total with VAT as it counts: negative where it lowers what the buyer owes."""
+        return money.debt(self)
 
     @property
     def is_corrective(self) -> bool:

@@ -216,7 +216,7 @@ def invoice_facts(invoice: Invoice) -> dict[str, Any]:
         "seller_vat_number", "buyer_name", "buyer_siren", "buyer_vat_number", "preceding_numbers", "provider_ref",
         "status", "status_at", "created_at",
     )  # fmt: skip
-    facts = {name: getattr(invoice, name) for name in names}
+    facts = {name: getattr(invoice, name) for name in names} | {"debt": invoice.debt}
     return facts | {
         "customer": {"siren": invoice.customer.siren, "name": invoice.customer.name},
         "connection": connection_facts(invoice.connection),

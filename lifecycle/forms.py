@@ -12,6 +12,7 @@ from django.contrib.auth import get_user_model
 from django.utils.translation import gettext_lazy as _
 
 from invoices.models import Comment, Direction, Invoice, Membership, Role
+from invoices.money import written_by_rate
 from providers.base import Payment, Reason
 from providers.models import WebhookDelivery
 
@@ -261,11 +262,11 @@ class DecisionForm(forms.Form):
 
 
 def _rates_of(invoice: Invoice) -> list[Decimal]:
-    return [rate for rate in settlement.totals(invoice) if rate not in VAT_RATES]
+    return [rate for rate in written_by_rate(invoice.vat_breakdown) if rate not in VAT_RATES]
 
 
 def payments_left(invoice: Invoice, status: str) -> list[dict[str, Any]]:
-    """One row per VAT rate with what is left to declare by this status; negative where too much was."""
+    """One row per VAT rate with what is left to declare by this status. A receipt is negative where money goes back."""
     if status == Status.PARTIALLY_APPROVED:
         return []
     # A receipt is declared in euro: the amount of an invoice in another currency is for the person to convert.
@@ -273,9 +274,9 @@ def payments_left(invoice: Invoice, status: str) -> list[dict[str, Any]]:
     return [
         {
             "vat_rate": f"{row.vat_rate:f}",
-            "amount": None if foreign else row.left,
+            "amount": None if foreign else settlement.to_declare(invoice, status, row),
             "currency": "EUR" if foreign else invoice.currency or "EUR",
         }
         for row in settlement.settlement_of(invoice, status)
-        if foreign or row.left
+        if row.left or (foreign and not row.is_foreign)
     ]

@@ -10,6 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from invoices.models import Invoice
+from invoices.money import ZERO
 
 from .codes import CORRECTIVE_TYPES, CREDIT_NOTE_TYPES, Status
 from .models import RelayState, RelayTask
@@ -58,7 +59,8 @@ def relation_of(later: Invoice, earlier: Invoice | None) -> str:
         return "corrects"
     if (earlier and earlier.type_code in DEPOSIT_TYPES) or later.process[1:2] == "4":
         return "settles_deposit"
-    return "follows"
+    # An invoice with a negative total is a credit note in all but its type.
+    return "credits" if (later.debt or ZERO) < 0 else "follows"
 
 
 def same_seller(invoice: Invoice) -> Any:

@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from invoices.access import has_role
 from invoices.issuing import free_number
 from invoices.models import Comment, Customer, Direction, Invoice, Role
+from invoices.money import gives_back
 from providers.base import Adapter, Payment, Reason
 from providers.nudge import nudge
 from providers.registry import find_adapter_class, get_adapter
@@ -91,7 +92,7 @@ def facts_for(invoices: Sequence[Invoice]) -> dict[Any, Facts]:
             history=histories[invoice.pk],
             side=seat_of(invoice) or "",
             is_corrected=invoice.pk in corrected,
-            is_refund=invoice.is_credit_note,
+            is_refund=gives_back(invoice),
         )
         for invoice in invoices
     }

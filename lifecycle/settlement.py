@@ -1,90 +1,134 @@
 """What is left of an invoice, by VAT rate: what it asks for, less deposits and credit notes, less what was declared.
 
-Amounts include VAT, as the statuses 211 and 212 want them. Where a sum names no rate (a prepayment, a payment of the
-whole), it is spread over the rates in proportion, to the cent.
+Amounts include VAT, as the statuses 211 and 212 want them, and are signed as `invoices.money` defines it: negative is
+money that goes back to the buyer, however the document writes it. Where a sum names no rate (a prepayment, a payment of
+the whole), it is spread over the rates in proportion, to the cent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, Decimal, InvalidOperation
-from typing import Any
+from decimal import ROUND_DOWN, Decimal
 
+from invoices import money
 from invoices.models import Invoice
+from invoices.money import ZERO, Amounts, plain
 
 from . import events
-from .codes import VAT_RATES
+from .codes import Status
 from .links import Link, counting, links_of
 
 CENT = Decimal("0.01")
-ZERO = Decimal("0.00")
-Amounts = dict[Decimal, Decimal]
+EURO = "EUR"
 
 
 @dataclass(frozen=True)
 class RateLeft:
-    """One VAT rate. `invoiced` is what the invoice still asked for when it came, deposits taken off."""
+    """One VAT rate. `invoiced` is what the invoice still asked for when it came, deposits taken off. What was credited
+    or declared in another currency has a row of its own, from which nothing is left to compute."""
 
     vat_rate: Decimal
+    currency: str
     invoiced: Decimal
     credited: Decimal
     settled: Decimal
+    is_foreign: bool = False
 
     @property
-    def left(self) -> Decimal:
-        return self.invoiced - self.credited - self.settled
+    def left(self) -> Decimal | None:
+        return None if self.is_foreign else self.invoiced - self.credited - self.settled
 
 
 def settlement_of(invoice: Invoice, status: str, links: Iterable[Link] | None = None) -> list[RateLeft]:
-    """By rate, in the invoice's order. `status` is the one that declares payments: 211 or 212. Left may be negative:
-    more was received than is due, which a negative receipt puts right."""
-    links = links_of(invoice) if links is None else links
-    invoiced = asked_for(invoice, counting(links, "settles_deposit"))
-    # A credit note that names several invoices does not say how much is whose.
-    notes = [note for note in counting(links, "credited_by") if len(note.preceding_numbers) == 1]
-    credited = summed(totals(note) for note in notes)
+    """By rate, in the invoice's order. `status` is the one that declares payments: 211 or 212. Left has another sign
+    than invoiced where more was declared than is due, which a receipt of that sign puts right."""
+    links = links_of(invoice) if links is None else list(links)
+    own = currency_of(invoice)
+    invoiced = asked_for(invoice, [each for each in counting(links, "settles_deposit") if currency_of(each) == own])
+    credited = {own: dict(invoiced)} if is_replaced(links) else credits_of(links, own, invoiced)
     settled = declared(invoice, status, invoiced)
-    rates = list(dict.fromkeys([*invoiced, *credited, *settled]))
-    return [
-        RateLeft(rate, invoiced.get(rate, ZERO), credited.get(rate, ZERO), settled.get(rate, ZERO)) for rate in rates
-    ]
+    rows = []
+    for currency in dict.fromkeys([own, *credited, *settled]):
+        asked = invoiced if currency == own else {}
+        less_credit, less_settled = credited.get(currency, {}), settled.get(currency, {})
+        rows += [
+            RateLeft(
+                rate,
+                currency,
+                asked.get(rate, ZERO),
+                less_credit.get(rate, ZERO),
+                less_settled.get(rate, ZERO),
+                is_foreign=currency != own,
+            )
+            for rate in dict.fromkeys([*asked, *less_credit, *less_settled])
+        ]
+    return rows
+
+
+def currency_of(invoice: Invoice) -> str:
+    return invoice.currency or EURO
+
+
+def is_replaced(links: Iterable[Link]) -> bool:
+    """A corrective invoice that counts has taken the place of this one, and asks for all of it anew."""
+    return any(len(each.preceding_numbers) == 1 for each in counting(links, "corrected_by"))
+
+
+def credits_of(links: Iterable[Link], own: str, invoiced: Amounts) -> dict[str, Amounts]:
+    """What credit notes take off, by currency. One that names several invoices does not say how much is whose."""
+    found: dict[str, Amounts] = {}
+    for note in counting(links, "credited_by"):
+        if len(note.preceding_numbers) == 1:
+            currency = currency_of(note)
+            given = money.debt_by_rate(note) or spread(money.debt(note) or ZERO, invoiced if currency == own else {})
+            found[currency] = less(found.get(currency, {}), given)
+    return found
 
 
 def asked_for(invoice: Invoice, deposits: Iterable[Invoice]) -> Amounts:
     """The amount due, by rate: deposits that we have by their own rates, what else was paid before in proportion."""
-    amounts = totals(invoice)
-    due = invoice.amount_due
+    amounts = money.debt_by_rate(invoice)
+    due = money.due(invoice)
     total = sum(amounts.values(), ZERO)
     if due is None or due == total or not total:
         return amounts
     paid_before = total - due
-    for rate, amount in summed(totals(deposit) for deposit in deposits).items():
-        taken = min(amount, amounts.get(rate, ZERO), paid_before)
+    for rate, amount in summed(money.debt_by_rate(deposit) for deposit in deposits).items():
+        taken = max(min(amount, amounts.get(rate, ZERO), paid_before), ZERO)
         amounts[rate] = amounts.get(rate, ZERO) - taken
         paid_before -= taken
-    return less(amounts, paid_before)
+    return less(amounts, spread(paid_before, amounts))
 
 
-def totals(invoice: Invoice) -> Amounts:
-    found: Amounts = {}
-    for row in invoice.vat_breakdown:
-        rate = plain(decimal(row.get("rate")) or ZERO)
-        found[rate] = found.get(rate, ZERO) + (decimal(row.get("base")) or ZERO) + (decimal(row.get("amount")) or ZERO)
-    return found
-
-
-def declared(invoice: Invoice, status: str, invoiced: Mapping[Decimal, Decimal]) -> Amounts:
-    found: Amounts = {}
-    whole = ZERO
+def declared(invoice: Invoice, status: str, invoiced: Amounts) -> dict[str, Amounts]:
+    """What a status says of payments, by currency and rate, signed as what is invoiced."""
+    found: dict[str, Amounts] = {}
+    whole: dict[str, Decimal] = {}
     for event in events.effective_events(invoice):
         for row in event.payments if event.status == status else ():
-            rate = decimal(row["vat_rate"])
+            rate, currency, amount = money.decimal(row["vat_rate"]), row["currency"] or EURO, Decimal(row["amount"])
             if rate is None:
-                whole += Decimal(row["amount"])
+                whole[currency] = whole.get(currency, ZERO) + amount
             else:
-                found[plain(rate)] = found.get(plain(rate), ZERO) + Decimal(row["amount"])
-    return summed([found, spread(whole, invoiced)])
+                found[currency] = summed([found.get(currency, {}), {plain(rate): amount}])
+    for currency, amount in whole.items():
+        over = invoiced if currency == currency_of(invoice) else {}
+        found[currency] = summed([found.get(currency, {}), spread(amount, over)])
+    return {currency: _towards(invoice, amounts) for currency, amounts in found.items()}
+
+
+def _towards(invoice: Invoice, amounts: Amounts) -> Amounts:
+    """On what gives money back a 211 is positive, for the seller sent it, and a 212 negative (FNFE use case 5). Some
+    say the receipt of a refund as a positive one: nothing can come in on a credit note, so it is read as going out."""
+    turned = money.gives_back(invoice) and sum(amounts.values(), ZERO) > 0
+    return {rate: -amount for rate, amount in amounts.items()} if turned else amounts
+
+
+def to_declare(invoice: Invoice, status: str, row: RateLeft) -> Decimal:
+    """What a person would write into this status to settle what is left of a rate."""
+    left = row.left or ZERO
+    return -left if status == Status.PAYMENT_SENT and money.gives_back(invoice) else left
 
 
 def summed(parts: Iterable[Mapping[Decimal, Decimal]]) -> Amounts:
@@ -95,9 +139,8 @@ def summed(parts: Iterable[Mapping[Decimal, Decimal]]) -> Amounts:
     return found
 
 
-def less(amounts: Amounts, taken: Decimal) -> Amounts:
-    shares = spread(taken, amounts)
-    return {rate: amount - shares.get(rate, ZERO) for rate, amount in amounts.items()}
+def less(amounts: Mapping[Decimal, Decimal], taken: Mapping[Decimal, Decimal]) -> Amounts:
+    return summed([amounts, {rate: -amount for rate, amount in taken.items()}])
 
 
 def spread(amount: Decimal, over: Mapping[Decimal, Decimal]) -> Amounts:
@@ -111,15 +154,3 @@ def spread(amount: Decimal, over: Mapping[Decimal, Decimal]) -> Amounts:
     largest = max(over, key=lambda rate: abs(over[rate]))
     shares[largest] += amount - sum(shares.values(), ZERO)
     return shares
-
-
-def plain(rate: Decimal) -> Decimal:
-    """The table's own writing of a rate: 20.00 is its 20."""
-    return next((known for known in VAT_RATES if known == rate), rate.normalize())
-
-
-def decimal(value: Any) -> Decimal | None:
-    try:
-        return None if value is None else Decimal(value)
-    except InvalidOperation:
-        return None

@@ -289,6 +289,7 @@ def check_wish(
         *_check_order(facts, info),
         *_check_reasons(info, reasons),
         *_check_payments(info, payments),
+        *_check_direction(facts, info, payments),
         *_check_note(facts, info, reasons, payments, note),
     ]
 
@@ -355,6 +356,24 @@ def _check_payments(info: StatusInfo, payments: Sequence[PaymentRow]) -> Iterabl
         seen.add(row.vat_rate)
 
 
+def _check_direction(facts: Facts, info: StatusInfo, payments: Sequence[PaymentRow]) -> Iterable[Problem]:
+    """On a credit note money goes back: the seller receives a negative amount (212, FNFE use case 5) and says what it
+    sent as a positive one (211). The other sign only takes back what was declared before.
+    """
+    total = sum(row.amount for row in payments if row.amount.is_finite())
+    if not facts.is_refund or info.code in facts.history:
+        return
+    if info.code == Status.PAYMENT_RECEIVED and total > 0:
+        message = _("This document gives money back to the buyer: the receipt is negative. Write %(amount)s.")
+    elif info.code == Status.PAYMENT_SENT and total < 0:
+        message = _("Write what the seller has sent to the buyer, without a minus sign: %(amount)s.")
+    else:
+        return
+    for index, row in enumerate(payments):
+        if row.amount.is_finite() and row.amount * total > 0:
+            yield Problem(f"payments[{index}].amount", "wrong_direction", message % {"amount": f"{-row.amount:f}"})
+
+
 def _check_rate(info: StatusInfo, rate: Decimal | None, seen: set[Decimal | None], field: str) -> Iterable[Problem]:
     words = {"rate": str(rate), "status": _named(info.code)}
     if rate is None and info.payment == "required":
@@ -389,7 +408,10 @@ def _check_note(
         message = _("The note is longer than %(limit)d characters.") % {"limit": NOTE_MAX_LENGTH}
         yield Problem("note", "too_long", message)
     # DGFiP rule P1.17. On a credit note a negative receipt is the normal one (FNFE use case 5), not a reversal.
-    negative = any(row.amount.is_finite() and row.amount < 0 for row in payments)
-    reverses = negative and info.code == Status.PAYMENT_RECEIVED and not facts.is_refund
-    if reverses and not reasons and not note.strip():
+    amounts = [row.amount for row in payments if row.amount.is_finite()]
+    if facts.is_refund:
+        reverses = sum(amounts) > 0 and info.code in facts.history
+    else:
+        reverses = any(amount < 0 for amount in amounts)
+    if info.code == Status.PAYMENT_RECEIVED and reverses and not reasons and not note.strip():
         yield Problem("note", "required", _("Say in the note why this payment is taken back."))

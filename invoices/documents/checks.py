@@ -71,8 +71,20 @@ def suspicions(invoice: ParsedInvoice) -> Iterator[str | Promise]:
     if invoice.issue_date and invoice.issue_date > timezone.localdate():
         yield format_lazy(_("The invoice is dated in the future: {date}."), date=invoice.issue_date.isoformat())
     is_invoice = invoice.type_code not in CREDIT_NOTE_TYPES
-    if is_invoice and invoice.total_with_vat is not None and invoice.total_with_vat < 0:
-        yield _("The total is negative although this is not a credit note.")
+    if invoice.total_with_vat is not None and invoice.total_with_vat < 0:
+        if is_invoice:
+            yield _("The total is negative although this is not a credit note.")
+        else:
+            message = _("Credit note {number} has negative totals: it lowers what is owed, as with positive ones.")
+            yield format_lazy(message, number=invoice.number[:200])
+    if _signs_differ(invoice):
+        yield _("The VAT breakdown has another sign than the total: the type and the total decide what is owed.")
+
+
+def _signs_differ(invoice: ParsedInvoice) -> bool:
+    rows = invoice.vat_breakdown
+    written = sum((row.base or 0) + (row.amount or 0) for row in rows)
+    return written * (invoice.total_with_vat or 0) < 0
 
 
 def party_warnings(role: Promise, party: Party | None) -> Iterator[Promise]:

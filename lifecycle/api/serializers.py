@@ -22,6 +22,11 @@ from providers.models import Connection, WebhookDelivery
 
 Read = dict[str, Any]
 
+DEBT = (
+    "What it adds to what the buyer owes, VAT included: negative for a credit note, whatever the sign of its totals. "
+    "The other amounts are as the document writes them."
+)
+
 # --- invoices ---------------------------------------------------------------------------------------------------------
 
 
@@ -50,6 +55,7 @@ class InvoiceSerializer(RowSerializer):
         help_text="Codes that our side may issue now. Whether the caller may depends on their role."
     )
     assigned_to = serializers.CharField(source="assigned_to.username", default=None, allow_null=True)
+    debt = serializers.DecimalField(max_digits=18, decimal_places=2, allow_null=True, help_text=DEBT)
     vat_breakdown = VatRowSerializer(many=True)
     preceding_numbers = serializers.ListField(child=serializers.CharField())
     warnings = serializers.ListField(child=serializers.CharField())
@@ -59,10 +65,10 @@ class InvoiceSerializer(RowSerializer):
         model = Invoice
         fields = [
             "id", "number", "direction", "type_code", "process", "issue_date", "due_date", "currency",
-            "total_without_vat", "total_vat", "total_with_vat", "amount_due", "vat_breakdown", "seller", "buyer",
-            "preceding_numbers", "customer", "addressing_line", "connection", "provider_ref", "status", "status_label",
-            "status_at", "next_statuses", "version", "assigned_to", "document_state", "document_error", "warnings",
-            "validation", "created_at", "updated_at",
+            "total_without_vat", "total_vat", "total_with_vat", "amount_due", "debt", "vat_breakdown", "seller",
+            "buyer", "preceding_numbers", "customer", "addressing_line", "connection", "provider_ref", "status",
+            "status_label", "status_at", "next_statuses", "version", "assigned_to", "document_state",
+            "document_error", "warnings", "validation", "created_at", "updated_at",
         ]  # fmt: skip
 
     @extend_schema_field(PartySerializer)
@@ -97,16 +103,28 @@ class LinkSerializer(serializers.Serializer[Any]):
     total_with_vat = serializers.DecimalField(
         source="invoice.total_with_vat", max_digits=18, decimal_places=2, default=None, allow_null=True
     )
+    debt = serializers.DecimalField(
+        source="invoice.debt", max_digits=18, decimal_places=2, default=None, allow_null=True, help_text=DEBT
+    )
+    currency = serializers.CharField(source="invoice.currency", default="")
 
 
 class RateLeftSerializer(serializers.Serializer[Any]):
-    """Amounts include VAT."""
+    """Amounts include VAT; negative ones go back to the buyer, as on a credit note."""
 
     vat_rate = serializers.SerializerMethodField(help_text="Percent, a decimal string.")
+    currency = serializers.CharField(help_text="Another than the invoice's: shown apart, taken off nothing.")
     invoiced = serializers.DecimalField(max_digits=None, decimal_places=2, help_text="Deposits taken off.")
-    credited = serializers.DecimalField(max_digits=None, decimal_places=2, help_text="By credit notes.")
+    credited = serializers.DecimalField(
+        max_digits=None, decimal_places=2, help_text="By credit notes, or the whole by a corrective invoice."
+    )
     settled = serializers.DecimalField(max_digits=None, decimal_places=2, help_text="Declared by 211 or 212.")
-    left = serializers.DecimalField(max_digits=None, decimal_places=2, help_text="Negative: more than was due.")
+    left = serializers.DecimalField(
+        max_digits=None,
+        decimal_places=2,
+        allow_null=True,
+        help_text="Another sign than `invoiced`: more was declared than is due. Null in another currency.",
+    )
 
     def get_vat_rate(self, row: RateLeft) -> str:
         return f"{row.vat_rate:.2f}"

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 from invoices.access import invoices_of
 from invoices.drafting import prefill
 from invoices.models import Direction, Invoice, Role
+from invoices.money import gives_back
 from lifecycle import queries, services
 from lifecycle.codes import STATUSES, Reported, Status
 from lifecycle.forms import AssignForm, CommentForm, InvoiceFilterForm
@@ -176,8 +177,11 @@ def settled(shown: Invoice, links: list[Link]) -> list[RateLeft]:
     """What is left to receive or to pay, once anything was credited or declared."""
     if shown.status in (None, *VOID_STATUSES):
         return []
-    status = Status.PAYMENT_RECEIVED if (shown.side == "seller") != shown.is_credit_note else Status.PAYMENT_SENT
-    rows = settlement_of(shown, status.value, links)
+    rows = settlement_of(shown, Status.PAYMENT_RECEIVED.value, links)
+    # A refund is the seller's word in both statuses: what it says it received, else what it says it sent.
+    heard = any(row.settled for row in rows) if gives_back(shown) else shown.side == "seller"
+    if not heard:
+        rows = settlement_of(shown, Status.PAYMENT_SENT.value, links)
     return rows if any(row.credited or row.settled for row in rows) else []
 
 

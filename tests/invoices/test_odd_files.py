@@ -247,3 +247,14 @@ def test_large_file_is_read_in_bounded_memory(tmp_path, make, lines, megabytes):
     taken, found, number = json.loads(ran.stdout)
     print(f"{(tmp_path / 'invoice').stat().st_size // MB} MB with {found} lines: {taken} MB")
     assert (found, bool(number), taken < megabytes) == (lines, True, True)
+
+
+@pytest.mark.django_db
+def test_credit_note_with_negative_totals_is_named():
+    note = ODD_CONTENT["negative totals"][0].replace(">380<", ">381<")
+    invoice, _verdict = take_in(note.encode())
+
+    assert (invoice.total_with_vat, invoice.debt) == (Decimal("-1481.40"), Decimal("-1481.40"))
+    assert invoice.warnings == [
+        "Credit note F-1 has negative totals: it lowers what is owed, as with positive ones.",
+    ]

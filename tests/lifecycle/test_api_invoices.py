@@ -90,6 +90,7 @@ def test_invoice_has_the_agreed_shape(api):
         "total_vat": "200.00",
         "total_with_vat": "1200.00",
         "amount_due": "1200.00",
+        "debt": "1200.00",
         "vat_breakdown": [{"category": "S", "rate": "20.00", "base": "1000.00", "amount": "200.00"}],
         "seller": {"name": "Papeterie du Pont", "siren": OTHER_SIREN, "vat_number": "FR13905334413"},
         "buyer": {"name": "Atelier Dupont", "siren": SIREN, "vat_number": ""},

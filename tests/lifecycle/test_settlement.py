@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from invoices.models import Invoice
@@ -154,6 +155,127 @@ def test_decision_taken_back_does_not_count():
     assert left(invoice) == {"20": "60.00"}
 
 
+def mirrored(rows: Any) -> Any:
+    return [row | {name: str(-Decimal(row[name])) for name in ("base", "amount")} for row in rows]
+
+
+@pytest.mark.parametrize("type_code", ["381", "261", "262", "396", "502", "503"])
+def test_credit_note_with_negative_totals_lowers_what_is_left(type_code):
+    invoice = issued(number="F-1", direction="received")
+    note = issued(mirrored(ONE_RATE), type_code=type_code, preceding_numbers=["F-1"], direction="received")
+    assert (note.total_with_vat, left(invoice, "211")["20"]) == (Decimal("-60.00"), "60.00")
+    assert [row["amount"] for row in payments_left(invoice, "211")] == [Decimal("60.00"), Decimal("211.00")]
+
+
+def test_invoice_with_a_negative_total_credits_what_it_names():
+    invoice = issued(number="F-1")
+    issued(mirrored(ONE_RATE), type_code="380", number="F-2", preceding_numbers=["F-1"])
+    assert (relations(invoice), left(invoice)["20"]) == ([("credited_by", "F-2")], "60.00")
+
+
+def test_credit_note_without_a_breakdown_is_spread_over_the_rates():
+    invoice = issued(number="F-1")
+    note = {"total_with_vat": Decimal("-33.10"), "amount_due": Decimal("-33.10")}
+    issued([], type_code="381", preceding_numbers=["F-1"], **note)
+    assert left(invoice) == {"20": "108.00", "5.5": "189.90"}
+
+
+def test_corrective_invoice_replaces_what_it_corrects():
+    invoice = issued(number="F-1")
+    received(invoice, ("20", "20.00"))
+    issued(REFUND, type_code="381", preceding_numbers=["F-1"])
+    new = issued(ONE_RATE, type_code="384", preceding_numbers=["F-1"])
+    assert (left(invoice), left(new)) == ({"20": "-20.00", "5.5": "0.00"}, {"20": "60.00"})
+
+
+def test_note_in_another_currency_is_shown_apart_and_taken_off_nothing():
+    invoice = issued(ONE_RATE, number="F-1")
+    issued(REFUND, type_code="381", preceding_numbers=["F-1"], currency="USD")
+    rows = [(row.currency, row.credited, row.left) for row in settlement_of(invoice, "212")]
+    assert rows == [("EUR", Decimal("0.00"), Decimal("60.00")), ("USD", Decimal("12.00"), None)]
+    assert [row["currency"] for row in payments_left(invoice, "212")] == ["EUR"]
+
+
+def test_receipt_in_euro_is_not_taken_off_another_currency():
+    invoice = issued(ONE_RATE, currency="USD")
+    received(invoice, ("20", "55.00"))
+    rows = [(row.currency, row.settled, row.left) for row in settlement_of(invoice, "212")]
+    assert rows == [("USD", Decimal("0.00"), Decimal("60.00")), ("EUR", Decimal("55.00"), None)]
+    assert payments_left(invoice, "212") == [{"vat_rate": "20", "amount": None, "currency": "EUR"}]
+
+
+# --- refunds ----------------------------------------------------------------------------------------------------------
+
+
+def refund(rows: Any, **values: Any) -> Invoice:
+    return issued(rows, type_code="381", **values)
+
+
+@pytest.mark.parametrize("rows", [ONE_RATE, mirrored(ONE_RATE)], ids=["positive", "negative"])
+def test_refund_is_a_negative_receipt_and_a_positive_payment(rows):
+    note = refund(rows)
+    assert left(note) == {"20": "-60.00"}
+    assert [row["amount"] for row in payments_left(note, "212")] == [Decimal("-60.00")]
+    assert [row["amount"] for row in payments_left(note, "211")] == [Decimal("60.00")]
+
+
+@pytest.mark.parametrize(
+    ("status", "amount"), [("212", "-60.00"), ("212", "60.00"), ("211", "60.00"), ("211", "-60.00")]
+)
+def test_reported_refund_settles_the_note_whatever_its_sign(status, amount):
+    note = refund(mirrored(ONE_RATE))
+    received(note, ("20", amount), status=status)
+    assert (left(note, status), payments_left(note, status)) == ({"20": "0.00"}, [])
+
+
+@pytest.mark.parametrize("rows", [ONE_RATE, mirrored(ONE_RATE)], ids=["positive", "negative"])
+@pytest.mark.parametrize(
+    ("status", "amount", "codes"),
+    [("212", "60.00", ["wrong_direction"]), ("212", "-60.00", []), ("211", "-60.00", ["wrong_direction"]),
+     ("211", "60.00", [])],
+)  # fmt: skip
+def test_refund_of_the_wrong_sign_is_refused(rows, status, amount, codes):
+    note = refund(rows)
+    wish = Wish(status=status, payments=(Payment(amount=Decimal(amount), vat_rate=Decimal(20)),))
+    problems = services.problems_with(note, wish)
+    assert [problem.code for problem in problems] == codes
+    assert all(f"{-Decimal(amount):f}" in str(problem.message) for problem in problems)
+
+
+def test_refund_that_bounced_is_taken_back_with_its_reason():
+    note = refund(ONE_RATE)
+    received(note, ("20", "-60.00"))
+    back = (Payment(amount=Decimal("60.00"), vat_rate=Decimal(20)),)
+    assert [each.field for each in services.problems_with(note, Wish(status="212", payments=back))] == ["note"]
+    assert services.problems_with(note, Wish(status="212", payments=back, note="Virement rejeté")) == []
+
+
+def test_final_invoice_that_asks_for_less_than_its_deposits_gives_back():
+    final = issued(ONE_RATE, process="S4", amount_due=Decimal("-10.00"))
+    assert (left(final), "211" in services.next_statuses(final)) == ({"20": "-10.00"}, True)
+
+
+shares = st.dictionaries(st.sampled_from(["20.00", "10.00"]), st.decimals("0.01", 500, places=2), min_size=1)
+
+
+def as_rows(amounts: dict[str, Decimal]) -> list[dict[str, str]]:
+    return [{"category": "S", "rate": rate, "base": f"{each:.2f}", "amount": "0.00"} for rate, each in amounts.items()]
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(shares, st.lists(shares, max_size=3), st.lists(shares, max_size=2))
+def test_settlement_is_the_same_however_notes_are_written(asked, notes, receipts):
+    def settle(write: Any) -> list[Any]:
+        invoice = issued(as_rows(asked), number=f"F-{uuid4()}")
+        for note in notes:
+            issued(write(as_rows(note)), type_code="381", preceding_numbers=[invoice.number])
+        for receipt in receipts:
+            received(invoice, *((rate, str(amount)) for rate, amount in receipt.items()))
+        return settlement_of(invoice, "212")
+
+    assert settle(list) == settle(mirrored)
+
+
 @given(
     st.decimals(-(10**6), 10**6, places=2),
     st.dictionaries(st.integers(0, 20).map(Decimal), st.decimals(0, 10**6, places=2), max_size=4),
@@ -223,7 +345,21 @@ def test_api_tells_links_and_what_is_left(client):
         "total_with_vat": "60.00",
     }
     assert body["received"] == [
-        {"vat_rate": "20.00", "invoiced": "120.00", "credited": "60.00", "settled": "0.00", "left": "60.00"},
-        {"vat_rate": "5.50", "invoiced": "211.00", "credited": "0.00", "settled": "11.00", "left": "200.00"},
+        {
+            "vat_rate": "20.00",
+            "currency": "EUR",
+            "invoiced": "120.00",
+            "credited": "60.00",
+            "settled": "0.00",
+            "left": "60.00",
+        },
+        {
+            "vat_rate": "5.50",
+            "currency": "EUR",
+            "invoiced": "211.00",
+            "credited": "0.00",
+            "settled": "11.00",
+            "left": "200.00",
+        },
     ]
     assert [row["left"] for row in body["paid"]] == ["60.00", "211.00"]

@@ -1,0 +1,91 @@
+"""Which way the money of an invoice goes: what it adds to what the buyer owes, defined here and nowhere else.
+
+Type and sign both carry the direction. A credit note lowers the debt whether it is written with positive or with
+negative totals (EN 16931 allows both, and both are common); an invoice with a negative total lowers it too. Nothing is
+summed over currencies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any, Protocol
+
+from lifecycle.codes import CREDIT_NOTE_TYPES, VAT_RATES
+
+ZERO = Decimal("0.00")
+Amounts = dict[Decimal, Decimal]
+
+
+class Written(Protocol):
+    """The amounts of an invoice as its document writes them."""
+
+    type_code: str
+    total_without_vat: Decimal | None
+    total_with_vat: Decimal | None
+    amount_due: Decimal | None
+    vat_breakdown: Any
+
+
+def debt(invoice: Written) -> Decimal | None:
+    """The total with VAT as it counts: negative where it lowers what the buyer owes."""
+    total = decimal(invoice.total_with_vat)
+    return -abs(total) if total is not None and _is_credit_note(invoice) else total
+
+
+def debt_by_rate(invoice: Written) -> Amounts:
+    """The same by VAT rate. Rates may differ in sign; where their sum has another sign than the total, the type and
+    the total decide."""
+    amounts = written_by_rate(invoice.vat_breakdown)
+    factor = _factor(invoice, sum(amounts.values(), ZERO))
+    return {rate: amount * factor for rate, amount in amounts.items()}
+
+
+def due(invoice: Written) -> Decimal | None:
+    """The amount due as it counts. What was paid before may turn it round: then it goes back to the buyer."""
+    amount, total = decimal(invoice.amount_due), decimal(invoice.total_with_vat)
+    if amount is None:
+        return None
+    if total is None:
+        return -abs(amount) if _is_credit_note(invoice) else amount
+    if abs(amount) == abs(total):
+        return debt(invoice)
+    return -amount if _is_credit_note(invoice) and total >= 0 else amount
+
+
+def gives_back(invoice: Written) -> bool:
+    """The seller owes the buyer: 211 is the seller's then, and a receipt (212) is negative."""
+    amount = due(invoice) or debt(invoice)
+    return amount < 0 if amount else _is_credit_note(invoice)
+
+
+def written_by_rate(breakdown: Sequence[Mapping[str, Any]]) -> Amounts:
+    found: Amounts = {}
+    for row in breakdown:
+        rate = plain(decimal(row.get("rate")) or ZERO)
+        found[rate] = found.get(rate, ZERO) + (decimal(row.get("base")) or ZERO) + (decimal(row.get("amount")) or ZERO)
+    return found
+
+
+def _factor(invoice: Written, written: Decimal) -> int:
+    total = decimal(invoice.total_with_vat) or ZERO
+    if not _is_credit_note(invoice):
+        return -1 if written * total < 0 else 1
+    # Rates that cancel out leave the total without VAT to tell how the note is written.
+    return 1 if (written or total or decimal(invoice.total_without_vat) or ZERO) < 0 else -1
+
+
+def _is_credit_note(invoice: Written) -> bool:
+    return invoice.type_code in CREDIT_NOTE_TYPES
+
+
+def plain(rate: Decimal) -> Decimal:
+    """The table's own writing of a rate: 20.00 is its 20."""
+    return next((known for known in VAT_RATES if known == rate), rate.normalize())
+
+
+def decimal(value: Any) -> Decimal | None:
+    try:
+        return None if value is None else Decimal(value)
+    except InvalidOperation:
+        return None
