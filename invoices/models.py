@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import hashlib
 import secrets
 import uuid
@@ -19,7 +17,6 @@ from stdnum.exceptions import ValidationError as NumberError
 from stdnum.fr import siren, siret
 
 from lifecycle.codes import CORRECTIVE_TYPES, CREDIT_NOTE_TYPES, SELF_BILLED_TYPES, status_label
-from providers.companies import siren_in
 from providers.models import Connection
 from providers.sealing import SealedField
 
@@ -91,11 +88,6 @@ class Customer(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-    @classmethod
-    def numbered(cls, number: str) -> models.QuerySet[Customer]:
-        """The one a SIREN, SIRET or French VAT number is of, however it is written."""
-        return cls.objects.filter(siren=siren_in(number))
 
 
 class Role(models.TextChoices):
@@ -198,6 +190,7 @@ class DocumentState(models.TextChoices):
 class Invoice(models.Model):
     """Received or issued. `status` is a projection of its status events, written by lifecycle alone.
 
+    `alert` is the code of an answer that a person has to look at: of another transmission, or of the administration.
     `provider_ref` is "" for an invoice of ours until its platform has taken it. `holds_number`: we issued it and it was
     neither withdrawn nor rejected, so that no other may bear its number.
     """
@@ -233,6 +226,7 @@ class Invoice(models.Model):
     warnings = models.JSONField(_("warnings"), default=list)
     # Of the newest verdict on its original; "" until there is one.
     validation = models.CharField(_("validation"), max_length=10, choices=Outcome.choices, blank=True, editable=False)
+    alert = models.CharField(_("alert"), max_length=3, blank=True, default="", editable=False)
     holds_number = models.BooleanField(_("holds its number"), default=False, editable=False)
     status = models.CharField(_("status"), max_length=3, null=True, editable=False)
     status_at = models.DateTimeField(_("status since"), null=True, editable=False)
@@ -306,7 +300,7 @@ class Invoice(models.Model):
         return self.type_code in SELF_BILLED_TYPES
 
     @property
-    def original(self) -> InvoiceDocument | None:
+    def original(self) -> "InvoiceDocument | None":
         """The file that counts: of several, the first that came."""
         return self.documents.filter(kind=InvoiceDocument.Kind.ORIGINAL).order_by("received_at").first()
 
@@ -324,7 +318,7 @@ class Invoice(models.Model):
         return self.type_code in CORRECTIVE_TYPES
 
 
-def document_path(document: InvoiceDocument, filename: str) -> str:
+def document_path(document: "InvoiceDocument", filename: str) -> str:
     """Content-addressed: the same bytes are the same file, and no file is ever overwritten."""
     return f"{document.sha256[:2]}/{document.sha256[2:4]}/{document.sha256}"
 

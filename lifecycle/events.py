@@ -16,7 +16,7 @@ from invoices.services import store_document
 from providers.base import Payment, Reason, StatusReport
 from providers.services import storable, storable_key
 
-from . import rejections, transitions
+from . import answers, rejections, transitions
 from .codes import FINAL_STATUSES, INVOICE_STATUSES, Status
 from .models import NOT_TOLD, WITHOUT_EFFECT, Origin, RelayState, RelayTask, SeenReport, StatusEvent, hash_of
 
@@ -35,8 +35,13 @@ def lock_invoice(invoice_id: Any) -> Invoice:
 
 def effective_events(invoice: Invoice) -> list[StatusEvent]:
     """The events that count, ordered as the projection wants: by time, then by arrival."""
+    return rejections.counting(said_events(invoice))
+
+
+def said_events(invoice: Invoice) -> list[StatusEvent]:
+    """Also what speaks of another transmission."""
     events = invoice.status_events.exclude(relay__state__in=WITHOUT_EFFECT).order_by("occurred_at", "sequence")
-    return rejections.counting(list(events))
+    return list(events)
 
 
 def histories_of(invoices: Iterable[Invoice]) -> dict[Any, tuple[str, ...]]:
@@ -99,7 +104,8 @@ def append_event(
 
 def _reason_row(reason: Reason) -> dict[str, str]:
     row = {"code": reason.code, "text": reason.text}
-    row |= {"native_code": reason.native_code} if reason.native_code else {}
+    more = {"native_code": reason.native_code, "rule": reason.rule, "place": reason.place}
+    row |= {name: value for name, value in more.items() if value}
     return {name: storable(value) for name, value in row.items()}
 
 
@@ -109,16 +115,19 @@ def _payment_row(payment: Payment) -> dict[str, str | None]:
 
 
 def project(invoice: Invoice) -> None:
-    """Write `status` from the events, and nothing else does. The invoice is locked."""
+    """Write `status` and `alert` from the events, and nothing else does. The invoice is locked."""
     status, status_at = None, None
-    for event in effective_events(invoice):
+    said = said_events(invoice)
+    for event in rejections.counting(said):
         if event.status in INVOICE_STATUSES and status not in FINAL_STATUSES:
             status, status_at = event.status, event.occurred_at
     invoice.status, invoice.status_at = status, status_at
     invoice.version += 1
     # A rejected invoice was never issued: a corrected one may bear its number.
     invoice.holds_number = invoice.holds_number and status != Status.REJECTED
-    invoice.save(update_fields=["status", "status_at", "version", "holds_number", "updated_at"])
+    alerts = answers.open_answers(said)
+    invoice.alert = alerts[-1].status or "" if alerts else ""
+    invoice.save(update_fields=["status", "status_at", "alert", "version", "holds_number", "updated_at"])
 
 
 # --- what platforms report --------------------------------------------------------------------------------------------
@@ -171,8 +180,7 @@ def record_on_locked(invoice: Invoice, report: StatusReport) -> StatusEvent | No
     SeenReport.objects.create(invoice=invoice, identity=identity, event=event, is_timed=report.occurred_at is not None)
     for file in report.files:
         store_document(invoice=invoice, file=file)
-    if report.refused:
-        refuse_submission(invoice, report)
+    answers.land(invoice, report, event)
     return None if known else event
 
 
@@ -201,7 +209,7 @@ def _find_echoed(invoice: Invoice, report: StatusReport) -> StatusEvent | None:
     )
     for relay in sorted(relays, key=lambda relay: relay.state in NOT_TOLD):
         if is_echo(relay, report):
-            if relay.state != RelayState.CONFIRMED:
+            if relay.state != RelayState.CONFIRMED and not relay.refused_by_id:
                 confirm(relay)
             return relay.event
     return None
@@ -241,20 +249,6 @@ def confirm_submission(invoice: Invoice) -> None:
     relay = RelayTask.objects.filter(invoice=invoice, kind=RelayTask.Kind.INVOICE).first()
     if relay and relay.state not in (RelayState.CONFIRMED, *WITHOUT_EFFECT):
         confirm(relay)
-
-
-def refuse_submission(invoice: Invoice, report: StatusReport) -> None:
-    """The platform turned the file down after taking it: another try gets another reference."""
-    told = RelayTask.objects.filter(
-        invoice=invoice,
-        kind=RelayTask.Kind.INVOICE,
-        state__in=[RelayState.SENDING, RelayState.SENT, RelayState.UNCERTAIN, RelayState.CONFIRMED],
-    )
-    words = " ".join(filter(None, [report.note, *(reason.text for reason in report.reasons)]))
-    changes = {"next_attempt_at": None, "leased_until": None, "last_error": storable(words)}
-    if told.update(state=RelayState.FAILED, **changes):
-        invoice.provider_ref = ""
-        invoice.save(update_fields=["provider_ref", "updated_at"])
 
 
 def _find_told_otherwise(invoice: Invoice, report: StatusReport) -> StatusEvent | None:

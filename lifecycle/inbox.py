@@ -43,7 +43,7 @@ from providers.registry import get_adapter
 from providers.services import read_stored, storable
 
 from . import asking, events, relays
-from .finding import NotShown, UnknownInvoice, find_invoice, find_reported, get_invoice, lawful_name, waiting_name
+from .finding import NotShown, UnknownInvoice, find_invoice, find_reported, get_invoice, lawful_name, unknown
 from .looking import Look, look
 
 logger = logging.getLogger(__name__)
@@ -290,7 +290,7 @@ def _record_pushed(row: WebhookDelivery, report: StatusReport, place: int) -> Un
     """
     invoice = find_reported(row.connection, report, row.line_identifier)
     if invoice is None:
-        return UnknownInvoice(waiting_name(report))
+        return unknown(report)
     if not report.key and report.occurred_at is None:
         report = replace(report, key=f"{row.key}:{place}")
     events.record_report(invoice.pk, report)

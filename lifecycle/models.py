@@ -190,6 +190,9 @@ class RelayTask(models.Model):
     released_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+", verbose_name=_("released by")
     )
+    refused_by = models.ForeignKey(
+        StatusEvent, on_delete=models.PROTECT, null=True, related_name="refuses", verbose_name=_("turned down by")
+    )
 
     class Meta:
         verbose_name = _("relay")

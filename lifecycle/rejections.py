@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from .codes import Status
 from .models import RelayAttempt, RelayTask, StatusEvent
@@ -31,7 +32,7 @@ def reason_codes(event: StatusEvent) -> frozenset[str]:
     return frozenset(row.get("code", "") for row in event.reasons)
 
 
-def _told_twice(invoice_id: object) -> bool:
+def _told_twice(invoice_id: UUID) -> bool:
     """We handed it in more than once: whether the first arrived was not known then."""
     sent = RelayAttempt.objects.filter(
         relay__invoice=invoice_id, relay__kind=RelayTask.Kind.INVOICE, kind=RelayAttempt.Kind.SEND

@@ -23,7 +23,7 @@ from providers.base import Adapter, Payment, Reason
 from providers.nudge import nudge
 from providers.registry import find_adapter_class, get_adapter
 
-from . import events, transitions
+from . import answers, events, transitions
 from .codes import CORRECTIVE_TYPES, STATUSES, Side, Status, reason_label, reasons_for, status_label
 from .messages import payments_of, reasons_of
 from .models import IdempotencyKey, Origin, RelayState, RelayTask, StatusEvent
@@ -53,6 +53,10 @@ class StaleInvoice(Exception):
 
 class KeyReused(Exception):
     """The Idempotency-Key was used with another body."""
+
+
+class AlreadySettled(Exception):
+    """There is no open answer to settle in this way."""
 
 
 class WrongRelayState(Exception):
@@ -311,6 +315,7 @@ def _enqueue(relay: RelayTask) -> None:
     relay.leased_until = None
     relay.look_ups = 0
     relay.last_error = ""
+    relay.refused_by = None
 
 
 @transaction.atomic
@@ -388,6 +393,32 @@ def resolve(*, user: Any, relay_id: Any, arrived: bool) -> RelayTask:
     events.project(invoice)
     nudge_for(relay)
     return relay
+
+
+@transaction.atomic
+def settle_answer(*, user: Any, event_id: Any, is_rejected: bool = False) -> StatusEvent:
+    """A person looked at an answer that needed one. `is_rejected`: it is this invoice that the platform rejected."""
+    answer = StatusEvent.objects.get(pk=event_id)
+    invoice = events.lock_invoice(answer.invoice_id)
+    _require(user, invoice, Role.APPROVER if is_rejected else Role.CLERK)
+    if answer not in answers.open_answers(events.said_events(invoice)):
+        raise AlreadySettled(_("Somebody has settled this already: reload the page."))
+    if is_rejected and answer.status != Status.REJECTED:
+        raise AlreadySettled(_("Only a rejection (213) can be said to be this invoice's."))
+    words = _("It is this invoice that was rejected.") if is_rejected else _("Seen: it does not change the invoice.")
+    event = events.append_event(
+        invoice,
+        status=answer.status if is_rejected else None,
+        native_status="" if is_rejected else _("Answer %(status)s settled") % {"status": answer.status},
+        origin=Origin.US,
+        issuer_role=answer.issuer_role if is_rejected else "",
+        reasons=[answers.reason_of(row) for row in answer.reasons] if is_rejected else (),
+        note=words,
+        source_key=f"{answers.SETTLES}{answer.pk}",
+        actor=user,
+    )
+    events.project(invoice)
+    return event
 
 
 @transaction.atomic

@@ -8,15 +8,11 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from . import companies
-
 # --- what platforms say ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
 class Party:
-    """Its numbers are normalised, and its SIREN derived where another of them holds it: see `companies`."""
-
     name: str = ""
     siren: str = ""
     siret: str = ""
@@ -24,21 +20,12 @@ class Party:
     scheme: str = ""
     identifier: str = ""
 
-    def __post_init__(self) -> None:
-        known = companies.identify(
-            siren=self.siren,
-            siret=self.siret,
-            vat_number=self.vat_number,
-            scheme=self.scheme,
-            address=self.identifier,
-        )
-        vars(self).update(vars(known), identifier=companies.clean_address(self.identifier))
-
 
 @dataclass(frozen=True, kw_only=True)
 class InvoiceKey:
     """How a message names an invoice without the platform's reference: seller, number and year are unique by law (DGFiP
-    rule G1.42). `direction` tells the two copies apart where seller and buyer are both ours.
+    rule G1.42). `direction` tells the two copies apart where seller and buyer are both ours. `is_quoted`: taken from
+    the text of an answer whose own fields hold placeholders (G1.114); part of the name may be missing then.
     """
 
     seller_siren: str
@@ -46,9 +33,7 @@ class InvoiceKey:
     type_code: str = ""
     issue_date: date | None = None
     direction: str = ""
-
-    def __post_init__(self) -> None:
-        vars(self).update(seller_siren=companies.siren_in(self.seller_siren))
+    is_quoted: bool = False
 
     def __str__(self) -> str:
         return f"{self.seller_siren}/{self.number}/{self.issue_date.year if self.issue_date else '-'}"
@@ -56,11 +41,15 @@ class InvoiceKey:
 
 @dataclass(frozen=True, kw_only=True)
 class Reason:
-    """`code` is national (MDT-113); `native_code` the platform's own word; `text` free."""
+    """`code` is national (MDT-113); `native_code` the platform's own word; `text` free. An answer of the administration
+    also names the `rule` that was broken (MDT-125) and the `place` of the fault (MDT-127).
+    """
 
     code: str = ""
     text: str = ""
     native_code: str = ""
+    rule: str = field(default="", repr=False)  # not in the fingerprint of a wish, which none has
+    place: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +69,8 @@ class StatusReport:
     `key` is the platform's own identity of this fact ("" where it gives none); `occurred_at` is None likewise.
     `emitter`: who put it on record, in the platform's words, where that is another than the issuer.
     `seen_at` places a fact whose time is not told: it was so by then.
+    `answers` is the id of the message, file or transmission it speaks of, where that is no invoice (MDT-87 of 501, 601,
+    301), and `answers_at` that one's time.
     `files` came with the status: what a supplier sends to complete an invoice.
     `refused`: the platform has not taken the invoice in, so what was handed in goes back to a person.
     `ppf_duty`: the platform says that the administration must hear it within 24 hours.
@@ -90,6 +81,8 @@ class StatusReport:
     provider_ref: str
     status: str | None
     invoice_key: InvoiceKey | None = None
+    answers: str = ""
+    answers_at: datetime | None = None
     native_status: str = ""
     issuer_role: str = ""
     reasons: tuple[Reason, ...] = ()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -193,9 +192,9 @@ class Afnor(Directory, Registrations, Searching):
 
     def _report(self, message: cdar.Cdar, flow: Flow) -> StatusReport:
         """The type of the flow tells our side of the invoice, and with the invoice's own type which way that went."""
-        key, way = message.invoice_key, tables.LIFECYCLES[flow.type]
-        way = tables.OTHER_WAY[way] if key.type_code in SELF_BILLED_TYPES else way
-        return replace(message.report(), invoice_key=replace(key, direction=way))
+        way = tables.LIFECYCLES[flow.type]
+        way = tables.OTHER_WAY[way] if message.type_code in SELF_BILLED_TYPES else way
+        return message.report(direction=way)
 
     def _refusal(self, flow: Flow) -> str:
         return _("%(platform)s did not take it: %(told)s") % self._names(flow)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -13,9 +14,8 @@ from zoneinfo import ZoneInfo
 from django.db.models import TextChoices
 from django.utils.translation import override
 
-from lifecycle.codes import REASONS, STATUSES, Action, DataType, Role
+from lifecycle.codes import REASONS, STATUSES, Action, DataType, Role, StatusObject
 
-from ..companies import identify
 from ..shapes import File, InvoiceKey, Payment, Reason, StatusReport
 
 # Sources, 30 June 2026: FNFE-MPE Schematron 1.4.0.03 and its examples.
@@ -26,7 +26,10 @@ PPF_ID = "0000"  # 9998 up to version 1.3.1 of the rules
 # The messages name no zone; those that FNFE-MPE published look local.
 PARIS = ZoneInfo("Europe/Paris")
 
+SIREN_SCHEME = "0002"
+SIRET_SCHEME = "0009"
 PLATFORM_SCHEME = "0238"
+ADDRESS_SCHEME = "0225"
 
 # What an amount of ours means, by status (MDT-207). For 206 it is what the buyer approves, VAT included.
 AMOUNT_TYPES: Mapping[str, str] = {
@@ -34,6 +37,13 @@ AMOUNT_TYPES: Mapping[str, str] = {
     "211": DataType.MPA.value,
     "212": DataType.MEN.value,
 }
+
+# What the administration writes where a number, a date or a SIREN cannot be repeated (DGFiP rule G1.114, annex 7 v1.9).
+# The true values then stand between quotation marks in the text, in this order (the order is our assumption).
+NO_NUMBER, NO_DAY, NO_SIREN = "X" * 20, "19000101", "000000000"
+QUOTED = re.compile('"([^"]*)"|“([^”]*)”|«([^»]*)»')
+# Statuses whose MDT-87 names no invoice: a flow or file, a transmission, a directory line, a message (G7.23).
+OF_NO_INVOICE = frozenset(StatusObject) - {StatusObject.INVOICE, StatusObject.REGULATORY_DATA}
 
 DAY, SECOND = "102", "204"
 FORMATS = {DAY: "%Y%m%d", SECOND: "%Y%m%d%H%M%S"}
@@ -95,7 +105,7 @@ class Actor:
 
     @property
     def siren(self) -> str:
-        return identify(identifiers=self.ids, scheme=self.address_scheme, address=self.address).siren
+        return self.id_of(SIREN_SCHEME) or self.id_of(SIRET_SCHEME)[:9]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +139,9 @@ class Characteristic:
 
 @dataclass(frozen=True, kw_only=True)
 class Detail:
-    """MDG-37: a reason with what goes with it, or what goes with no reason."""
+    """MDG-37: a reason with what goes with it, or what goes with no reason. `rules` and `places` (MDT-125, 127) are
+    read in answers of the administration, and never written.
+    """
 
     reason: str = ""
     reason_text: str = ""
@@ -137,6 +149,8 @@ class Detail:
     action_text: str = ""
     sequence: str = ""
     notes: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
     characteristics: tuple[Characteristic, ...] = ()
 
 
@@ -190,13 +204,32 @@ class Cdar:
         return [actor.role for actor in self.recipients] == ["DFH"]
 
     @property
+    def is_of_invoice(self) -> bool:
+        """Whether MDT-87 is the number of an invoice."""
+        return self.status not in STATUSES or STATUSES[self.status].object not in OF_NO_INVOICE
+
+    @property
     def invoice_key(self) -> InvoiceKey:
+        """What stands in the fields, or for placeholders in the text."""
+        siren = self.seller.siren if self.seller else ""
+        day = self.issued_on.text[:8] if self.issued_on else ""  # of the 14 digits that it may have too (G7.06)
+        blank = (self.number == NO_NUMBER, day == NO_DAY, siren == NO_SIREN)
+        number, written, quoted_siren = self._quoted if any(blank) else ("", "", "")
         return InvoiceKey(
-            seller_siren=self.seller.siren if self.seller else "",
-            number=self.number,
+            seller_siren=quoted_siren if blank[2] else siren,
+            number=number if blank[0] else self.number,
             type_code=self.type_code,
-            issue_date=self.issued_on.day if self.issued_on else None,
+            issue_date=Moment(written[:8] if blank[1] else day, DAY).day,
+            is_quoted=any(blank),
         )
+
+    @property
+    def _quoted(self) -> tuple[str, str, str]:
+        """Number, date and SIREN as the text quotes them."""
+        text = "\n".join(note for detail in self.details for note in detail.notes)
+        found = ["".join(parts).strip() for parts in QUOTED.findall(text)]
+        number, day, siren = (*found, "", "", "")[:3]
+        return number, day, siren
 
     @property
     def files(self) -> tuple[File, ...]:
@@ -214,17 +247,26 @@ class Cdar:
         in the texts, where people read it.
         """
         key = self.invoice_key
-        is_named = not provider_ref and key.seller_siren and key.number
+        # Of what the text quotes, the number alone may have to do: whoever looks accepts it only where one fits.
+        is_whole = key.number and (key.seller_siren or key.is_quoted)
+        is_named = self.is_of_invoice and not provider_ref and is_whole
         moments = (moment.at(zone) for moment in (self.status_at, self.made_at) if moment)
         official = self.status in STATUSES
         return StatusReport(
             provider_ref=provider_ref,
             status=self.status if official else None,
             invoice_key=replace(key, direction=direction) if is_named else None,
+            answers="" if self.is_of_invoice else self.number,
+            answers_at=self.issued_on.at(zone) if self.issued_on and not self.is_of_invoice else None,
             native_status=self.status if official else f"{self.status} {self.label}".strip(),
             issuer_role=self.issuer.role if self.issuer and self.issuer.role in Role.values else "",
             reasons=tuple(
-                Reason(code=each.reason, text=self._text(each, label=_other_label(each)))
+                Reason(
+                    code=each.reason,
+                    text=self._text(each, label=_other_label(each)),
+                    rule=" ".join(each.rules),
+                    place=" ".join(each.places),
+                )
                 for each in self.details
                 if each.reason
             ),

@@ -92,6 +92,8 @@ def _detail(node: etree._Element) -> Detail:
         action_text=_texts(node, "ram:RequestedAction"),
         sequence=_text(node, "ram:SequenceNumeric"),
         notes=tuple(filter(None, (_of(note) for note in _all(node, "ram:IncludedNote/ram:Content")))),
+        rules=tuple(filter(None, (_of(rule) for rule in _all(node, "ram:IncludedNote/ram:ContentCode")))),
+        places=tuple(filter(None, (_of(each) for each in _all(node, "ram:IncludedNote/ram:SubjectCode")))),
         characteristics=tuple(map(_characteristic, _all(node, "ram:SpecifiedDocumentCharacteristic"))),
     )
 

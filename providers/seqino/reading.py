@@ -100,7 +100,9 @@ def parse_party(party: Any) -> Party:
     scheme, address = json_terms.address_of(party)
     return Party(
         name=text(term(party, "BT-27")),
-        **vars(json_terms.company_of(party)),
+        siren=json_terms.siren_of(party),
+        siret=json_terms.siret_of(party),
+        vat_number=json_terms.vat_number_of(party),
         scheme=scheme,
         identifier=address,
     )
