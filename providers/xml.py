@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import binascii
 import codecs
 import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from django.utils.text import format_lazy
@@ -13,6 +17,8 @@ from lxml import etree
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
+# The whole file, and what is left of it without the files embedded in it.
+MAX_FILE_BYTES = 100 * 1024 * 1024
 MAX_XML_BYTES = 20 * 1024 * 1024
 # Memory follows the number of elements and attributes, not the bytes: 20 MB of "<a/>" would take about a gigabyte.
 # A line of an invoice has about 60 of these marks.
@@ -22,13 +28,27 @@ MAX_XML_MARKS = 1_000_000
 BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF32_LE, ""),
     (codecs.BOM_UTF32_BE, ""),
+    (b"<\x00\x00\x00", ""),
+    (b"\x00\x00\x00<", ""),
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
-    (b"<\x00", "utf-16-le"),
-    (b"\x00<", "utf-16-be"),
 )
-DECLARABLE_ENCODINGS = {"utf-8", "ascii", "iso8859-1", "iso8859-15", "cp1252"}
+# White space may stand before the first mark, which some programs write.
+UTF_16_STARTS = (
+    (re.compile(rb"(?:[ \t\r\n]\x00)*<\x00"), "utf-16-le"),
+    (re.compile(rb"(?:\x00[ \t\r\n])*\x00<"), "utf-16-be"),
+)
+EBCDIC_DECLARATION = b"\x4c\x6f\xa7\x94\x93"
+# Each is ASCII and one more character per byte: what is inspected is what is parsed.
+DECLARABLE_ENCODINGS = {
+    "utf-8",
+    "ascii",
+    *(f"iso8859-{part}" for part in range(1, 17) if part != 12),
+    *(f"cp{page}" for page in range(1250, 1259)),
+}
+# Written by programs that declare what they think in and save something else: the bytes show that it is not so.
+WIDE_ENCODINGS = {"utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"}
 DECLARATION = re.compile(r"<\?xml\s[^>]*?\?>")
 DECLARED_ENCODING = re.compile(rb"""<\?xml\s[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
 # What may stand before a document type declaration or the root element.
@@ -50,22 +70,56 @@ class UnreadableDocument(Exception):
         return str(self.message)
 
 
-def parse_xml(content: bytes, *, max_bytes: int = MAX_XML_BYTES) -> etree._Element:
-    """The root element. Raises UnreadableDocument.
+# What is embedded is taken out of the bytes before they become a tree: libxml2 takes no text of 10 MB, and each copy of
+# it would cost its size. UBL and CII call such an element so, and the envelopes of Peppol.
+EMBEDDED = re.compile(
+    rb"""<(?:[\w.-]{1,60}:)?[\w.-]{0,60}Binary(?:Object|Content)(?:\s(?:[^<>"']++|"[^<"]*+"|'[^<']*+')*+)?>"""
+    rb"""(?P<cdata>\s*+<!\[CDATA\[)?(?P<file>(?:[A-Za-z0-9+/=\s]++|&#x?[0-9A-Fa-f]{1,4};)*+)(?(cdata)\]\]>\s*+)</"""
+)
+TAKEN_OUT_FROM = 4_000
+LINE_ENDS = re.compile(rb"&#(?:0*(?:9|10|13|32)|x0*(?:9|[aA]|[dD]|20));")
+# Divisible by four, so that it is Base64 itself and the schema accepts it where the file was Base64.
+STAND_IN = b"EmbeddedFile"
+DECODED_AT_ONCE = 1024 * 1024
+
+Files = Mapping[str, bytes | None]
+NO_FILES: Files = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Xml:
+    """`files`: what was embedded, by the word that stands in its place. None is what was no Base64."""
+
+    root: etree._Element
+    files: Files = field(default_factory=dict, repr=False)
+
+
+def parse_xml(content: bytes) -> etree._Element:
+    """The root element, for whoever asks for no embedded file. Raises UnreadableDocument."""
+    return read_xml(content).root
+
+
+def read_xml(content: bytes) -> Xml:
+    """Raises UnreadableDocument.
 
     The text is decoded and inspected here and handed to libxml2 as UTF-8 without its declaration, so that what was
     inspected is what is parsed. No DTD, entity, network access or XInclude, whatever the encoding.
     """
-    if len(content) > max_bytes:
-        raise UnreadableDocument(
-            "too_large",
-            format_lazy(
-                _("The file has {size} MB; {limit} MB are allowed. Ask the sender for a smaller file."),
-                size=-(-len(content) // (1024 * 1024)),
-                limit=max_bytes // (1024 * 1024),
-            ),
-        )
-    text = decode_xml(content)
+    refuse_size(content, MAX_FILE_BYTES)
+    refuse_emptiness(content)
+    encoding = detect_encoding(content)
+    if encoding.startswith("utf-16"):
+        content, encoding = as_utf8(content, encoding), "utf-8"
+    rest, files = take_out(content)
+    refuse_size(rest, MAX_XML_BYTES)
+    try:
+        text = rest.decode(encoding)
+    except UnicodeDecodeError:
+        text = decode(content, encoding)  # which names the place in the file as it came
+    return Xml(parse_decoded(without_declaration(text)), files)
+
+
+def parse_decoded(text: str) -> etree._Element:
     refuse_document_type(text)
     if text.count("<") + text.count("=") > MAX_XML_MARKS:
         raise UnreadableDocument(
@@ -78,44 +132,150 @@ def parse_xml(content: bytes, *, max_bytes: int = MAX_XML_BYTES) -> etree._Eleme
     return root
 
 
+def refuse_size(content: bytes, limit: int) -> None:
+    if len(content) > limit:
+        raise UnreadableDocument(
+            "too_large",
+            format_lazy(
+                _("The file has {size} MB; {limit} MB are allowed. Ask the sender for a smaller file."),
+                size=-(-len(content) // (1024 * 1024)),
+                limit=limit // (1024 * 1024),
+            ),
+        )
+
+
+# --- embedded files ---------------------------------------------------------------------------------------------------
+
+
+def take_out(content: bytes) -> tuple[bytes, dict[str, bytes | None]]:
+    """The bytes with a short word and as many lines in place of each embedded file, and the files."""
+    stand_in = STAND_IN
+    while stand_in in content:
+        stand_in += b"Next"
+    kept: list[bytes] = []
+    files: dict[str, bytes | None] = {}
+    position = 0
+    for match in EMBEDDED.finditer(content):
+        start, end = match.span("file")
+        if end - start < TAKEN_OUT_FROM or (file := match["file"]).isspace():
+            continue
+        try:
+            found: bytes | None = decode_base64(file)
+        except ValueError:
+            found = None
+        # One character less is no Base64: the schema is to say so.
+        word = stand_in + f"{len(files):0{7 if found is None else 8}d}".encode()
+        files[word.decode()] = found
+        kept += [content[position:start], word, b"\n" * file.count(b"\n")]
+        position = end
+    return (b"".join([*kept, content[position:]]) if files else content), files
+
+
+def read_binary(text: str, files: Files) -> bytes:
+    """The file that stands, or stood, in an element with this text. ValueError where it is no Base64."""
+    word = text.strip()
+    if word not in files:
+        return decode_base64(word.encode())
+    if (found := files[word]) is None:
+        raise ValueError("This file was no Base64.")
+    return found
+
+
+def decode_base64(written: bytes) -> bytes:
+    """In pieces, for the sake of memory. ValueError."""
+    if b"&" in written:
+        written = LINE_ENDS.sub(b"", written)
+    return b"".join(decoded_pieces(written))
+
+
+def decoded_pieces(written: bytes) -> Iterator[bytes]:
+    rest = b""
+    for start in range(0, len(written), DECODED_AT_ONCE):
+        rest += written[start : start + DECODED_AT_ONCE].translate(None, b" \t\r\n")
+        whole = max(len(rest) - len(rest) % 4 - 4, 0)
+        if b"=" in rest[:whole]:
+            raise binascii.Error("There is more after the end.")
+        yield binascii.a2b_base64(rest[:whole], strict_mode=True)
+        rest = rest[whole:]
+    yield binascii.a2b_base64(rest, strict_mode=True)
+
+
+# --- characters -------------------------------------------------------------------------------------------------------
+
+
 def decode_xml(content: bytes) -> str:
-    if not content.strip(b" \t\r\n\0"):
+    """The text without its declaration. Raises UnreadableDocument."""
+    refuse_emptiness(content)
+    return without_declaration(decode(content, detect_encoding(content)))
+
+
+def refuse_emptiness(content: bytes) -> None:
+    if not content[:1024].strip(b" \t\r\n\0") and not content.strip(b" \t\r\n\0"):
         raise UnreadableDocument("empty", _("The file is empty. Ask the platform or the sender for the original."))
-    encoding = detect_encoding(content)
+
+
+def without_declaration(text: str) -> str:
+    text = text.lstrip("\ufeff \t\r\n")
+    declaration = DECLARATION.match(text)
+    return text[declaration.end() :] if declaration else text
+
+
+def as_utf8(content: bytes, encoding: str) -> bytes:
     try:
-        text = content.decode(encoding)
+        return b"".join(utf8_pieces(content, encoding))
+    except UnicodeError:
+        return decode(content, encoding).encode()  # which names the place
+
+
+def utf8_pieces(content: bytes, encoding: str) -> Iterator[bytes]:
+    """In pieces, for the sake of memory."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    for start in range(0, len(content), DECODED_AT_ONCE):
+        yield decoder.decode(content[start : start + DECODED_AT_ONCE]).encode()
+    yield decoder.decode(b"", final=True).encode()
+
+
+def decode(content: bytes, encoding: str) -> str:
+    try:
+        return content.decode(encoding)
     except UnicodeDecodeError as error:
         raise UnreadableDocument(
             "encoding",
             format_lazy(
                 _(
-                    "The file says its characters are {encoding}, but byte {position} is not. "
+                    "By its declaration and its first bytes the file is in {encoding}, but byte {position} is not. "
                     "It was damaged or wrongly written: ask the sender for a new file."
                 ),
-                encoding=encoding,
+                encoding=encoding.removesuffix("-sig").upper(),
                 position=error.start + 1,
             ),
         ) from error
-    text = text.lstrip(" \t\r\n")
-    declaration = DECLARATION.match(text)
-    return text[declaration.end() :] if declaration else text
 
 
 def detect_encoding(content: bytes) -> str:
-    head = content[:1024].lstrip(b" \t\r\n")
+    head = content[:1024]
+    for pattern, encoding in UTF_16_STARTS:
+        if pattern.match(head) and head[1:4] != b"\0\0\0":
+            return encoding
+    head = head.lstrip(b" \t\r\n")
     for mark, encoding in BYTE_ORDER_MARKS:
         if head.startswith(mark):
             if not encoding:
                 raise unknown_encoding("UTF-32")
             return encoding
+    if head.startswith(EBCDIC_DECLARATION):
+        raise unknown_encoding("EBCDIC")
     declared = DECLARED_ENCODING.match(head)
-    if not declared:
-        return "utf-8"
-    name = declared[1].decode("ascii")
+    return declared_encoding(declared[1].decode("ascii")) if declared else "utf-8"
+
+
+def declared_encoding(name: str) -> str:
     try:
         encoding = codecs.lookup(name).name
     except LookupError:
         raise unknown_encoding(name) from None
+    if encoding in WIDE_ENCODINGS:
+        return "utf-8"
     if encoding not in DECLARABLE_ENCODINGS:
         raise unknown_encoding(name)
     return encoding

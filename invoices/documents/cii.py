@@ -5,6 +5,8 @@ from typing import Any
 
 from lxml import etree
 
+from providers.xml import NO_FILES, Files
+
 from .mapping import (
     Node,
     Reader,
@@ -278,7 +280,7 @@ HEADER: dict[str, Reader] = {
 }
 
 
-def parse_cii(root: etree._Element) -> ParsedInvoice:
-    node = Node(root, [])
+def parse_cii(root: etree._Element, files: Files = NO_FILES) -> ParsedInvoice:
+    node = Node(root, [], files)
     values: dict[str, Any] = {name: read(node) for name, read in HEADER.items()}
     return ParsedInvoice(syntax="cii", message=etree.QName(root).localname, warnings=tuple(node.warnings), **values)

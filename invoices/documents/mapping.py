@@ -4,8 +4,6 @@ A *reader* is a function of a Node. Readers of leaves never raise: a value that 
 warning and read as missing.
 """
 
-import base64
-import binascii
 import re
 from collections.abc import Callable
 from datetime import date
@@ -20,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from lxml import etree
 
 from providers.decimals import decimals_of, read_decimal
+from providers.xml import NO_FILES, Files, read_binary
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
@@ -50,6 +49,7 @@ PLAIN_DIGITS = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
 class Node(NamedTuple):
     element: etree._Element
     warnings: list[str | Promise]
+    files: Files = NO_FILES
 
     def warn(self, message: "StrPromise", **values: object) -> None:
         self.warnings.append(format_lazy(message, **values))
@@ -130,19 +130,19 @@ def flag(path: str) -> Callable[[Node], bool]:
 def binary(path: str) -> Callable[[Node], bytes | None]:
     read, is_there = text(path), compiled(f"boolean({path})")
 
-    def read_binary(node: Node) -> bytes | None:
+    def read_file(node: Node) -> bytes | None:
         value = read(node)
         if not value:
             if is_there(node.element):
                 node.warn(_("An attachment is empty. Ask the sender for it."))
             return None
         try:
-            return base64.b64decode("".join(value.split()), validate=True)
-        except (binascii.Error, ValueError):
+            return read_binary(value, node.files)
+        except ValueError:
             node.warn(_("An attachment is damaged and cannot be opened. Ask the sender for it."))
             return None
 
-    return read_binary
+    return read_file
 
 
 def plain_filename(path: str) -> Reader:
@@ -174,14 +174,14 @@ def one(path: str, read: Reader) -> Reader:
 
     def read_one(node: Node) -> Any:
         found = find(node.element)
-        return read(Node(found[0], node.warnings)) if found else None
+        return read(node._replace(element=found[0])) if found else None
 
     return read_one
 
 
 def many(path: str, read: Reader) -> Reader:
     find = compiled(path)
-    return lambda node: tuple(read(Node(found, node.warnings)) for found in find(node.element))
+    return lambda node: tuple(read(node._replace(element=found)) for found in find(node.element))
 
 
 def name_found(node: Node, path: str) -> str:

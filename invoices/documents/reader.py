@@ -8,7 +8,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from lxml import etree
 
-from providers.xml import UnreadableDocument, parse_xml
+from providers.xml import Files, UnreadableDocument, Xml, read_xml
 
 from .checks import content_warnings
 from .cii import parse_cii
@@ -24,7 +24,7 @@ MAX_DOCUMENT_BYTES = 128 * 1024 * 1024
 # ISO 32000 readers accept the header anywhere in the first kilobyte.
 PDF_HEADER, PDF_HEADER_WITHIN = b"%PDF-", 1024
 
-PARSERS: dict[str, Callable[[etree._Element], ParsedInvoice]] = {
+PARSERS: dict[str, Callable[[etree._Element, Files], ParsedInvoice]] = {
     "{urn:oasis:names:specification:ubl:schema:xsd:Invoice-2}Invoice": parse_ubl,
     f"{{{NAMESPACES['cn']}}}CreditNote": parse_ubl,
     f"{{{NAMESPACES['rsm']}}}CrossIndustryInvoice": parse_cii,
@@ -48,8 +48,12 @@ class OpenedInvoice:
     """The XML that counts, and where it came from."""
 
     syntax: Syntax
-    root: etree._Element
+    xml: Xml
     embedded: EmbeddedInvoice | None = None
+
+    @property
+    def root(self) -> etree._Element:
+        return self.xml.root
 
     @property
     def checked_as(self) -> Syntax:
@@ -66,7 +70,7 @@ def read_invoice(content: bytes, *, media_type: str = "", filename: str = "") ->
         invoice = read_json(content)
         return dataclasses.replace(invoice, warnings=tuple(content_warnings(invoice)))
     opened = open_invoice(content)
-    invoice = PARSERS[opened.root.tag](opened.root)
+    invoice = PARSERS[opened.root.tag](opened.root, opened.xml.files)
     found = opened.embedded or EmbeddedInvoice(b"", ())
     claims = claim_warnings(is_pdf=opened.embedded is not None, media_type=media_type, filename=filename)
     return dataclasses.replace(
@@ -92,22 +96,22 @@ def open_invoice(content: bytes) -> OpenedInvoice:
     if PDF_HEADER in content[:PDF_HEADER_WITHIN]:
         embedded = extract_invoice(content)
         return OpenedInvoice("factur-x", open_xml(embedded.xml), embedded)
-    root = open_xml(content)
-    return OpenedInvoice(SYNTAXES[root.tag], root)
+    xml = open_xml(content)
+    return OpenedInvoice(SYNTAXES[xml.root.tag], xml)
 
 
 def is_json(content: bytes) -> bool:
     return content[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
 
 
-def open_xml(content: bytes) -> etree._Element:
+def open_xml(content: bytes) -> Xml:
     for signature, message in OTHER_FORMATS:
         if content.lstrip(b" \t\r\n").startswith(signature):
             raise UnreadableDocument("not_an_invoice", message)
-    root = parse_xml(content)
-    if root.tag not in PARSERS:
-        raise unknown_message(etree.QName(root).localname)
-    return root
+    xml = read_xml(content)
+    if xml.root.tag not in PARSERS:
+        raise unknown_message(etree.QName(xml.root).localname)
+    return xml
 
 
 def unknown_message(name: str) -> UnreadableDocument:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from django.template.defaultfilters import filesizeformat
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from lxml import etree
 from pygments import highlight
 
-from providers.xml import UnreadableDocument, decode_xml, parse_xml
+from providers.xml import UnreadableDocument, Xml, decode_xml, read_xml
 
 from .facturx import extract_invoice
 from .reader import PDF_HEADER, PDF_HEADER_WITHIN
@@ -39,20 +40,24 @@ def show_xml(content: bytes) -> Source:
     """Raises UnreadableDocument where there is no text to show."""
     xml = xml_of(content)
     try:
-        root = parse_xml(xml)
+        tree = read_xml(xml)
     except UnreadableDocument:
-        text, is_well_formed = decode_xml(xml[: 4 * SHOWN_CHARACTERS]), False
+        text, is_well_formed = decode_xml(xml), False
     else:
-        text, is_well_formed = laid_out(root), True
+        text, is_well_formed = laid_out(tree), True
     return Source(coloured(text[:SHOWN_CHARACTERS]), len(text) > SHOWN_CHARACTERS, is_well_formed)
 
 
-def laid_out(root: etree._Element) -> str:
-    for element in root.iter(etree.Element):
-        if element.text and len(element.text) > LONGEST_TEXT:
-            element.text = str(format_lazy(_("… {count} characters …"), count=len(element.text)))
-    etree.indent(root)
-    return etree.tostring(root, encoding="unicode")
+def laid_out(xml: Xml) -> str:
+    for element in xml.root.iter(etree.Element):
+        text = element.text or ""
+        if (word := text.strip()) in xml.files:
+            size = filesizeformat(len(xml.files[word] or b""))
+            element.text = str(format_lazy(_("… embedded file, {size} …"), size=size))
+        elif len(text) > LONGEST_TEXT:
+            element.text = str(format_lazy(_("… {count} characters …"), count=len(text)))
+    etree.indent(xml.root)
+    return etree.tostring(xml.root, encoding="unicode")
 
 
 def coloured(text: str) -> SafeString:

@@ -6,6 +6,8 @@ from typing import Any
 
 from lxml import etree
 
+from providers.xml import NO_FILES, Files
+
 from .mapping import (
     Node,
     Reader,
@@ -268,7 +270,7 @@ HEADER: dict[str, Reader] = {
 }
 
 
-def parse_ubl(root: etree._Element) -> ParsedInvoice:
-    node = Node(root, [])
+def parse_ubl(root: etree._Element, files: Files = NO_FILES) -> ParsedInvoice:
+    node = Node(root, [], files)
     values: dict[str, Any] = {name: read(node) for name, read in HEADER.items()}
     return ParsedInvoice(syntax="ubl", message=etree.QName(root).localname, warnings=tuple(node.warnings), **values)

@@ -7,7 +7,6 @@ Fields: pages "Extra Fields" and "Specific Content Requirements PA" of docs.bill
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
@@ -19,7 +18,7 @@ from lxml import etree
 from ..base import PermanentError, Unsupported
 from ..decimals import read_decimal
 from ..http import safe_filename
-from ..xml import UnreadableDocument, parse_xml
+from ..xml import UnreadableDocument, Xml, read_binary, read_xml
 from . import tables
 
 SYNTAX = "urn:oasis:names:specification:ubl:schema:xsd:"
@@ -58,9 +57,10 @@ class Written:
 def write_order(content: bytes, *, business_type_field: str) -> Written:
     """PermanentError where the file is no UBL or misses something, Unsupported where an order would say otherwise."""
     try:
-        root = parse_xml(content)
+        xml = read_xml(content)
     except UnreadableDocument as error:
         raise PermanentError(str(error)) from None
+    root = xml.root
     order_type = TYPE_OF.get(root.tag)
     if order_type is None:
         raise Unsupported(_("Billit's orders are made from UBL invoices only."))
@@ -81,7 +81,7 @@ def write_order(content: bytes, *, business_type_field: str) -> Written:
         "Comments": "\n".join(filter(None, (_of(node) for node in _all(root, "cbc:Note")))),
         "Customer": _customer(root),
         "OrderLines": lines,
-        "Attachments": list(_attachments(root)),
+        "Attachments": list(_attachments(xml)),
     }
     if order_type == "CreditNote" and not order["AboutInvoiceNumber"]:
         raise PermanentError(_("Billit wants a credit note to name its invoice, and this one names none."))
@@ -224,12 +224,12 @@ def _number(text: str, line: str) -> Decimal:
 # --- the rest ---------------------------------------------------------------------------------------------------------
 
 
-def _attachments(root: etree._Element) -> Iterable[dict[str, str]]:
+def _attachments(xml: Xml) -> Iterable[dict[str, str]]:
     path = "cac:AdditionalDocumentReference/cac:Attachment/cbc:EmbeddedDocumentBinaryObject"
-    for node in _all(root, path):
+    for node in _all(xml.root, path):
         try:
-            content = base64.b64decode("".join(_of(node).split()), validate=True)
-        except (binascii.Error, ValueError):
+            content = read_binary(_of(node), xml.files)
+        except ValueError:
             raise PermanentError(_("An attachment of the invoice is damaged.")) from None
         name = safe_filename(node.get("filename", "")) or "attachment"
         yield {"FileName": name, "FileContent": base64.b64encode(content).decode()}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
@@ -13,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from lxml import etree
 
 from ..decimals import read_decimal
-from ..xml import UnreadableDocument, parse_xml
+from ..xml import Files, UnreadableDocument, Xml, read_binary, read_xml
 from .model import Actor, Attachment, Cdar, Characteristic, Detail, Moment
 
 NAMESPACES = {
@@ -29,16 +27,17 @@ ROOT = f"{{{NAMESPACES['rsm']}}}CrossDomainAcknowledgementAndResponse"
 
 def read(content: bytes) -> tuple[Cdar, ...]:
     """One per document it speaks of: a message that follows the rules speaks of one. Raises UnreadableDocument."""
-    return read_root(parse_xml(content))
+    return read_tree(read_xml(content))
 
 
-def read_root(root: etree._Element) -> tuple[Cdar, ...]:
+def read_tree(xml: Xml) -> tuple[Cdar, ...]:
+    root = xml.root
     if root.tag != ROOT:
         name = etree.QName(root).localname[:60]
         message = _("The file is XML, but “{name}” is no status message (CDAR). Ask the platform for the original.")
         raise UnreadableDocument("not_a_cdar", format_lazy(message, name=name))
     header = _header(root)
-    told = [_told(header, node) for node in _all(root, "rsm:AcknowledgementDocument")]
+    told = [_told(header, node, xml.files) for node in _all(root, "rsm:AcknowledgementDocument")]
     return tuple(each for one in told for each in one) or (header,)
 
 
@@ -56,7 +55,7 @@ def _header(root: etree._Element) -> Cdar:
     )
 
 
-def _told(header: Cdar, node: etree._Element) -> list[Cdar]:
+def _told(header: Cdar, node: etree._Element, files: Files) -> list[Cdar]:
     header = replace(
         header,
         is_multiple=_text(node, "ram:MultipleReferencesIndicator/udt:Indicator") in ("true", "1"),
@@ -64,17 +63,17 @@ def _told(header: Cdar, node: etree._Element) -> list[Cdar]:
         status_at=_moment(node, "ram:IssueDateTime/udt:DateTimeString"),
     )
     references = _all(node, "ram:ReferenceReferencedDocument")
-    return [_reference(header, reference) for reference in references] or [header]
+    return [_reference(header, reference, files) for reference in references] or [header]
 
 
-def _reference(header: Cdar, node: etree._Element) -> Cdar:
+def _reference(header: Cdar, node: etree._Element, files: Files) -> Cdar:
     return replace(
         header,
         number=_text(node, "ram:IssuerAssignedID"),
         un_status=_text(node, "ram:StatusCode"),
         type_code=_text(node, "ram:TypeCode"),
         received_at=_moment(node, "ram:ReceiptDateTime/udt:DateTimeString"),
-        attachments=tuple(_attachments(_all(node, "ram:AttachmentBinaryObject"))),
+        attachments=tuple(_attachments(_all(node, "ram:AttachmentBinaryObject"), files)),
         reference_type=_text(node, "ram:ReferenceTypeCode"),
         issued_on=_moment(node, "ram:FormattedIssueDateTime/qdt:DateTimeString"),
         status=_text(node, "ram:ProcessConditionCode"),
@@ -115,11 +114,11 @@ def _characteristic(node: etree._Element) -> Characteristic:
     )
 
 
-def _attachments(nodes: Iterable[etree._Element]) -> Iterable[Attachment]:
+def _attachments(nodes: Iterable[etree._Element], files: Files) -> Iterable[Attachment]:
     for node in nodes:
         try:
-            content = base64.b64decode("".join((node.text or "").split()), validate=True)
-        except (binascii.Error, ValueError):
+            content = read_binary(_of(node), files)
+        except ValueError:
             continue  # broken in itself; the status it came with counts all the same
         yield Attachment(content=content, media_type=node.get("mimeCode", ""), filename=node.get("filename", ""))
 

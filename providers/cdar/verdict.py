@@ -12,12 +12,12 @@ from lxml import etree
 
 from ..errors import PermanentError, TemporaryError
 from ..shapes import StatusMessage
-from ..xml import UnreadableDocument, parse_xml
+from ..xml import UnreadableDocument, read_xml
 from . import files, official, rules
 from .composer import Envelope, write
 from .finding import Finding
 from .model import Cdar
-from .reader import read_root
+from .reader import read_tree
 from .writer import dump
 
 # A message of a hundred elements is a long one. The time the official rules take grows with the square.
@@ -68,13 +68,13 @@ def check(content: bytes | Cdar) -> Verdict:
     """Official schema, official rules, then what they let through. Raises nothing on account of the content."""
     found: tuple[Finding, ...]
     try:
-        root = parse_xml(dump(content) if isinstance(content, Cdar) else content)
-        messages = read_root(root)
-        _require_size(root)
+        xml = read_xml(dump(content) if isinstance(content, Cdar) else content)
+        messages = read_tree(xml)
+        _require_size(xml.root)
     except UnreadableDocument as error:
         found = (Finding(rule=official.SCHEMA_RULE if error.code == "not_a_cdar" else "XML", advice=error.message),)
     else:
-        found = (*official.findings(root, messages), *rules.findings(messages))
+        found = (*official.findings(xml.root, messages), *rules.findings(messages))
     return Verdict(findings=found, version=files.rules_version())
 
 

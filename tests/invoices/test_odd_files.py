@@ -71,6 +71,7 @@ READ = {
         UBL.replace("YTtiCjE7Mgo=", base64.b64encode(gzip.compress(BOMB)).decode()).encode(),
         [],
     ),
+    "attachment of 8 MB": (UBL, UBL.replace("YTtiCjE7Mgo=", base64.b64encode(bytes(8 * MB)).decode()).encode(), []),
     "more attachments than are opened": (
         CII,
         pdf(("a.bin", bytes(60 * MB)), ("b.bin", bytes(20 * MB)), ("factur-x.xml", CII.encode()), compress=True),
@@ -225,6 +226,13 @@ before = peak()
 invoice = read_invoice(open(sys.argv[1], "rb").read())
 print(json.dumps([peak() - before, len(invoice.lines), invoice.number]))
 """
+
+
+def ubl_with_file(megabytes, encoding="utf-8", text=UBL):
+    file = base64.encodebytes(os.urandom(megabytes * MB)).decode()
+    return text.replace("YTtiCjE7Mgo=", file).encode(encoding)
+
+
 LARGE = {
     "100 MB Factur-X": (lambda: pdf(("factur-x.xml", CII.encode()), padding=os.urandom(100 * MB)), 1, 260),
     "attachments of 100 MB": (
@@ -233,6 +241,9 @@ LARGE = {
         400,
     ),
     "10,000 lines": (lambda: with_lines(10_000), 10_000, 200),
+    "UBL with a file of 8 MB": (lambda: ubl_with_file(8), 1, 70),
+    "UBL with a file of 20 MB": (lambda: ubl_with_file(20), 1, 140),
+    "UTF-16 with a file of 20 MB": (lambda: ubl_with_file(20, "utf-16"), 1, 220),
 }
 
 
