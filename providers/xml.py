@@ -74,7 +74,7 @@ class UnreadableDocument(Exception):
 # it would cost its size. UBL and CII call such an element so, and the envelopes of Peppol.
 EMBEDDED = re.compile(
     rb"""<(?:[\w.-]{1,60}:)?[\w.-]{0,60}Binary(?:Object|Content)(?:\s(?:[^<>"']++|"[^<"]*+"|'[^<']*+')*+)?>"""
-    rb"""(?P<cdata>\s*+<!\[CDATA\[)?(?P<file>(?:[A-Za-z0-9+/=\s]++|&#x?[0-9A-Fa-f]{1,4};)*+)(?(cdata)\]\]>\s*+)</"""
+    rb"""(?P<cdata>\s*+<!\[CDATA\[)?(?P<file>(?:[^<&\]]++|&#x?[0-9A-Fa-f]{1,4};)*+)(?(cdata)\]\]>\s*+)</"""
 )
 TAKEN_OUT_FROM = 4_000
 LINE_ENDS = re.compile(rb"&#(?:0*(?:9|10|13|32)|x0*(?:9|[aA]|[dD]|20));")
