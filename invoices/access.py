@@ -32,3 +32,11 @@ def role_of(user: Any, customer: Customer) -> str | None:
 def has_role(user: Any, customer: Customer, role: str) -> bool:
     held = role_of(user, customer)
     return held is not None and Role(held).rank >= Role(role).rank
+
+
+def highest_role(user: Any) -> Role | None:
+    """The best role the user has for any customer, or None."""
+    if user.is_superuser and user.is_active:
+        return Role.ADMINISTRATOR
+    held = Membership.objects.filter(user=user).values_list("role", flat=True).distinct()
+    return max(map(Role, held), key=lambda role: role.rank, default=None)

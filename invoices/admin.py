@@ -1,4 +1,7 @@
-"""Customers, people, connections and invoices in the admin. Staff see the rows of the customers they administer."""
+"""Customers, people, connections and invoices in the admin.
+
+Whoever works for a customer sees its invoices here; who administers it, also what is set up for it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from django.db.models import Q, QuerySet
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -27,6 +30,7 @@ from providers.registry import as_line, find_adapter_class
 from .access import customers_of
 from .addressing import parse_address
 from .directory import DirectoryLookUp
+from .documents.labels import DOCUMENT_TYPES, frame_label, label
 from .forms import AddressingLineForm, NewAddressingLineForm
 from .line_actions import LineActions
 from .models import AddressingLine, ApiToken, Comment, Customer, Invoice, InvoiceDocument, Membership, Role
@@ -37,9 +41,12 @@ def administered(user: Any) -> QuerySet[Customer]:
     return customers_of(user, Role.ADMINISTRATOR)
 
 
-def connections_of(user: Any) -> QuerySet[Connection]:
-    """The connections that serve a customer this user administers."""
-    return Connection.objects.filter(addressing_lines__customer__in=administered(user).values("pk"))
+def connections_of(user: Any, role: str = Role.ADMINISTRATOR) -> QuerySet[Connection]:
+    """The connections that serve a customer for whom this user has the role."""
+    if user.is_superuser:
+        return Connection.objects.all()
+    lines = AddressingLine.objects.filter(customer__in=customers_of(user, role).values("pk"))
+    return Connection.objects.filter(pk__in=lines.values("connection"))
 
 
 class ScopedChoices:
@@ -66,12 +73,16 @@ class Scoped(ScopedChoices):
 
 
 class OfCustomer(Scoped):
-    """Rows with a `customer`, or one at `customer_path`."""
+    """Rows with a `customer`, or one at `customer_path`, for whoever has `role` there."""
 
     customer_path = "customer"
+    role = Role.ADMINISTRATOR
 
     def scope(self, user: Any) -> Q:
-        return Q(**{f"{self.customer_path}__in": administered(user).values("pk")})
+        return Q(**{f"{self.customer_path}__in": customers_of(user, self.role).values("pk")})
+
+    def connections_seen(self, user: Any) -> QuerySet[Connection]:
+        return connections_of(user, self.role)
 
 
 class OfConnection(Scoped):
@@ -79,6 +90,9 @@ class OfConnection(Scoped):
 
     def scope(self, user: Any) -> Q:
         return Q(connection__in=connections_of(user).values("pk"))
+
+    def connections_seen(self, user: Any) -> QuerySet[Connection]:
+        return connections_of(user)
 
 
 # --- customers --------------------------------------------------------------------------------------------------------
@@ -236,31 +250,69 @@ class CommentInline(ReadOnly, admin.TabularInline):
 class InvoiceAdmin(OfCustomer, ReadOnly, LargeTable):
     """Registered by `lifecycle.admin`, which adds the history, the search and the decisions."""
 
+    role = Role.READER
     list_display = (
         "number", "direction", "status_text", "seller_name", "buyer_name", "total_with_vat", "currency", "issue_date",
         "customer", "created_at",
     )  # fmt: skip
     fieldsets = (
-        (None, {"fields": ("number", "direction", "status_text", "status_at", "type_code", "process", "customer")}),
+        (None, {"fields": (
+            "number", "direction", "status_text", "status_at", "type_words", "frame_words", "customer_name",
+        )}),
         (_("Dates and amounts"), {"fields": (
             "issue_date", "due_date", "currency", "total_without_vat", "total_vat", "total_with_vat", "amount_due",
-            "vat_breakdown",
+            "vat_words",
         )}),
         (_("Parties"), {"fields": (
             "seller_name", "seller_siren", "seller_vat_number", "buyer_name", "buyer_siren", "buyer_vat_number",
         )}),
-        (_("Platform"), {"fields": ("connection", "addressing_line", "provider_ref", "created_at", "updated_at")}),
-        (_("Document"), {"fields": ("document_state", "document_error", "warnings", "preceding_numbers")}),
-        (_("Work"), {"fields": ("assigned_to", "version")}),
+        (_("Platform"), {"fields": ("connection_name", "line_identifier", "provider_ref", "created_at", "updated_at")}),
+        (_("Document"), {"fields": ("document_state", "document_error", "warning_words", "preceding_words")}),
+        (_("Work"), {"fields": ("assignee", "version")}),
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Invoice]:
         rows = super().get_queryset(request).select_related("customer", "connection", "addressing_line", "assigned_to")
-        return rows.defer("vat_breakdown", "search")
+        return rows.defer("search")
 
     @admin.display(description=_("status"))
     def status_text(self, invoice: Invoice) -> str:
         return f"{invoice.status} {invoice.status_label}" if invoice.status else "–"
+
+    @admin.display(description=_("type"))
+    def type_words(self, invoice: Invoice) -> str:
+        return f"{invoice.type_code} {label(DOCUMENT_TYPES, invoice.type_code)}" if invoice.type_code else "–"
+
+    @admin.display(description=_("billing frame"))
+    def frame_words(self, invoice: Invoice) -> str:
+        return frame_label(invoice.process) or "–"
+
+    @admin.display(description=_("warnings"))
+    def warning_words(self, invoice: Invoice) -> str:
+        rows = format_html_join("", "<li>{}</li>", ((warning,) for warning in invoice.warnings))
+        return format_html('<ul class="plain">{}</ul>', rows) if rows else "–"
+
+    @admin.display(description=_("earlier invoices"))
+    def preceding_words(self, invoice: Invoice) -> str:
+        return ", ".join(map(str, invoice.preceding_numbers)) or "–"
+
+    # As words: a link to what only administrators may open would end in a refusal.
+
+    @admin.display(description=_("customer"))
+    def customer_name(self, invoice: Invoice) -> str:
+        return str(invoice.customer)
+
+    @admin.display(description=_("connection"))
+    def connection_name(self, invoice: Invoice) -> str:
+        return f"{invoice.connection.platform_label} – {invoice.connection.name}"
+
+    @admin.display(description=_("addressing line"))
+    def line_identifier(self, invoice: Invoice) -> str:
+        return str(invoice.addressing_line or "–")
+
+    @admin.display(description=_("assigned to"))
+    def assignee(self, invoice: Invoice) -> str:
+        return str(invoice.assigned_to or "–")
 
 
 # --- people -----------------------------------------------------------------------------------------------------------

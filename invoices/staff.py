@@ -11,36 +11,45 @@ from django.db.models import Q
 from .models import Membership, Role
 
 ADMINISTRATORS = "Navette administrators"
-# App, model, actions. Connections and customers are added by superusers and `provision`, for a new one is nobody's.
-RIGHTS = (
+STAFF = "Navette finance staff"
+
+# App, model, actions: what the desk shows whoever works for a customer. The services know which decision is whose.
+STAFF_RIGHTS = (
+    ("invoices", "invoice", ("view",)),
+    ("invoices", "invoicedocument", ("view",)),
+    ("invoices", "comment", ("view",)),
+    ("lifecycle", "statusevent", ("view", "add")),
+    ("lifecycle", "relaytask", ("view", "change")),
+    ("lifecycle", "relayattempt", ("view",)),
+)
+# Connections and customers are added by superusers and `provision`, for a new one is nobody's.
+ADMINISTRATOR_RIGHTS = (
+    *STAFF_RIGHTS,
     ("invoices", "customer", ("view", "change")),
     ("invoices", "membership", ("view", "add", "change", "delete")),
     ("invoices", "addressingline", ("view", "add", "change")),
     ("invoices", "apitoken", ("view", "add", "delete")),
-    ("invoices", "invoice", ("view",)),
-    ("invoices", "invoicedocument", ("view",)),
-    ("invoices", "comment", ("view",)),
     ("auth", "user", ("view", "add", "change")),
     ("providers", "connection", ("view", "change")),
     ("providers", "hook", ("view",)),
     ("providers", "refusedrequest", ("view",)),
     ("providers", "webhookdelivery", ("view", "change")),
-    ("lifecycle", "statusevent", ("view", "add")),
-    ("lifecycle", "relaytask", ("view", "change")),
-    ("lifecycle", "relayattempt", ("view",)),
     ("lifecycle", "purgedinvoice", ("view",)),
 )
+RIGHTS = {STAFF: STAFF_RIGHTS, ADMINISTRATORS: ADMINISTRATOR_RIGHTS}
+
+
+def grant_administrator_permissions(user: Any) -> Group:
+    """Let a user into the admin with what an administrator of a customer does there; idempotent."""
+    return _join(user, ADMINISTRATORS)
 
 
 @transaction.atomic
-def grant_administrator_permissions(user: Any) -> Group:
-    """Let a user into the admin with what an administrator of a customer does there; idempotent.
-
-    The group is brought up to date on the way, so that a newer version's rights arrive with the next call.
-    """
-    group, _created = Group.objects.get_or_create(name=ADMINISTRATORS)
+def _join(user: Any, name: str) -> Group:
+    """The group is brought up to date on the way, so that a newer version's rights arrive with the next call."""
+    group, _created = Group.objects.get_or_create(name=name)
     wanted = Q()
-    for app, model, actions in RIGHTS:
+    for app, model, actions in RIGHTS[name]:
         codenames = [f"{action}_{model}" for action in actions]
         wanted |= Q(content_type__app_label=app, content_type__model=model, codename__in=codenames)
     group.permissions.set(Permission.objects.filter(wanted))
@@ -51,12 +60,17 @@ def grant_administrator_permissions(user: Any) -> Group:
     return group
 
 
+@transaction.atomic
 def match_memberships(user: Any) -> None:
-    """Administrators of at least one customer get into the admin; who is none any more leaves it."""
-    if Membership.objects.filter(user=user, role=Role.ADMINISTRATOR).exists():
-        grant_administrator_permissions(user)
-    elif user.groups.filter(name=ADMINISTRATORS).exists():
-        user.groups.remove(Group.objects.get(name=ADMINISTRATORS))
-        if not user.is_superuser and not user.groups.exists():
-            user.is_staff = False
-            user.save(update_fields=["is_staff"])
+    """Whoever works for a customer gets into the admin, with the rights of the highest role; others leave it."""
+    roles = set(Membership.objects.filter(user=user).values_list("role", flat=True))
+    due = {STAFF} if roles else set()
+    due |= {ADMINISTRATORS} if Role.ADMINISTRATOR in roles else set()
+    left = user.groups.filter(name__in=set(RIGHTS) - due)
+    if has_left := left.exists():
+        user.groups.remove(*left)
+    for name in sorted(due):
+        _join(user, name)
+    if has_left and not user.is_superuser and not user.groups.exists():
+        user.is_staff = False
+        user.save(update_fields=["is_staff"])

@@ -1,30 +1,43 @@
-"""History, relays and deliveries in the admin. All of it is read-only; the actions go through the same services as the
-pages and the API, which check the user's role for the customer once more."""
+"""Invoices, their history, relays and deliveries in the admin.
+
+All rows are read-only. Decisions and actions go through the same services as the pages and the API, which ask for the
+user's role for the customer once more. Whoever works for a customer sees here what the desk shows them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, cast
+from uuid import uuid4
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from invoices.access import highest_role
 from invoices.admin import CommentInline, DocumentInline, InvoiceAdmin, OfConnection, OfCustomer
 from invoices.models import Invoice
+from invoices.models import Role as UserRole
 from providers.admin import ConnectionFilter, LargeTable, ReadOnly, WebhookDeliveryAdmin
 from providers.models import WebhookDelivery
 
-from . import inbox, services
-from .codes import INVOICE_STATUSES, Status, status_label
+from . import admin_words, bulk, decision_steps, inbox, services, transitions
+from .admin_words import event_label, surprise
+from .codes import INVOICE_STATUSES, STATUSES, Status, status_label
+from .decision_steps import Step
+from .forms import BulkDecisionForm, DecisionForm
 from .models import PurgedInvoice, RelayAttempt, RelayState, RelayTask, StatusEvent
 from .queries import NEEDS_PERSON, prefix_search
 from .services import DecisionRefused, StaleInvoice, Wish, WrongRelayState
+from .templatetags.navette import decision_verb
 
 REFUSALS = (PermissionDenied, DecisionRefused, StaleInvoice, WrongRelayState)
 
@@ -62,39 +75,50 @@ class StatusFilter(admin.SimpleListFilter):
         return queryset.filter(status=self.value()) if self.value() else queryset
 
 
-class EventInline(ReadOnly, admin.TabularInline):
-    model = StatusEvent
-    fields = readonly_fields = (
-        "sequence", "label", "issuer_role", "origin", "reasons", "note", "payments", "occurred_at", "surprise",
-    )  # fmt: skip
-    show_change_link = True
-    ordering = ("sequence",)
+class EventWords:
+    """An event's codes and JSON in words."""
 
     @admin.display(description=_("status"))
-    def label(self, event: StatusEvent) -> str:
+    def status_text(self, event: StatusEvent) -> str:
         return event_label(event)
+
+    @admin.display(description=_("issuer"))
+    def issuer(self, event: StatusEvent) -> str:
+        return admin_words.role_words(event)
+
+    @admin.display(description=_("reasons"))
+    def reason_words(self, event: StatusEvent) -> str:
+        return admin_words.reason_words(event)
+
+    @admin.display(description=_("payments"))
+    def payment_words(self, event: StatusEvent) -> str:
+        return admin_words.payment_words(event)
 
     @admin.display(description=_("unexpected"))
     def surprise(self, event: StatusEvent) -> str:
         return surprise(event)
 
 
-def event_label(event: StatusEvent) -> str:
-    return f"{event.status} {event.label}" if event.status else event.label
-
-
-def surprise(event: StatusEvent) -> str:
-    """In words: the admin's green tick would praise what breaks the table."""
-    return gettext("against the table") if event.unexpected else ""
+class EventInline(EventWords, ReadOnly, admin.TabularInline):
+    model = StatusEvent
+    fields = readonly_fields = (
+        "sequence", "status_text", "issuer", "origin", "reason_words", "note", "payment_words", "occurred_at",
+        "surprise",
+    )  # fmt: skip
+    show_change_link = True
+    ordering = ("sequence",)
 
 
 @admin.register(Invoice)
 class InvoiceWithHistoryAdmin(InvoiceAdmin):
+    """The change page and the list offer every status this person may issue (the list: with one common reason)."""
+
     list_filter = ("direction", StatusFilter, "document_state", ConnectionFilter)
     search_fields = ("search",)
     search_help_text = _("Number, SIREN or names; beginnings of words are enough")
     inlines = (EventInline, DocumentInline, CommentInline)
     actions = ("take_in_hand",)
+    change_form_template = "admin/invoices/invoice/change_form.html"
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         query = prefix_search(search_term)
@@ -104,38 +128,149 @@ class InvoiceWithHistoryAdmin(InvoiceAdmin):
         """The desk's own page, with the document and the decisions."""
         return reverse("lifecycle:invoice", args=[obj.pk])
 
+    @admin.display(description=_("VAT breakdown"))
+    def vat_words(self, invoice: Invoice) -> str:
+        return admin_words.vat_words(invoice)
+
+    # --- one invoice --------------------------------------------------------------------------------------------------
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.decide_view)
+        own = path("<path:object_id>/decide/<str:status>/", view, name="invoices_invoice_decide")
+        return [own, *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        invoice = self.get_object(request, unquote(object_id))
+        codes = services.statuses_for(request.user, invoice) if invoice else ()
+        decisions = [(code, decision_verb(code), STATUSES[code].final) for code in codes]
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "decisions": decisions})
+
+    def decide_view(self, request: HttpRequest, object_id: str, status: str) -> HttpResponse:
+        """Choose, preview, send, as in the desk's dialog."""
+        invoice = self.get_object(request, unquote(object_id))
+        if invoice is None or status not in STATUSES:
+            raise Http404
+        if not self.has_view_permission(request, invoice) or not services.may_issue(request.user, invoice, status):
+            raise PermissionDenied
+        if request.method == "POST":
+            step = decision_steps.take_step(request.user, invoice, status, request.POST)
+        else:
+            step = decision_steps.open_step(invoice, status)
+        if step.relay:
+            self.log_change(request, invoice, step.relay.label)
+            self.message_user(request, decision_steps.words_for(step.relay), messages.SUCCESS)
+        elif step.is_stale:
+            words = gettext("“%(status)s” was not recorded: %(invoice)s changed meanwhile. Its history is below.")
+            shown = {"status": f"{status} {status_label(status)}", "invoice": invoice}
+            self.message_user(request, words % shown, messages.ERROR)
+        else:
+            return self._decision_page(request, invoice, step)
+        return HttpResponseRedirect(reverse("admin:invoices_invoice_change", args=[invoice.pk]))
+
+    def _decision_page(self, request: HttpRequest, invoice: Invoice, step: Step) -> HttpResponse:
+        form = cast("DecisionForm", step.form)
+        context = {
+            **self.admin_site.each_context(request),
+            **decision_steps.shown_facts(invoice, form),
+            "title": f"{decision_verb(form.info.code)} – {invoice}",
+            "invoice": invoice,
+            "form": form,
+            "wish": step.wish,
+            "opts": self.opts,
+            "media": self.media,
+        }
+        template = "admin/invoices/invoice/decide.html"
+        return TemplateResponse(request, template, context, status=step.code)
+
+    # --- many ---------------------------------------------------------------------------------------------------------
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """One for each status that somebody may issue here; whether it fits an invoice is asked of each."""
+        actions = super().get_actions(request)
+        if not self.has_decide_permission(request):
+            return actions
+        held = highest_role(request.user)
+        for code, least in transitions.MINIMUM_ROLE.items():
+            if held and held.rank >= UserRole(least).rank and code != Status.IN_HAND:
+                name = f"decide_{code}"
+                words = gettext("%(decision)s selected invoices (%(status)s)…")
+                title = words % {"decision": decision_verb(code), "status": code}
+                actions[name] = (partial(_decide_selected, status=code), name, title)
+        return actions
+
     @admin.action(description=_("Take selected invoices in hand (204)"), permissions=["decide"])
     def take_in_hand(self, request: HttpRequest, queryset: QuerySet[Invoice]) -> None:
         wish = Wish(status=Status.IN_HAND.value)
-        done = gettext("taken in hand; the platform is told.")
-
-        def decide(invoice: Invoice) -> None:
-            services.issue_status(user=request.user, invoice_id=invoice.pk, wish=wish)
-
-        act_on_each(self, request, queryset, decide, done)
+        self.report(request, bulk.decide(request.user, bulk.plan(request.user, queryset, wish)))
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("lifecycle.add_statusevent")
+
+    def decide_selected(self, request: HttpRequest, queryset: QuerySet[Invoice], status: str) -> HttpResponse | None:
+        """The intermediate page: one reason and one note for all, what would be said of each, what became of it."""
+        step = request.POST.get("step", "")
+        form = BulkDecisionForm(request.POST if step else None, status=status, initial={"key": uuid4()})
+        wish = form.wish() if step and form.is_valid() else None
+        seen = {key: int(value) for key, value in self._versions(request) if value.isdecimal()} if step else {}
+        rows = bulk.plan(request.user, queryset[: bulk.LIMIT], wish or Wish(status=status), seen)
+        if wish and step == "send" and form.check_confirmed():
+            self.report(request, bulk.decide(request.user, rows, key=str(form.cleaned_data["key"])))
+            return None
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"{decision_verb(status)} – {status} {status_label(status)}",
+            "form": form,
+            "info": form.info,
+            "wish": wish,
+            "rows": rows if wish or form.info.reason != "required" else [],
+            "invoices": [row.invoice for row in rows],
+            "possible": sum(not row.problem for row in rows),
+            "left_out": max(0, len(request.POST.getlist(admin.helpers.ACTION_CHECKBOX_NAME)) - bulk.LIMIT),
+            "action": f"decide_{status}",
+            "opts": self.opts,
+            "media": self.media,
+        }
+        return TemplateResponse(request, "admin/invoices/invoice/decide_selected.html", context)
+
+    def _versions(self, request: HttpRequest) -> list[tuple[str, str]]:
+        pairs = [text.partition(":") for text in request.POST.getlist("version")]
+        return [(key, value) for key, _colon, value in pairs]
+
+    def report(self, request: HttpRequest, rows: list[bulk.Row]) -> None:
+        """What became of each; those that were refused first."""
+        for row in sorted(rows, key=lambda row: not row.problem):
+            if row.relay:
+                self.log_change(request, row.invoice, row.relay.label)
+            level = messages.ERROR if row.problem else messages.SUCCESS
+            self.message_user(request, f"{row.invoice}: {row.words}", level)
+
+
+def _decide_selected(
+    model_admin: InvoiceWithHistoryAdmin, request: HttpRequest, queryset: QuerySet[Invoice], *, status: str
+) -> HttpResponse | None:
+    return model_admin.decide_selected(request, queryset, status)
 
 
 # --- history ----------------------------------------------------------------------------------------------------------
 
 
 @admin.register(StatusEvent)
-class StatusEventAdmin(OfCustomer, ReadOnly, LargeTable):
+class StatusEventAdmin(EventWords, OfCustomer, ReadOnly, LargeTable):
     """The history grows without bound and is read by invoice: nothing is listed before a search."""
 
     customer_path = "invoice__customer"
+    role = UserRole.READER
     list_display = (
-        "invoice", "sequence", "status_text", "issuer_role", "origin", "surprise", "actor", "occurred_at",
-        "recorded_at",
+        "invoice", "sequence", "status_text", "issuer", "origin", "surprise", "actor", "occurred_at", "recorded_at",
     )  # fmt: skip
     list_filter = ("origin", "unexpected")
     search_fields = ("invoice",)
     search_help_text = _("Search an invoice by number, SIREN or name to see its history")
     fields = (
-        "id", "invoice", "sequence", "status_text", "native_status", "issuer_role", "origin", "reasons", "note",
-        "payments", "occurred_at", "recorded_at", "surprise", "emitter", "ppf_duty", "actor", "source_key",
+        "id", "invoice", "sequence", "status_text", "native_status", "issuer", "origin", "reason_words", "note",
+        "payment_words", "occurred_at", "recorded_at", "surprise", "emitter", "ppf_duty", "actor", "source_key",
         "previous_hash", "hash",
     )  # fmt: skip
 
@@ -144,14 +279,6 @@ class StatusEventAdmin(OfCustomer, ReadOnly, LargeTable):
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         return queryset.filter(invoice__in=invoices_found(search_term).values("pk")), False
-
-    @admin.display(description=_("status"))
-    def status_text(self, event: StatusEvent) -> str:
-        return event_label(event)
-
-    @admin.display(description=_("unexpected"))
-    def surprise(self, event: StatusEvent) -> str:
-        return surprise(event)
 
 
 # --- relays -----------------------------------------------------------------------------------------------------------
@@ -192,6 +319,7 @@ class AttemptInline(ReadOnly, admin.TabularInline):
 @admin.register(RelayTask)
 class RelayTaskAdmin(OfCustomer, ReadOnly, LargeTable):
     customer_path = "invoice__customer"
+    role = UserRole.READER
     list_display = (
         "invoice", "status_text", "connection", "state", "attempts", "next_attempt_at", "deadline_at", "short_error",
         "created_at",
@@ -200,10 +328,11 @@ class RelayTaskAdmin(OfCustomer, ReadOnly, LargeTable):
     search_fields = ("invoice",)
     search_help_text = _("The invoice's number, SIREN or names, whatever the relay's state")
     inlines = (AttemptInline,)
-    actions = ("retry", "cancel", "say_arrived", "say_not_arrived")
+    actions = ("release", "retry", "cancel", "say_arrived", "say_not_arrived")
     fields = (
         "id", "invoice", "status_text", "prepared_by", "connection", "state", "attempts", "look_ups", "next_attempt_at",
-        "leased_until", "last_error", "receipt", "created_at", "sent_at", "confirmed_at", "deadline_at", "released_by",
+        "leased_until", "last_error", "receipt_words", "created_at", "sent_at", "confirmed_at", "deadline_at",
+        "released_by",
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RelayTask]:
@@ -221,12 +350,21 @@ class RelayTaskAdmin(OfCustomer, ReadOnly, LargeTable):
     def status_text(self, relay: RelayTask) -> str:
         return relay.label
 
+    @admin.display(description=_("receipt"))
+    def receipt_words(self, relay: RelayTask) -> str:
+        return admin_words.receipt_words(relay)
+
     @admin.display(description=_("last error"))
     def short_error(self, relay: RelayTask) -> str:
         return relay.last_error[:120]
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("lifecycle.change_relaytask")
+
+    @admin.action(description=_("Release selected decisions, as the second person"), permissions=["operate"])
+    def release(self, request: HttpRequest, queryset: QuerySet[RelayTask]) -> None:
+        done = gettext("released.")
+        act_on_each(self, request, queryset, lambda row: services.release(user=request.user, relay_id=row.pk), done)
 
     @admin.action(description=_("Send selected failed relays again"), permissions=["operate"])
     def retry(self, request: HttpRequest, queryset: QuerySet[RelayTask]) -> None:

@@ -17,7 +17,7 @@ from providers.base import Payment, Reason
 from providers.models import WebhookDelivery
 
 from . import services, settlement
-from .codes import INVOICE_STATUSES, REASONS, STATUSES, VAT_RATES, Status, reason_label, status_label
+from .codes import INVOICE_STATUSES, REASONS, STATUSES, VAT_RATES, Status, reason_label, reasons_for, status_label
 from .desk import Desk
 from .queries import LANES
 from .services import Wish
@@ -259,6 +259,50 @@ class DecisionForm(forms.Form):
                 getattr(self, problem.field).forms[0].add_error(first, problem.message)
             else:
                 self.add_error(problem.field if problem.field in self.fields else None, problem.message)
+
+
+class BulkDecisionForm(forms.Form):
+    """One status for many invoices, with the reason and the note they share. Amounts are each invoice's own."""
+
+    code = forms.ChoiceField(label=_("Reason"), required=False)
+    text = forms.CharField(label=_("In your own words"), required=False, max_length=REASON_TEXT_MAX_LENGTH)
+    note = forms.CharField(
+        label=_("Note to the other party"),
+        required=False,
+        max_length=NOTE_MAX_LENGTH,
+        widget=forms.Textarea({"rows": 2, "maxlength": NOTE_MAX_LENGTH}),
+    )
+    confirm = forms.BooleanField(label=_("I understand that this is final."), required=False)
+    key = forms.UUIDField(widget=forms.HiddenInput)
+
+    def __init__(self, data: Any = None, *, status: str, **kwargs: Any) -> None:
+        super().__init__(data, **kwargs)
+        self.info = STATUSES[status]
+        choices = [(code, reason_label(code)) for code in reasons_for(status)]
+        self.fields["code"].choices = [("", _("Choose…")), *choices]  # type: ignore[attr-defined]
+        if self.info.reason == "none":
+            del self.fields["code"], self.fields["text"]
+        if not self.info.final:
+            del self.fields["confirm"]
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if data.get("text") and not data.get("code"):
+            self.add_error("code", _("Choose the reason that these words explain."))
+        elif self.info.reason == "required" and "code" not in self.errors and not data.get("code"):
+            self.add_error("code", _("This status needs a reason."))
+        return data
+
+    def check_confirmed(self) -> bool:
+        if self.info.final and not self.cleaned_data.get("confirm"):
+            self.add_error("confirm", _("Tick this box first: there is no way back."))
+            return False
+        return True
+
+    def wish(self) -> Wish:
+        code, text = self.cleaned_data.get("code", ""), self.cleaned_data.get("text", "")
+        reasons = (Reason(code=code, text=text),) if code else ()
+        return Wish(status=self.info.code, reasons=reasons, note=self.cleaned_data["note"].strip())
 
 
 def _rates_of(invoice: Invoice) -> list[Decimal]:

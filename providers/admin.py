@@ -88,7 +88,7 @@ class ConnectionFilter(admin.SimpleListFilter):
     parameter_name = "connection"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        seen = model_admin.admin_site.get_model_admin(Connection).get_queryset(request)
+        seen = model_admin.connections_seen(request.user)
         return [(str(key), name) for key, name in seen.order_by("name").values_list("pk", "name")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:

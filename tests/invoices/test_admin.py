@@ -7,7 +7,7 @@ from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialApp, SocialToken
 from django.contrib import admin
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.contrib.messages import get_messages
 from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
@@ -15,7 +15,7 @@ from django.urls import reverse
 from rest_framework.test import APIClient
 
 from invoices.models import AddressingLine, ApiToken, Customer, Invoice, Membership, Role
-from invoices.staff import ADMINISTRATORS, RIGHTS, grant_administrator_permissions, match_memberships
+from invoices.staff import ADMINISTRATORS, RIGHTS, STAFF, grant_administrator_permissions, match_memberships
 from providers.admin import EstimatePaginator
 from providers.models import Hook
 from providers.services import open_hook
@@ -65,10 +65,12 @@ def formset(prefix: str, *rows: dict[str, str], initial: int = 0) -> dict[str, s
 # --- rights -----------------------------------------------------------------------------------------------------------
 
 
-def test_every_right_of_administrators_exists(customer):
-    group = grant_administrator_permissions(make_user(customer, "administrator"))
+def test_every_right_of_the_groups_exists(customer):
+    match_memberships(make_user(customer, "administrator"))
 
-    assert group.permissions.count() == sum(len(actions) for _app, _model, actions in RIGHTS)
+    assert {group.name: group.permissions.count() for group in Group.objects.all()} == {
+        name: sum(len(actions) for _app, _model, actions in rights) for name, rights in RIGHTS.items()
+    }
 
 
 def test_granting_twice_changes_nothing_and_mends_the_group(customer):
@@ -83,11 +85,25 @@ def test_granting_twice_changes_nothing_and_mends_the_group(customer):
     assert [each.name for each in user.groups.all()] == [ADMINISTRATORS]
 
 
-def test_who_is_no_administrator_any_more_leaves_the_admin(customer):
+def test_who_is_no_administrator_any_more_keeps_what_staff_see(customer):
     user = make_user(customer, "administrator")
     match_memberships(user)
-    inside = user.is_staff
+    before = {group.name for group in user.groups.all()}
     Membership.objects.update(role=Role.CLERK)
+
+    match_memberships(user)
+
+    user.refresh_from_db()
+    assert before == {ADMINISTRATORS, STAFF}
+    assert user.is_staff
+    assert [group.name for group in user.groups.all()] == [STAFF]
+
+
+def test_who_works_for_nobody_any_more_leaves_the_admin(customer):
+    user = make_user(customer, "reader")
+    match_memberships(user)
+    inside = user.is_staff
+    Membership.objects.all().delete()
 
     match_memberships(user)
 
@@ -138,13 +154,27 @@ def test_staff_of_another_customer_sees_no_row(client, customer):
     assert client.get(page_of("invoices_customer", customer)).status_code == 302
 
 
-def test_staff_without_an_administrators_role_sees_no_row(client, customer):
-    make_invoice(customer)
+@pytest.mark.parametrize("role", ["reader", "clerk", "approver"])
+def test_staff_see_the_invoices_of_their_customers_and_no_set_up(client, customer, role):
+    own = make_invoice(customer)
+    make_invoice(make_customer(OTHER_SIREN))
+    user = make_user(customer, role)
+    match_memberships(user)
+    client.force_login(user)
+
+    apps = client.get(reverse("admin:index")).context["app_list"]
+
+    assert shown(client, "invoices_invoice") == [own.pk]
+    assert {model["object_name"] for app in apps for model in app["models"]} == {"Invoice", "StatusEvent", "RelayTask"}
+
+
+def test_administrators_rights_without_the_role_open_no_set_up(client, customer):
     approver = make_user(customer, "approver")
     grant_administrator_permissions(approver)
     client.force_login(approver)
 
-    assert shown(client, "invoices_invoice") == []
+    for model in ("invoices_customer", "invoices_addressingline", "providers_connection"):
+        assert shown(client, model) == []
 
 
 # --- customers and lines ----------------------------------------------------------------------------------------------
@@ -257,7 +287,7 @@ def test_administrator_cannot_raise_anybody_to_superuser(client, customer, admin
 
     assert response.status_code == 302
     clerk.refresh_from_db()
-    assert [clerk.first_name, clerk.is_superuser, clerk.is_staff] == ["Bo", False, False]
+    assert [clerk.first_name, clerk.is_superuser, clerk.groups.get().name] == ["Bo", False, STAFF]
     assert clerk.memberships.get().role == "reader"
 
 
