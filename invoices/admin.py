@@ -22,7 +22,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from providers import services as platforms
-from providers.admin import AccountAdmin, ConnectionAdmin, LargeTable, ReadOnly, RefusedRequestAdmin
+from providers.admin import AccountAdmin, ConnectionAdmin, LargeTable, ReadOnly, ReadOnlyRows, RefusedRequestAdmin
 from providers.base import Field
 from providers.models import Connection, RefusedRequest
 from providers.registry import as_line, find_adapter_class
@@ -98,13 +98,13 @@ class OfConnection(Scoped):
 # --- customers --------------------------------------------------------------------------------------------------------
 
 
-class MembershipInline(OfCustomer, admin.TabularInline):
+class MembershipInline(OfCustomer, admin.StackedInline):
     model = Membership
     extra = 0
     fields = ("user", "customer", "role")
 
 
-class LineInline(ScopedChoices, admin.TabularInline):
+class LineInline(ScopedChoices, admin.StackedInline):
     model = AddressingLine
     extra = 0
     fields = ("identifier", "connection")
@@ -148,9 +148,6 @@ class AddressingLineAdmin(OfCustomer, DirectoryLookUp, LineActions, AccountAdmin
     search_fields = ("identifier", "customer__name", "connection__name")
     search_help_text = _("Identifier, customer or connection")
     readonly_fields = ("hook_address", "subscription")
-
-    class Media:
-        css = {"all": ("css/admin.css",)}
 
     def declared(self, obj: AddressingLine) -> tuple[tuple[Field, ...], tuple[Field, ...]]:
         cls = find_adapter_class(obj.connection.kind)
@@ -237,12 +234,12 @@ class ScopedRefusedRequestAdmin(OfConnection, RefusedRequestAdmin):
 # --- invoices ---------------------------------------------------------------------------------------------------------
 
 
-class DocumentInline(ReadOnly, admin.TabularInline):
+class DocumentInline(ReadOnlyRows):
     model = InvoiceDocument
     fields = readonly_fields = ("kind", "filename", "media_type", "size", "sha256", "received_at")
 
 
-class CommentInline(ReadOnly, admin.TabularInline):
+class CommentInline(ReadOnlyRows):
     model = Comment
     fields = readonly_fields = ("created_at", "author", "text")
 
@@ -332,7 +329,7 @@ class NeedsMembership(BaseInlineFormSet):
             self._non_form_errors.append(gettext("Give the user a role for one of your customers."))  # type: ignore[attr-defined]
 
 
-class UserMembershipInline(OfCustomer, admin.TabularInline):
+class UserMembershipInline(OfCustomer, admin.StackedInline):
     model = Membership
     extra = 0
     fields = ("customer", "role")
@@ -344,7 +341,7 @@ class UserMembershipInline(OfCustomer, admin.TabularInline):
         return formset
 
 
-class ApiTokenInline(admin.TabularInline):
+class ApiTokenInline(admin.StackedInline):
     model = ApiToken
     extra = 0
     fields = readonly_fields = ("ends_with", "created_at", "last_used_at")
@@ -365,6 +362,7 @@ admin.site.unregister(User)
 class UserAdmin(Scoped, DjangoUserAdmin):
     list_display = ("username", "first_name", "last_name", "email", "is_active", "is_staff", "last_login")
     list_filter = ("is_active", "is_staff", "is_superuser")
+    filter_horizontal = ()  # its script marks up help that no screen reader is told
     inlines = (UserMembershipInline, ApiTokenInline)
     actions = ("create_token",)
     # Without the fields that would let an administrator of a customer become one of all.

@@ -26,7 +26,7 @@ from invoices.access import highest_role
 from invoices.admin import CommentInline, DocumentInline, InvoiceAdmin, OfConnection, OfCustomer
 from invoices.models import Invoice
 from invoices.models import Role as UserRole
-from providers.admin import ConnectionFilter, LargeTable, ReadOnly, WebhookDeliveryAdmin
+from providers.admin import ConnectionFilter, LargeTable, ReadOnly, ReadOnlyRows, WebhookDeliveryAdmin
 from providers.models import WebhookDelivery
 
 from . import admin_words, bulk, decision_steps, inbox, services, transitions
@@ -99,7 +99,7 @@ class EventWords:
         return surprise(event)
 
 
-class EventInline(EventWords, ReadOnly, admin.TabularInline):
+class EventInline(EventWords, ReadOnlyRows):
     model = StatusEvent
     fields = readonly_fields = (
         "sequence", "status_text", "issuer", "origin", "reason_words", "note", "payment_words", "occurred_at",
@@ -179,7 +179,6 @@ class InvoiceWithHistoryAdmin(InvoiceAdmin):
             "form": form,
             "wish": step.wish,
             "opts": self.opts,
-            "media": self.media,
         }
         template = "admin/invoices/invoice/decide.html"
         return TemplateResponse(request, template, context, status=step.code)
@@ -230,7 +229,6 @@ class InvoiceWithHistoryAdmin(InvoiceAdmin):
             "left_out": max(0, len(request.POST.getlist(admin.helpers.ACTION_CHECKBOX_NAME)) - bulk.LIMIT),
             "action": f"decide_{status}",
             "opts": self.opts,
-            "media": self.media,
         }
         return TemplateResponse(request, "admin/invoices/invoice/decide_selected.html", context)
 
@@ -305,7 +303,7 @@ class RelayStateFilter(admin.SimpleListFilter):
         return queryset if request.GET.get("q") else queryset.filter(state__in=self.waiting)
 
 
-class AttemptInline(ReadOnly, admin.TabularInline):
+class AttemptInline(ReadOnlyRows):
     model = RelayAttempt
     fields = readonly_fields = (
         "started_at", "kind", "outcome", "status_code", "duration_ms", "message", "shown_answer",

@@ -61,9 +61,6 @@ class LargeTable(admin.ModelAdmin):
     list_per_page = 50
     sortable_by = ()
 
-    class Media:
-        css = {"all": ("css/admin.css",)}
-
 
 class ReadOnly:
     """Nobody adds, changes or deletes, superusers included; the `view` permission shows it."""
@@ -81,6 +78,10 @@ class ReadOnly:
         return False
 
 
+class ReadOnlyRows(ReadOnly, admin.TabularInline):
+    template = "admin/readonly_rows.html"
+
+
 class ConnectionFilter(admin.SimpleListFilter):
     """By connection, among those the user sees: a plain filter would name everybody's and unseal their secrets."""
 
@@ -96,7 +97,7 @@ class ConnectionFilter(admin.SimpleListFilter):
         return queryset.filter(connection=self.value()) if self.value() in known else queryset
 
 
-class HookInline(ReadOnly, admin.TabularInline):
+class HookInline(ReadOnlyRows):
     model = Hook
     fields = readonly_fields = ("address", "line_identifier", "created_at", "closed_at")
     verbose_name_plural = _("addresses the platform pushes to")
@@ -145,9 +146,6 @@ class ConnectionAdmin(AccountAdmin):
     )  # fmt: skip
     inlines = (HookInline,)
     actions = ("check_now", "register_webhooks", "pause", "resume", "replace_hooks")
-
-    class Media:
-        css = {"all": ("css/admin.css",)}
 
     @admin.display(description=_("platform"), ordering="kind")
     def platform_label(self, connection: Connection) -> str:
