@@ -31,6 +31,7 @@ from .access import customers_of
 from .addressing import parse_address
 from .directory import DirectoryLookUp
 from .documents.labels import DOCUMENT_TYPES, frame_label, label
+from .documents.readable import as_money
 from .forms import AddressingLineForm, NewAddressingLineForm
 from .line_actions import LineActions
 from .models import AddressingLine, ApiToken, Comment, Customer, Invoice, InvoiceDocument, Membership, Role
@@ -249,16 +250,15 @@ class InvoiceAdmin(OfCustomer, ReadOnly, LargeTable):
 
     role = Role.READER
     list_display = (
-        "number", "direction", "status_text", "seller_name", "buyer_name", "total_with_vat", "currency", "issue_date",
-        "customer", "created_at",
+        "number", "direction", "status_text", "seller_name", "buyer_name", "with_vat", "issue_date", "customer",
+        "created_at",
     )  # fmt: skip
     fieldsets = (
         (None, {"fields": (
             "number", "direction", "status_text", "status_at", "type_words", "frame_words", "customer_name",
         )}),
         (_("Dates and amounts"), {"fields": (
-            "issue_date", "due_date", "currency", "total_without_vat", "total_vat", "total_with_vat", "amount_due",
-            "vat_words",
+            "issue_date", "due_date", "without_vat", "vat", "with_vat", "due", "vat_words",
         )}),
         (_("Parties"), {"fields": (
             "seller_name", "seller_siren", "seller_vat_number", "buyer_name", "buyer_siren", "buyer_vat_number",
@@ -283,6 +283,22 @@ class InvoiceAdmin(OfCustomer, ReadOnly, LargeTable):
     @admin.display(description=_("billing frame"))
     def frame_words(self, invoice: Invoice) -> str:
         return frame_label(invoice.process) or "–"
+
+    @admin.display(description=_("total without VAT"))
+    def without_vat(self, invoice: Invoice) -> str:
+        return as_money(invoice.total_without_vat, invoice.currency) or "–"
+
+    @admin.display(description=_("total VAT"))
+    def vat(self, invoice: Invoice) -> str:
+        return as_money(invoice.total_vat, invoice.currency) or "–"
+
+    @admin.display(description=_("total with VAT"))
+    def with_vat(self, invoice: Invoice) -> str:
+        return as_money(invoice.total_with_vat, invoice.currency) or "–"
+
+    @admin.display(description=_("amount due"))
+    def due(self, invoice: Invoice) -> str:
+        return as_money(invoice.amount_due, invoice.currency) or "–"
 
     @admin.display(description=_("warnings"))
     def warning_words(self, invoice: Invoice) -> str:

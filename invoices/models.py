@@ -111,8 +111,12 @@ class Role(models.TextChoices):
 class Membership(models.Model):
     """What a user may do for a customer."""
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
-    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships", verbose_name=_("user")
+    )
+    customer = models.ForeignKey(
+        Customer, on_delete=models.CASCADE, related_name="memberships", verbose_name=_("customer")
+    )
     role = models.CharField(_("role"), max_length=15, choices=Role.choices, default=Role.READER)
 
     class Meta:
@@ -152,9 +156,13 @@ class ApiToken(models.Model):
 class AddressingLine(models.Model):
     """Where a customer receives and sends."""
 
-    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="addressing_lines")
+    customer = models.ForeignKey(
+        Customer, on_delete=models.CASCADE, related_name="addressing_lines", verbose_name=_("customer")
+    )
     identifier = models.CharField(_("identifier"), max_length=125, unique=True, validators=[validate_addressing])
-    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="addressing_lines")
+    connection = models.ForeignKey(
+        Connection, on_delete=models.PROTECT, related_name="addressing_lines", verbose_name=_("connection")
+    )
     settings = models.JSONField(_("settings"), default=dict, blank=True)
     secrets = SealedField(_("secrets"), default=dict, blank=True)
 
@@ -196,10 +204,19 @@ class Invoice(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="invoices")
-    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="invoices")
+    customer = models.ForeignKey(
+        Customer, on_delete=models.PROTECT, related_name="invoices", verbose_name=_("customer")
+    )
+    connection = models.ForeignKey(
+        Connection, on_delete=models.PROTECT, related_name="invoices", verbose_name=_("connection")
+    )
     addressing_line = models.ForeignKey(
-        AddressingLine, on_delete=models.SET_NULL, null=True, blank=True, related_name="invoices"
+        AddressingLine,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="invoices",
+        verbose_name=_("addressing line"),
     )
     provider_ref = models.CharField(_("platform's reference"), max_length=200, blank=True)
     direction = models.CharField(_("direction"), max_length=8, choices=Direction.choices)
@@ -221,7 +238,12 @@ class Invoice(models.Model):
     buyer_siren = models.CharField(_("buyer's SIREN"), max_length=30, blank=True)
     buyer_vat_number = models.CharField(_("buyer's VAT number"), max_length=30, blank=True)
     preceding_numbers = models.JSONField(_("earlier invoices"), default=list)
-    document_state = models.CharField(max_length=10, choices=DocumentState.choices, default=DocumentState.WAITING)
+    document_state = models.CharField(
+        max_length=10,
+        choices=DocumentState.choices,
+        default=DocumentState.WAITING,
+        verbose_name=_("state of the document"),
+    )
     document_error = models.TextField(_("document error"), blank=True)
     warnings = models.JSONField(_("warnings"), default=list)
     # Of the newest verdict on its original; "" until there is one.
@@ -232,7 +254,12 @@ class Invoice(models.Model):
     status_at = models.DateTimeField(_("status since"), null=True, editable=False)
     version = models.PositiveIntegerField(_("version"), default=1, editable=False)
     assigned_to = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="assigned_invoices"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="assigned_invoices",
+        verbose_name=_("assigned to"),
     )
     created_at = models.DateTimeField(_("arrived"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("changed"), auto_now=True)
@@ -419,9 +446,11 @@ class Comment(models.Model):
     """Internal; never leaves the house."""
 
     invoice = models.ForeignKey(Invoice, on_delete=models.CASCADE, related_name="comments")
-    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", verbose_name=_("author")
+    )
     text = models.TextField(_("comment"), max_length=4000)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False, verbose_name=_("written at"))
 
     class Meta:
         verbose_name = _("comment")

@@ -14,10 +14,10 @@ from django.utils.translation import gettext as _
 
 from invoices.documents.readable import as_money, as_vat
 from invoices.models import Invoice
+from invoices.money import decimal
 
 from .codes import Role, reason_label
 from .models import RelayTask, StatusEvent
-from .settlement import decimal
 
 NOTHING = "–"
 

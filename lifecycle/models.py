@@ -24,7 +24,9 @@ class StatusEvent(models.Model):
     """One status of one invoice. Append-only by database trigger; each hash covers the one before it."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="status_events")
+    invoice = models.ForeignKey(
+        Invoice, on_delete=models.PROTECT, related_name="status_events", verbose_name=_("invoice")
+    )
     sequence = models.PositiveIntegerField(_("sequence"))
     status = models.CharField(_("status"), max_length=3, null=True)
     native_status = models.CharField(_("platform's word"), max_length=100, blank=True)
@@ -46,8 +48,8 @@ class StatusEvent(models.Model):
     ppf_duty = models.BooleanField(
         _("24-hour duty"), default=False, help_text=_("The platform says that the administration must hear it in time.")
     )
-    previous_hash = models.CharField(max_length=64, blank=True)
-    hash = models.CharField(max_length=64)
+    previous_hash = models.CharField(max_length=64, blank=True, verbose_name=_("hash before"))
+    hash = models.CharField(max_length=64, verbose_name=_("hash"))
 
     class Meta:
         verbose_name = _("status event")
@@ -173,8 +175,10 @@ class RelayTask(models.Model):
     prepared_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+", verbose_name=_("prepared by")
     )
-    invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="relays")
-    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="relays")
+    invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="relays", verbose_name=_("invoice"))
+    connection = models.ForeignKey(
+        Connection, on_delete=models.PROTECT, related_name="relays", verbose_name=_("connection")
+    )
     sequence = models.PositiveIntegerField(_("sequence"), help_text=_("The event's place in its invoice's history."))
     state = models.CharField(_("state"), max_length=20, choices=RelayState.choices, default=RelayState.PENDING)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
@@ -302,7 +306,9 @@ class PurgedInvoice(models.Model):
     """What is left of an invoice whose time to be kept was over: enough to know that it was not lost."""
 
     id = models.UUIDField(primary_key=True, editable=False)  # the invoice's own
-    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="purged_invoices")
+    customer = models.ForeignKey(
+        Customer, on_delete=models.PROTECT, related_name="purged_invoices", verbose_name=_("customer")
+    )
     number = models.CharField(_("number"), max_length=200, blank=True)
     direction = models.CharField(_("direction"), max_length=8, choices=Direction.choices)
     issue_date = models.DateField(_("issue date"), null=True)

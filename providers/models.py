@@ -87,7 +87,9 @@ class Hook(models.Model):
     """An address of ours that a platform pushes to. A closed one answers 410 for ever."""
 
     token = models.CharField(_("token"), max_length=64, unique=True, default=new_token)
-    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="hooks")
+    connection = models.ForeignKey(
+        Connection, on_delete=models.CASCADE, related_name="hooks", verbose_name=_("connection")
+    )
     line_identifier = models.CharField(_("addressing line"), max_length=125, blank=True)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
@@ -122,7 +124,9 @@ class Subscription(models.Model):
         SUSPENDED = "suspended", _("Suspended")
         CLOSED = "closed", _("Closed")
 
-    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="subscriptions")
+    connection = models.ForeignKey(
+        Connection, on_delete=models.CASCADE, related_name="subscriptions", verbose_name=_("connection")
+    )
     line_identifier = models.CharField(_("addressing line"), max_length=125)
     state = models.CharField(_("state"), max_length=30, choices=State.choices, default=State.DRAFT)
     reference = models.CharField(_("reference"), max_length=200, blank=True)
@@ -167,7 +171,9 @@ class WebhookDelivery(models.Model):
         QUARANTINED = "quarantined", _("Quarantined")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="deliveries")
+    connection = models.ForeignKey(
+        Connection, on_delete=models.PROTECT, related_name="deliveries", verbose_name=_("connection")
+    )
     line_identifier = models.CharField(_("addressing line"), max_length=125, blank=True)
     key = models.CharField(_("key"), max_length=200)
     received_at = models.DateTimeField(_("received at"), default=timezone.now, db_index=True)
@@ -204,7 +210,9 @@ class WebhookDelivery(models.Model):
 class RefusedRequest(models.Model):
     """A small, capped diagnosis of requests we answered 4xx: what to look at when "nothing arrives"."""
 
-    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, null=True, related_name="refused_requests")
+    connection = models.ForeignKey(
+        Connection, on_delete=models.CASCADE, null=True, related_name="refused_requests", verbose_name=_("connection")
+    )
     received_at = models.DateTimeField(_("received at"), default=timezone.now)
     status_code = models.PositiveSmallIntegerField(_("answer"))
     reason = models.CharField(_("reason"), max_length=300)

@@ -1,6 +1,7 @@
 """Deciding in the admin, on an invoice's page and from the list: the same service, rights and words as on the desk."""
 
 import pytest
+from django.apps import apps
 from django.contrib.admin.models import LogEntry
 from django.contrib.messages import get_messages
 from django.urls import reverse
@@ -358,3 +359,29 @@ def test_finance_staff_read_the_admin_in_french(client, enter, invoice, name):
     assert pages.parse(page).get("lang") == "fr"
     with translation.override("fr"):
         assert pages.texts(page, "//h1")[0].startswith("Sélectionnez")
+
+
+def test_no_label_of_the_admin_is_left_in_english(client, admin_client, enter, invoice, connection):
+    """A field without a name of its own is labelled with the name it has in the code."""
+    addresses = [page_of(invoice), changelist_of("invoices_customer"), changelist_of("providers_connection")]
+    addresses += [changelist_of("lifecycle_relaytask"), changelist_of("providers_webhookdelivery"), INVOICES]
+    addresses += [reverse("admin:invoices_customer_change", args=[invoice.customer_id])]
+    addresses += [reverse("admin:invoices_addressingline_change", args=[connection.addressing_lines.get().pk])]
+
+    labels = set()
+    for address in addresses:
+        page = admin_client.get(address)
+        labels |= {text.strip("\u202f\xa0 :").lower() for text in pages.texts(page, "//label | //thead//th")}
+
+    names = {
+        field.name.replace("_", " ")
+        for model in apps.get_models()
+        for field in model._meta.get_fields()
+        if field.concrete
+    }
+    same_in_french = {"type", "version", "note", "siren", "action"}
+    assert labels & names - same_in_french == set()
+
+
+def changelist_of(model: str) -> str:
+    return reverse(f"admin:{model}_changelist")
