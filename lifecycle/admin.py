@@ -12,6 +12,7 @@ from typing import Any, cast
 from uuid import uuid4
 
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -187,7 +188,7 @@ class InvoiceWithHistoryAdmin(InvoiceAdmin):
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """One for each status that somebody may issue here; whether it fits an invoice is asked of each."""
-        actions = super().get_actions(request)
+        actions: dict[str, Any] = super().get_actions(request)
         if not self.has_decide_permission(request):
             return actions
         held = highest_role(request.user)
@@ -226,7 +227,7 @@ class InvoiceWithHistoryAdmin(InvoiceAdmin):
             "rows": rows if wish or form.info.reason != "required" else [],
             "invoices": [row.invoice for row in rows],
             "possible": sum(not row.problem for row in rows),
-            "left_out": max(0, len(request.POST.getlist(admin.helpers.ACTION_CHECKBOX_NAME)) - bulk.LIMIT),
+            "left_out": max(0, len(request.POST.getlist(ACTION_CHECKBOX_NAME)) - bulk.LIMIT),
             "action": f"decide_{status}",
             "opts": self.opts,
         }
