@@ -33,7 +33,7 @@ def let_in(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("invoices", "0008_drafts_go_with_their_invoice"),
+        ("invoices", "0009_answers"),
         ("auth", "0012_alter_user_first_name_max_length"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
