@@ -14,6 +14,7 @@ from django.urls import path, reverse
 from django.utils.translation import gettext_lazy as _
 
 from providers.base import DirectoryEntry, PlatformError
+from providers.companies import look_up_key
 from providers.models import Connection
 from providers.registry import UnknownKind, get_adapter
 from providers.sealing import SealBroken
@@ -77,7 +78,7 @@ class DirectoryLookUp(admin.ModelAdmin):
 
     def _look_up(self, form: DirectoryForm) -> tuple[list[Found] | None, str]:
         customer, connection = form.cleaned_data["customer"], form.cleaned_data["connection"]
-        wanted = form.cleaned_data["identifier"] or customer.siren
+        wanted = look_up_key(form.cleaned_data["identifier"]) or customer.siren
         try:
             entries = get_adapter(connection).search_directory(wanted)
         except PlatformError as error:

@@ -95,7 +95,7 @@ def record_handover(*, line: AddressingLine, file: File, parsed: ParsedInvoice, 
     same = Invoice.objects.filter(
         connection=line.connection,
         direction=Direction.RECEIVED,
-        seller_siren=parsed.seller.siren,
+        seller_siren=parsed.seller.company.siren,
         number=parsed.number,
         issue_date__year=parsed.issue_date.year if parsed.issue_date else None,
     )
@@ -136,9 +136,9 @@ def faults_of(parsed: ParsedInvoice, line: AddressingLine, *, received: bool = F
 
 def receiver_faults(parsed: ParsedInvoice, line: AddressingLine) -> Iterator[Fault]:
     party = parsed.seller if parsed.type_code in SELF_BILLED_TYPES else parsed.buyer
-    if party.siren != line.customer.siren:
+    if party.company.siren != line.customer.siren:
         message = _("The SIREN of who receives it is %(found)s, but this line is of %(customer)s (%(siren)s).")
-        found = party.siren[:20] or _("none")
+        found = (party.company.siren or party.siren)[:20] or _("none")
         words = {"found": found, "customer": line.customer.name, "siren": line.customer.siren}
         yield Fault("wrong_party", message % words)
 
@@ -146,10 +146,10 @@ def receiver_faults(parsed: ParsedInvoice, line: AddressingLine) -> Iterator[Fau
 def owner_faults(parsed: ParsedInvoice, line: AddressingLine) -> Iterator[Fault]:
     self_billed = parsed.type_code in SELF_BILLED_TYPES
     party = parsed.buyer if self_billed else parsed.seller
-    if party.siren == line.customer.siren:
+    if party.company.siren == line.customer.siren:
         return
     words = {
-        "found": party.siren[:20] or _("none"),
+        "found": (party.company.siren or party.siren)[:20] or _("none"),
         "customer": line.customer.name,
         "siren": line.customer.siren,
     }
@@ -182,11 +182,11 @@ def find_taken(parsed: ParsedInvoice, customer: Customer) -> Invoice | None:
     """
     if parsed.issue_date is None:
         return None
-    owners = Customer.objects.filter(Q(pk=customer.pk) | Q(siren=parsed.seller.siren))
+    owners = Customer.objects.filter(Q(pk=customer.pk) | Q(siren=parsed.seller.company.siren))
     rows = Invoice.objects.filter(
         customer__in=owners.values("pk"),
         direction=Direction.ISSUED,
-        seller_siren=parsed.seller.siren,
+        seller_siren=parsed.seller.company.siren,
         number=parsed.number,
         issue_date__year=parsed.issue_date.year,
     )

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import hashlib
 import secrets
 import uuid
@@ -17,6 +19,7 @@ from stdnum.exceptions import ValidationError as NumberError
 from stdnum.fr import siren, siret
 
 from lifecycle.codes import CORRECTIVE_TYPES, CREDIT_NOTE_TYPES, SELF_BILLED_TYPES, status_label
+from providers.companies import siren_in
 from providers.models import Connection
 from providers.sealing import SealedField
 
@@ -88,6 +91,11 @@ class Customer(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @classmethod
+    def numbered(cls, number: str) -> models.QuerySet[Customer]:
+        """The one a SIREN, SIRET or French VAT number is of, however it is written."""
+        return cls.objects.filter(siren=siren_in(number))
 
 
 class Role(models.TextChoices):
@@ -327,7 +335,7 @@ class Invoice(models.Model):
         return self.type_code in SELF_BILLED_TYPES
 
     @property
-    def original(self) -> "InvoiceDocument | None":
+    def original(self) -> InvoiceDocument | None:
         """The file that counts: of several, the first that came."""
         return self.documents.filter(kind=InvoiceDocument.Kind.ORIGINAL).order_by("received_at").first()
 
@@ -345,7 +353,7 @@ class Invoice(models.Model):
         return self.type_code in CORRECTIVE_TYPES
 
 
-def document_path(document: "InvoiceDocument", filename: str) -> str:
+def document_path(document: InvoiceDocument, filename: str) -> str:
     """Content-addressed: the same bytes are the same file, and no file is ever overwritten."""
     return f"{document.sha256[:2]}/{document.sha256[2:4]}/{document.sha256}"
 

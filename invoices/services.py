@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from lifecycle.codes import SELF_BILLED_TYPES
 from providers.base import File, InvoiceReport, Party
+from providers.companies import clean_address, siren_in
 from providers.models import Connection
 from providers.xml import UnreadableDocument
 
@@ -85,7 +86,7 @@ def _adopt(connection: Connection, report: InvoiceReport, parsed: ParsedInvoice 
     number = parsed.number if parsed is not None else report.number
     if report.direction != Direction.ISSUED or not number or not issue_date:
         return False
-    seller = parsed.seller.siren if parsed is not None else report.seller.siren
+    seller = parsed.seller.company.siren if parsed is not None else report.seller.siren
     ours = Invoice.objects.select_for_update().filter(
         connection=connection,
         provider_ref="",
@@ -126,7 +127,9 @@ def _create_invoice(connection: Connection, report: InvoiceReport, parsed: Parse
 
 
 def find_line(connection: Connection, report: InvoiceReport, parsed: ParsedInvoice | None) -> AddressingLine:
-    """Our addressing line on an invoice: the exact address first, then the longest line of the same SIREN."""
+    """Our addressing line on an invoice: the exact address first, then that of the establishment, then the shortest of
+    the same company.
+    """
     lines = {line.identifier: line for line in connection.addressing_lines.select_related("customer")}
     addresses, sirens = _own_addresses(report, parsed)
     for address in addresses:
@@ -156,13 +159,16 @@ def _own_addresses(report: InvoiceReport, parsed: ParsedInvoice | None) -> tuple
     type_code = parsed.type_code if parsed is not None else report.type_code
     is_buyer = (report.direction == Direction.RECEIVED) != (type_code in SELF_BILLED_TYPES)
     told: Party = report.buyer if is_buyer else report.seller
-    addresses, sirens = [told.identifier], [told.siren]
+    addresses, sirens, sirets = [told.identifier], [told.siren], [told.siret]
     if parsed is not None:
         written = parsed.buyer if is_buyer else parsed.seller
-        addresses.append(written.electronic_address)
-        sirens.append(written.siren)
-    sirens += [address.split("_")[0] for address in addresses]
-    return [a for a in addresses if a], list(dict.fromkeys(s for s in sirens if s))
+        addresses.append(clean_address(written.electronic_address))
+        sirens.append(written.company.siren)
+        sirets.append(written.company.siret)
+    # Without scheme an address is a French one only if it is ours.
+    sirens += [siren_in(address) for address in addresses]
+    places = [f"{siret[:9]}_{siret}" for siret in sirets if siret]
+    return [a for a in (*addresses, *places) if a], list(dict.fromkeys(s for s in sirens if s))
 
 
 def describe(invoice: Invoice, parsed: ParsedInvoice | None, error: str) -> None:
@@ -186,8 +192,8 @@ def describe(invoice: Invoice, parsed: ParsedInvoice | None, error: str) -> None
         invoice.warnings.append(_("The amounts of the invoice are too large to be true."))
     for role, party in (("seller", parsed.seller), ("buyer", parsed.buyer)):
         setattr(invoice, f"{role}_name", party.name[:300] or getattr(invoice, f"{role}_name"))
-        setattr(invoice, f"{role}_siren", party.siren[:30] or getattr(invoice, f"{role}_siren"))
-        setattr(invoice, f"{role}_vat_number", party.vat_number[:30])
+        setattr(invoice, f"{role}_siren", party.company.siren or getattr(invoice, f"{role}_siren"))
+        setattr(invoice, f"{role}_vat_number", party.company.vat_number[:30])
 
 
 def in_column(amount: Decimal | None) -> Decimal | None:

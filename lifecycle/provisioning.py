@@ -15,13 +15,13 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 from rest_framework import serializers
-from stdnum.fr import siren
 
 from einvoice_project.problems import flatten
 from invoices.lines import set_up_line
 from invoices.models import SHORTEST_RETENTION, AddressingLine, ApiToken, Customer, Membership, Role
 from invoices.staff import match_memberships
 from providers.base import Adapter, Field, PlatformError, Unsupported
+from providers.companies import clean_vat_number, siren_in
 from providers.models import Connection
 from providers.registry import UnknownKind, adapter_class, as_line
 from providers.sealing import SealBroken, Secrets
@@ -211,11 +211,11 @@ def _typed(value: Any, field: Field, path: str) -> Any:
 
 
 def _customer(wish: Row, path: str) -> Row:
-    number = siren.compact(wish["siren"])
-    customer = Customer.objects.filter(siren=number).first() or Customer(siren=number)
+    customer = Customer.numbered(wish["siren"]).first() or Customer(siren=siren_in(wish["siren"]) or wish["siren"])
     created = customer._state.adding
     for name in ("name", "vat_number", "undo_seconds", "four_eyes", "retention_years"):
         setattr(customer, name, wish.get(name, getattr(customer, name)))
+    customer.vat_number = clean_vat_number(customer.vat_number)
     with _at(path):
         customer.full_clean()
     customer.save()
@@ -310,7 +310,7 @@ def _user(wish: Row, path: str) -> Row:
         user.set_password(wish["password"])
         user.save(update_fields=["password"])
     for number, role in wish.get("customers", {}).items():
-        customer = Customer.objects.filter(siren=number).first()
+        customer = Customer.numbered(number).first()
         if customer is None:
             message = _("There is no customer with this SIREN.")
             raise WishRefused(f"{path}.customers.{number}: {message}")

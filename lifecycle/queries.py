@@ -16,6 +16,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from invoices.models import Direction, Invoice, Role
+from providers.companies import siren_in
 
 from .codes import Status
 from .desk import Desk
@@ -78,9 +79,13 @@ def is_uuid(text: str) -> bool:
 
 
 def prefix_search(text: str) -> SearchQuery | None:
-    """Every word must start a word of the invoice. Quoted, so that nothing in it is an operator."""
-    terms = [_term(word) for word in text.replace("\0", "").split()[:8]]
-    return SearchQuery(" & ".join(terms), config="simple", search_type="raw") if terms else None
+    """Every word must start a word of the invoice; or the text is the number of a company, however it is written, and
+    stands for its SIREN. Quoted, so that nothing in it is an operator.
+    """
+    words = " & ".join(_term(word) for word in text.replace("\0", "").split()[:8])
+    company = siren_in(text)
+    raw = f"({words}) | {_term(company)}" if company else words
+    return SearchQuery(raw, config="simple", search_type="raw") if words else None
 
 
 def _term(word: str) -> str:

@@ -7,12 +7,12 @@ assumption, with the names of UBL and of the standard beside it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from .companies import VAT_SCHEMES, Company, compact, identify
 from .decimals import read_decimal
 
 Terms = Mapping[str, Any]
@@ -78,10 +78,6 @@ NAMES = {
     "BT-155": ("sellers_item_identification", "seller_item_identifier", "seller_assigned_id"),
 }
 
-FRENCH_VAT = re.compile(r"FR[0-9A-Z]{2}([0-9]{9})")
-# Registers whose numbers begin with a SIREN: SIREN, SIRET, French addressing.
-FRENCH_SCHEMES = frozenset({"0002", "0009", "0225"})
-
 
 def term(terms: Any, name: str, *inside: str) -> Any:
     """The value of a term, wherever one of its names stands: in `terms`, or in the groups `inside` it."""
@@ -144,29 +140,13 @@ def identifiers_of(party: Terms) -> Iterator[tuple[str, str]]:
     yield address_of(party)
 
 
-def siren_of(party: Terms) -> str:
-    if re.fullmatch(r"[0-9]{9}", written := text(party.get("siren"))):
-        return written
-    for scheme, value in identifiers_of(party):
-        compact = re.sub(r"[ .]", "", value)
-        if scheme in FRENCH_SCHEMES and re.match(r"[0-9]{9}", compact):
-            return compact[:9]
-        if vat := FRENCH_VAT.fullmatch(compact):
-            return vat[1]
-    return ""
-
-
-def siret_of(party: Terms) -> str:
-    if re.fullmatch(r"[0-9]{14}", written := text(party.get("siret"))):
-        return written
-    found = (re.sub(r"[ .]", "", value) for scheme, value in identifiers_of(party) if scheme == "0009")
-    return next((value for value in found if re.fullmatch(r"[0-9]{14}", value)), "")
-
-
-def vat_number_of(party: Terms) -> str:
-    written = text(term(party, "BT-31"))
-    if written:
-        return written
-    pattern = re.compile(r"[A-Z]{2}[0-9A-Z]{2,12}")
-    found = (re.sub(r"[ .]", "", value) for scheme, value in identifiers_of(party) if scheme in ("VAT", "VA", "0223"))
-    return next((value for value in found if pattern.fullmatch(value)), "")
+def company_of(party: Terms) -> Company:
+    """Who the party is, by all its numbers under whatever name; one without a scheme is French only if it says so."""
+    pairs = [pair for pair in identifiers_of(party) if pair[0] or compact(pair[1]).startswith("FR")]
+    vat_numbers = [text(term(party, "BT-31")), *(value for scheme, value in pairs if scheme in VAT_SCHEMES)]
+    return identify(
+        siren=text(party.get("siren")),
+        siret=text(party.get("siret")),
+        vat_number=next(filter(None, vat_numbers), ""),
+        identifiers=[(scheme or "VAT", value) for scheme, value in pairs],
+    )

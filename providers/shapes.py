@@ -8,17 +8,31 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from . import companies
+
 # --- what platforms say ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
 class Party:
+    """Its numbers are normalised, and its SIREN derived where another of them holds it: see `companies`."""
+
     name: str = ""
     siren: str = ""
     siret: str = ""
     vat_number: str = ""
     scheme: str = ""
     identifier: str = ""
+
+    def __post_init__(self) -> None:
+        known = companies.identify(
+            siren=self.siren,
+            siret=self.siret,
+            vat_number=self.vat_number,
+            scheme=self.scheme,
+            address=self.identifier,
+        )
+        vars(self).update(vars(known), identifier=companies.clean_address(self.identifier))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +48,9 @@ class InvoiceKey:
     issue_date: date | None = None
     direction: str = ""
     is_quoted: bool = False
+
+    def __post_init__(self) -> None:
+        vars(self).update(seller_siren=companies.siren_in(self.seller_siren))
 
     def __str__(self) -> str:
         return f"{self.seller_siren}/{self.number}/{self.issue_date.year if self.issue_date else '-'}"

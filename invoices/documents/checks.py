@@ -9,7 +9,8 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from stdnum import bic, iban
 from stdnum.eu import at_02
-from stdnum.fr import siren, siret
+
+from providers import companies
 
 from .labels import CREDIT_NOTE_TYPES, PARTY_ROLES
 from .model import ParsedInvoice, Party
@@ -23,7 +24,13 @@ ESSENTIALS = (
     ("total_with_vat", _("The total with VAT is missing (BT-112).")),
     ("amount_due", _("The amount due is missing (BT-115).")),
 )
-NUMBERS = (("siren", "SIREN", siren.is_valid), ("siret", "SIRET", siret.is_valid))
+MISFITS = {
+    "siren": _("{role}: SIREN {value} is not valid."),
+    "siret": _("{role}: SIRET {value} is not valid."),
+    "vat": _("{role}: the French VAT number {value} is not valid (key or SIREN)."),
+    "siret_as_siren": _("{role}: {value} is a SIRET, not a SIREN (scheme 0002). It was read as a SIRET."),
+    "siren_as_siret": _("{role}: {value} is a SIREN, not a SIRET (scheme 0009). It was read as a SIREN."),
+}
 
 
 class Remark(NamedTuple):
@@ -88,7 +95,7 @@ def _signs_differ(invoice: ParsedInvoice) -> bool:
 
 
 def party_warnings(role: Promise, party: Party | None) -> Iterator[Promise]:
-    for name, label, is_valid in NUMBERS:
-        value = getattr(party, name, "")
-        if value and not is_valid(value):
-            yield format_lazy(_("{role}: {label} {value} is not valid."), role=role, label=label, value=value[:40])
+    if party is None:
+        return
+    for misfit in companies.misfits([*party.numbers, ("VA", party.vat_number)]):
+        yield format_lazy(MISFITS[misfit.kind], role=role, value=misfit.value[:40])

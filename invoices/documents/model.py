@@ -7,9 +7,12 @@ missing value is None. What looks wrong is told in `ParsedInvoice.warnings`.
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 from typing import Literal
 
 from django.utils.functional import Promise
+
+from providers.companies import SIREN_SCHEME, SIRET_SCHEME, Company, Pair, identify
 
 Syntax = Literal["ubl", "cii", "factur-x", "json"]
 
@@ -38,6 +41,8 @@ class Contact:
 
 @dataclass(frozen=True, kw_only=True)
 class Party:
+    """Its numbers as written: who it is by them, `company` says."""
+
     name: str = ""
     trading_name: str = ""
     siren: str = ""  # legal registration under scheme 0002
@@ -50,6 +55,22 @@ class Party:
     identifiers: tuple[Identifier, ...] = ()
     address: Address | None = None
     contact: Contact | None = None
+
+    @cached_property
+    def company(self) -> Company:
+        return identify(
+            identifiers=self.numbers,
+            scheme=self.electronic_address_scheme,
+            address=self.electronic_address,
+            vat_number=self.vat_number,
+            country=self.address.country.upper() if self.address else "",
+        )
+
+    @property
+    def numbers(self) -> list[Pair]:
+        """Under which a register knows it, with their schemes."""
+        written = [(SIREN_SCHEME, self.siren), (SIRET_SCHEME, self.siret)]
+        return [pair for pair in written if pair[1]] + [(each.scheme, each.value) for each in self.identifiers]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from providers.companies import compact
 from providers.decimals import decimals_of
 
 from . import labels
@@ -161,8 +162,6 @@ HEADER: tuple[Fact, ...] = (
 )
 PARTY: tuple[Fact, ...] = (
     (_("Trading name"), "trading_name", as_text),
-    (_("SIREN"), "siren", as_text),
-    (_("SIRET"), "siret", as_text),
     (_("VAT number"), "vat_number", as_text),
     (_("Tax registration"), "tax_registration", as_text),
     (_("Legal form"), "legal_information", as_text),
@@ -262,11 +261,25 @@ def party_block(role: Any, party: Party) -> dict[str, Any]:
         "name": party.name or party.trading_name,
         "address": as_address(party.address) if party.address else "",
         "facts": [
+            *registrations(party),
             *(fact for fact in facts(PARTY, party) if fact.value != party.name),
             *others,
             *(facts(CONTACT, party.contact) if party.contact else []),
         ],
     }
+
+
+def registrations(party: Party) -> list[Shown]:
+    """As written, each under the name of what it is; a SIREN that stands in another number is told too."""
+    written: dict[str, Any] = {party.siren: _("SIREN"), party.siret: _("SIRET")}
+    for value in written:
+        if (company := party.company).siret and compact(value) == company.siret:
+            written[value] = _("SIRET")
+        elif company.siren and compact(value) == company.siren:
+            written[value] = _("SIREN")
+    if party.company.siren and _("SIREN") not in written.values():
+        written[party.company.siren] = _("SIREN (derived)")
+    return [Shown(name, value) for value, name in written.items() if value]
 
 
 def line_row(line: Line, currency: str) -> dict[str, Any]:

@@ -92,7 +92,8 @@ def _references(value: Any) -> Iterable[Reference]:
 def _party(value: Any) -> Party:
     party = next(iter(rows(value)), {})
     scheme, address = json_terms.address_of(party)
-    known = {json_terms.siren_of(party), json_terms.siret_of(party), json_terms.vat_number_of(party), address}
+    company = json_terms.company_of(party)
+    known = {*vars(company).values(), address}
     others = (
         Identifier(value=found, scheme=scheme)
         for scheme, found in json_terms.identifiers_of(party)
@@ -101,9 +102,7 @@ def _party(value: Any) -> Party:
     return Party(
         name=_text(party, "BT-27"),
         trading_name=_text(party, "BT-28"),
-        siren=json_terms.siren_of(party),
-        siret=json_terms.siret_of(party),
-        vat_number=json_terms.vat_number_of(party),
+        **vars(company),
         legal_information=_text(party, "BT-33"),
         electronic_address=address,
         electronic_address_scheme=scheme,

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, cast
 
 from lifecycle.codes import SELF_BILLED_TYPES
+from providers.companies import ADDRESS_SCHEME, SIREN_SCHEME, SIRET_SCHEME
 
 from ..documents.labels import CREDIT_NOTE_TYPES
 from ..documents.model import (
@@ -31,7 +32,6 @@ from .forms import DraftForm
 from .tables import EXEMPTIONS, FACTORED_TYPES, PAID_FRAMES, read_vat
 
 EN16931 = "urn:cen.eu:en16931:2017"
-ADDRESS_SCHEME, SIREN_SCHEME, SIRET_SCHEME = "0225", "0002", "0009"
 TRANSFERS = ("30", "58")
 # UNTDID 5189 and 7161: a discount, and other services.
 DISCOUNT, OTHER_CHARGE = "95", "ABK"

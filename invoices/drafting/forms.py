@@ -11,6 +11,8 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from providers.companies import compact
+
 from .tables import (
     COUNTRIES,
     CURRENCIES,
@@ -43,6 +45,17 @@ class NumberField(forms.DecimalField):
         if mark >= 0:
             plain = plain[:mark].replace(",", "").replace(".", "") + "." + plain[mark + 1 :]
         return super().to_python(plain)
+
+
+class CompanyNumberField(forms.CharField):
+    """A SIREN, SIRET or VAT number, kept without what people put between its digits."""
+
+    def __init__(self, label: Any, length: int, **attributes: Any) -> None:
+        super().__init__(label=label, required=False, max_length=length, widget=forms.TextInput(attributes))
+        del self.widget.attrs["maxlength"]  # counted without the spaces
+
+    def to_python(self, value: Any) -> str:
+        return compact(super().to_python(value))
 
 
 def text(label: Any, length: int = 100, **attributes: Any) -> forms.CharField:
@@ -106,8 +119,8 @@ class DraftForm(forms.Form):
 
     own_name = text(_("Name"), 200)
     own_legal = text(_("Legal form and capital"), 200)
-    own_siret = text("SIRET", 14)
-    own_vat_number = text(_("VAT number"), 20)
+    own_siret = CompanyNumberField("SIRET", 14)
+    own_vat_number = CompanyNumberField(_("VAT number"), 20)
     own_street = text(_("Address"))
     own_street2 = text(_("Address, second line"))
     own_post_code = text(_("Postcode"), 20)
@@ -117,10 +130,10 @@ class DraftForm(forms.Form):
     own_phone = text(_("Phone"), 30)
     own_email = text(_("E-mail"))
 
-    other_siren = text("SIREN", 9, inputmode="numeric")
+    other_siren = CompanyNumberField("SIREN", 9, inputmode="numeric")
     other_name = text(_("Name"), 200)
-    other_siret = text("SIRET", 14)
-    other_vat_number = text(_("VAT number"), 20)
+    other_siret = CompanyNumberField("SIRET", 14)
+    other_vat_number = CompanyNumberField(_("VAT number"), 20)
     other_address = text(_("Electronic address"), 125)
     other_street = text(_("Address"))
     other_street2 = text(_("Address, second line"))
@@ -129,7 +142,7 @@ class DraftForm(forms.Form):
     other_country = choice(_("Country"), [(code, code) for code in COUNTRIES])
 
     payee_name = text(_("Factor's name"), 200)
-    payee_siren = text(_("Factor's SIREN"), 9)
+    payee_siren = CompanyNumberField(_("Factor's SIREN"), 9)
     means = choice(_("Means of payment"), MEANS_CHOICES)
     iban = text("IBAN", 40)
     bic = text("BIC", 11)

@@ -95,7 +95,7 @@ def from_document(document: ParsedInvoice) -> Data:
         "buyer_reference": document.buyer_reference,
         "payment_terms": document.payment_terms,
         "own_legal": own.legal_information,
-        "other_siren": other.siren,
+        "other_siren": other.company.siren,
         "other_address": other.electronic_address,
         "lines-count": str(len(document.lines)),
     }
@@ -130,8 +130,8 @@ def party(party: Party, whose: str) -> Data:
     streets = address.lines if address else ()
     return {
         f"{whose}_name": party.name,
-        f"{whose}_siret": party.siret,
-        f"{whose}_vat_number": party.vat_number,
+        f"{whose}_siret": party.company.siret,
+        f"{whose}_vat_number": party.company.vat_number,
         f"{whose}_street": streets[0] if streets else "",
         f"{whose}_street2": ", ".join(streets[1:]),
         f"{whose}_post_code": address.post_code if address else "",

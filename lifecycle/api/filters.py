@@ -62,7 +62,7 @@ class InvoiceFilters(Filters):
         rows, wanted = super().apply(rows, user), self.validated_data
         if "customer" in wanted:
             # By id, not by a join: the index of a customer's invoices then gives the order too.
-            found = Customer.objects.filter(siren=wanted["customer"]).values_list("pk", flat=True).first()
+            found = Customer.numbered(wanted["customer"]).values_list("pk", flat=True).first()
             rows = rows.filter(customer_id=found) if found else rows.none()
         if "assigned" in wanted:
             rows = rows.filter(**_assigned(wanted["assigned"], user))

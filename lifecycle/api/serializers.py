@@ -32,7 +32,10 @@ DEBT = (
 
 class PartySerializer(serializers.Serializer[Any]):
     name = serializers.CharField(help_text="As the document or the platform gives it.")
-    siren = serializers.CharField(help_text="As it came; it may be empty or wrong, see the invoice's warnings.")
+    siren = serializers.CharField(
+        help_text="Derived where only a SIRET, French VAT number or address is written. Its check digit may be wrong, "
+        "see the invoice's warnings. Empty: no French company, or not identified."
+    )
     vat_number = serializers.CharField()
 
 

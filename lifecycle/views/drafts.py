@@ -29,6 +29,7 @@ from lifecycle.issuing_forms import formats_of, lines_for_issuing
 from lifecycle.models import RelayState
 from lifecycle.submissions import Submission
 from providers.base import DirectoryEntry, PlatformError
+from providers.companies import look_up_key
 from providers.registry import get_adapter
 from providers.xml import UnreadableDocument
 
@@ -172,7 +173,7 @@ def _stale(request: DeskRequest, shown: InvoiceDraft, words: str) -> HttpRespons
 
 def _look_up(request: DeskRequest, shown: InvoiceDraft) -> HttpResponse:
     """Where the other company can be reached, as the line's platform knows it."""
-    asked = shown.data.get("other_siret") or shown.data.get("other_siren") or ""
+    asked = look_up_key(shown.data.get("other_siret") or shown.data.get("other_siren") or "")
     entries: tuple[DirectoryEntry, ...] = ()
     words = ""
     if not asked:

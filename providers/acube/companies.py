@@ -14,6 +14,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from ..base import DirectoryEntry, Line, Party, PermanentError, PlatformError, Subscription, TemporaryError
+from ..companies import siren_in
 from . import reading, tables
 from .session import JSON, Session
 
@@ -134,7 +135,7 @@ def _entries(row: Row) -> Iterator[DirectoryEntry]:
             today = datetime.now(UTC).date()
             yield DirectoryEntry(
                 identifier=value,
-                siren=_first(row, "siren") or value.split("_")[0],
+                siren=siren_in(_first(row, "siren")) or siren_in(value),
                 siret=_first(row, "siret"),
                 name=_first(row, "displayName"),
                 platform=_first(member, "networkName", "network"),

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from django.utils.translation import gettext as _
 
 from ..base import DirectoryEntry, Unsupported
+from ..companies import siren_in
 from . import tables
 from .session import Session
 
@@ -131,7 +132,7 @@ def _entry(line: Row, names: _Names) -> DirectoryEntry:
     status = _text(line, "directoryLineStatus") or _text(line, "platformStatus") or "Enabled"
     return DirectoryEntry(
         identifier=identifier,
-        siren=_text(line, "siren") or identifier.split("_")[0],
+        siren=siren_in(_text(line, "siren")) or siren_in(identifier),
         siret=_text(line, "siret"),
         name=names.of_company(line),
         routing_name=names.of_routing_code(line) or _routing_identifier(line),

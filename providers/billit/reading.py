@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
 
+from .. import companies
 from ..base import InvoiceReport, Line, Party, Reason, StatusReport
 from ..decimals import read_decimal
 from . import tables
@@ -63,16 +64,13 @@ def parse_party(value: Any) -> Party:
     if not isinstance(value, dict):
         return Party()
     identifiers = [(text(row.get("IdentifierType")), text(row.get("Identifier"))) for row in _identifiers(value)]
-    siren = _of_type(identifiers, tables.SIREN_TYPES, 9)
-    siret = _of_type(identifiers, {"SIRET"}, 14) or _of_type(identifiers, tables.SIREN_TYPES, 14)
-    vat_number = text(value.get("VATNumber"))
+    # An older table of Billit's has SIREN and SIRET the wrong way round.
+    known = [(tables.NUMBER_SCHEMES[kind], found) for kind, found in identifiers if kind in tables.NUMBER_SCHEMES]
+    company = companies.identify(identifiers=known, vat_number=text(value.get("VATNumber")))
     address = next((found for kind, found in identifiers if kind == "CTC"), "")
     return Party(
         name=text(value.get("Name")) or text(value.get("DisplayName")),
-        # An older table of Billit's has SIREN and SIRET the wrong way round.
-        siren=siren or _of_type(identifiers, {"SIRET"}, 9) or siret[:9] or _siren_in(vat_number),
-        siret=siret,
-        vat_number=vat_number,
+        **vars(company),
         scheme=tables.ADDRESS_SCHEME if address else "",
         identifier=address,
     )
@@ -80,16 +78,6 @@ def parse_party(value: Any) -> Party:
 
 def _identifiers(value: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
     return objects(value.get("Identifiers"))
-
-
-def _of_type(identifiers: list[tuple[str, str]], kinds: Iterable[str], length: int) -> str:
-    found = (re.sub(r"\D", "", value) for kind, value in identifiers if kind in kinds)
-    return next((digits for digits in found if len(digits) == length), "")
-
-
-def _siren_in(vat_number: str) -> str:
-    match = re.fullmatch(r"FR[0-9A-Z]{2}(\d{9})", vat_number.replace(" ", "").upper())
-    return match[1] if match else ""
 
 
 def as_ours(party: Party, line: Line | None) -> Party:

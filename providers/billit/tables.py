@@ -55,7 +55,7 @@ NATIONAL_REASONS = {word: code for code, word in REASONS.items()}
 HOOKS = {"message-i": ("Message", "I"), "message-u": ("Message", "U"), "order-i": ("Order", "I")}
 
 # Identifier types of a party. SIREN was called SIRENE before 31 May 2026 (page "Identifiers in France").
-SIREN_TYPES = frozenset({"SIREN", "SIRENE"})
+NUMBER_SCHEMES = {"SIREN": "0002", "SIRENE": "0002", "SIRET": "0009"}
 ADDRESS_SCHEME = "0225"
 LONGEST_ADDRESS = 125  # of the French rules; Billit's own pages say 130
 

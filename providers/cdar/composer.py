@@ -9,15 +9,14 @@ from zoneinfo import ZoneInfo
 
 from lifecycle.codes import REASONS, STATUSES, Reported, Role
 
+from ..companies import ADDRESS_SCHEME, SIREN_SCHEME
 from ..shapes import Party, Payment, StatusMessage
 from .model import (
-    ADDRESS_SCHEME,
     AMOUNT_TYPES,
     BETWEEN_PLATFORMS,
     PARIS,
     PLATFORM_SCHEME,
     PPF_ID,
-    SIREN_SCHEME,
     TO_PPF,
     Actor,
     Attachment,

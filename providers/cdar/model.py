@@ -16,6 +16,7 @@ from django.utils.translation import override
 
 from lifecycle.codes import REASONS, STATUSES, Action, DataType, Role, StatusObject
 
+from ..companies import identify
 from ..shapes import File, InvoiceKey, Payment, Reason, StatusReport
 
 # Sources, 30 June 2026: FNFE-MPE Schematron 1.4.0.03 and its examples.
@@ -26,10 +27,7 @@ PPF_ID = "0000"  # 9998 up to version 1.3.1 of the rules
 # The messages name no zone; those that FNFE-MPE published look local.
 PARIS = ZoneInfo("Europe/Paris")
 
-SIREN_SCHEME = "0002"
-SIRET_SCHEME = "0009"
 PLATFORM_SCHEME = "0238"
-ADDRESS_SCHEME = "0225"
 
 # What an amount of ours means, by status (MDT-207). For 206 it is what the buyer approves, VAT included.
 AMOUNT_TYPES: Mapping[str, str] = {
@@ -105,7 +103,7 @@ class Actor:
 
     @property
     def siren(self) -> str:
-        return self.id_of(SIREN_SCHEME) or self.id_of(SIRET_SCHEME)[:9]
+        return identify(identifiers=self.ids, scheme=self.address_scheme, address=self.address).siren
 
 
 @dataclass(frozen=True, kw_only=True)

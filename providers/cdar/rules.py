@@ -18,6 +18,7 @@ from stdnum.fr import siren
 
 from lifecycle.codes import STATUSES, VAT_RATES, DataType, Reported, StatusInfo, StatusObject
 
+from ..companies import SIREN_SCHEME
 from .finding import LONGEST_VALUE, Finding
 from .model import (
     DAY,
@@ -25,7 +26,6 @@ from .model import (
     PLATFORM_SCHEME,
     PPF_ID,
     SECOND,
-    SIREN_SCHEME,
     TO_PPF,
     Actor,
     Cdar,

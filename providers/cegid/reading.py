@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -28,12 +27,12 @@ from ..base import (
     StatusReport,
     WrongLine,
 )
+from ..companies import siren_in
 from ..decimals import read_decimal
 from ..http import load_json, safe_filename
 from . import tables
 from .words import Words
 
-SIREN = re.compile(r"[0-9]{9}")
 LONGEST_REFERENCE = 200
 LONGEST_ID = 64
 
@@ -112,8 +111,9 @@ def _envelope(document: Mapping[str, Any], line: str, words: Words) -> Message:
         raise Unclear(_("The message is of an unknown kind: “%(kind)s”.") % {"kind": kind[:50]})
     if not isinstance(invoice, dict):
         raise Unclear(_("The message names no invoice."))
-    seller, buyer, number = (_text(invoice.get(name)) for name in ("sellerSiren", "buyerSiren", "number"))
-    if not SIREN.fullmatch(seller) or not number or len(number) > LONGEST_REFERENCE:
+    seller, buyer = (siren_in(_text(invoice.get(name))) for name in ("sellerSiren", "buyerSiren"))
+    number = _text(invoice.get("number"))
+    if not seller or not number or len(number) > LONGEST_REFERENCE:
         raise Unclear(_("The message does not name its invoice by the seller's SIREN and the number."))
     direction = tables.DIRECTIONS[kind]
     own = buyer if direction == "received" else seller

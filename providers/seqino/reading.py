@@ -100,9 +100,7 @@ def parse_party(party: Any) -> Party:
     scheme, address = json_terms.address_of(party)
     return Party(
         name=text(term(party, "BT-27")),
-        siren=json_terms.siren_of(party),
-        siret=json_terms.siret_of(party),
-        vat_number=json_terms.vat_number_of(party),
+        **vars(json_terms.company_of(party)),
         scheme=scheme,
         identifier=address,
     )

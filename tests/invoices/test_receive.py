@@ -1,5 +1,6 @@
 """Taking an invoice in: whose it is, what its document tells, and what is kept of a broken one."""
 
+import re
 from datetime import date
 from decimal import Decimal
 from functools import partial
@@ -10,6 +11,7 @@ import pytest
 from invoices.models import Invoice, InvoiceDocument
 from invoices.services import UnknownOwner, original_of, read_stored_original, receive_invoice, store_document
 from lifecycle import events, services
+from lifecycle.messages import facts_for_platform
 from lifecycle.services import Wish
 from providers.base import File, InvoiceReport, Party, StatusReport
 from tests.factories import (
@@ -34,6 +36,16 @@ def connection():
     connection = make_connection("scripted")
     make_line(make_customer(SIREN), connection)
     return connection
+
+
+def known_by_one_number():
+    """With VAT numbers, without SIRETs and French addresses."""
+    text = UBL.decode().replace("0225", "EM")
+    text = re.sub(r"<cac:PartyIdentification>.*?</cac:PartyIdentification>", "", text, flags=re.DOTALL)
+    numbers = iter(["FR 50 905334413", "fr13800112237"])
+    scheme = "<cac:TaxScheme><cbc:ID>VAT</cbc:ID></cac:TaxScheme>"
+    tax = f"<cac:PartyTaxScheme><cbc:CompanyID>{{}}</cbc:CompanyID>{scheme}</cac:PartyTaxScheme>"
+    return re.sub("<cac:PartyLegalEntity>", lambda found: tax.format(next(numbers)) + found[0], text)
 
 
 def told(ref="inv-1", **values):
@@ -67,6 +79,35 @@ def test_invoice_without_document_waits_for_it(connection):
 
     later, created = receive(connection, told(), original())
     assert (later.pk, created, later.document_state, later.number) == (invoice.pk, False, "read", "PH-2026-101")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"0002">800112237<', '"0002">800 112 237<'),
+        ('"0002">800112237<', '"0002">80011223700014<'),
+        ('"0002">800112237<', '"0009">800 112 237 00014<'),
+        (' schemeID="0002">800112237<', ">RCS Paris<"),  # the VAT number tells
+    ],
+)
+def test_buyer_is_ours_however_its_number_is_written(connection, old, new):
+    file = original(known_by_one_number().replace(old, new).encode())
+    invoice, _created = receive(connection, told(buyer=Party()), file)
+    assert (invoice.buyer_siren, invoice.customer.siren, invoice.document_state) == (SIREN, SIREN, "read")
+
+
+def test_line_of_the_establishment_is_found_by_its_siret(connection):
+    line = make_line(make_customer(SIREN), connection, f"{SIREN}_80011223700014")
+    buyer = Party(siret="800 112 237 00014")
+    assert receive(connection, told(buyer=buyer))[0].addressing_line == line
+    assert receive(connection, told("inv-2", buyer=Party(vat_number="FR 13 800112237")))[0].customer == line.customer
+
+
+def test_seller_known_by_its_vat_number_alone_gets_decisions_that_can_be_told(connection):
+    text = known_by_one_number().replace(f' schemeID="0002">{OTHER_SIREN}<', ">RCS Marseille<")
+    invoice, _created = receive(connection, told(), original(text.encode()))
+    assert invoice.seller_siren == OTHER_SIREN
+    assert facts_for_platform(invoice).seller.siren == OTHER_SIREN
 
 
 def test_same_invoice_twice_is_one_with_one_document(connection):

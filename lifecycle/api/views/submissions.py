@@ -21,6 +21,7 @@ from lifecycle.models import RelayTask
 from lifecycle.services import KeyReused
 from lifecycle.submissions import Submission
 from providers.base import MIB, File
+from providers.companies import siren_in
 
 from .invoices import InvoiceList, idempotency_key
 
@@ -86,7 +87,7 @@ def submission_of(desk: Desk, given: dict[str, Any]) -> Submission:
 
 def line_of(desk: Desk, given: dict[str, Any]) -> AddressingLine:
     """The customer's addressing line; it need not be named where there is only one."""
-    customer = next((each for each in desk.customers if each.siren == given["customer"]), None)
+    customer = next((each for each in desk.customers if each.siren == siren_in(given["customer"])), None)
     if customer is None:
         raise serializers.ValidationError({"customer": SubmissionSerializer.no_customer}, code="unknown")
     lines = AddressingLine.objects.filter(customer=customer).select_related("customer", "connection")

@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from invoices.models import Customer, Direction, Invoice
 from lifecycle.export import export
 from lifecycle.export_check import check_export
+from providers.companies import siren_in
 
 
 class Command(BaseCommand):
@@ -53,10 +54,11 @@ OPTIONS = ("customer", "direction", "since", "until", "invoice")
 def chosen_invoices(
     *, customer: str | None, direction: str | None, since: date | None, until: date | None, invoice: list[UUID]
 ) -> QuerySet[Invoice]:
-    if customer is not None and not Customer.objects.filter(siren=customer).exists():
+    if customer is not None and not Customer.numbered(customer).exists():
         raise CommandError(f"No customer has the SIREN {customer}.")
     wanted = {
-        "customer__siren": customer, "direction": direction, "issue_date__gte": since, "issue_date__lte": until,
+        "customer__siren": customer and siren_in(customer),
+        "direction": direction, "issue_date__gte": since, "issue_date__lte": until,
         "pk__in": invoice or None,
     }  # fmt: skip
     found = Invoice.objects.filter(**{look_up: value for look_up, value in wanted.items() if value is not None})

@@ -10,6 +10,7 @@ from django.db.models import Max, Min, ProtectedError
 
 from invoices.models import Customer, Invoice, InvoiceDocument
 from lifecycle import retention
+from providers.companies import siren_in
 from providers.models import Connection
 
 
@@ -95,7 +96,7 @@ class Command(BaseCommand):
 def chosen_customers(siren: str | None) -> Iterable[Customer]:
     if siren is None:
         return Customer.objects.order_by("siren")
-    found = Customer.objects.filter(siren=siren)
+    found = Customer.numbered(siren)
     if not found:
         raise CommandError(f"No customer has the SIREN {siren}.")
     return found
@@ -104,7 +105,7 @@ def chosen_customers(siren: str | None) -> Iterable[Customer]:
 def chosen_invoices(ids: list[UUID], siren: str | None) -> list[Invoice]:
     found = Invoice.objects.filter(pk__in=ids).select_related("customer")
     if siren is not None:
-        found = found.filter(customer__siren=siren)
+        found = found.filter(customer__siren=siren_in(siren))
     missing = set(ids) - {each.pk for each in found}
     if missing:
         raise CommandError(f"There is no such invoice: {', '.join(sorted(map(str, missing)))}")

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from invoices.models import Customer, Invoice, InvoiceDocument
 from lifecycle import events
 from lifecycle.export_check import NotAnExport, check_export
+from providers.companies import siren_in
 
 PROGRESS = 10_000
 
@@ -106,11 +107,11 @@ def chosen_invoices(siren: str | None) -> QuerySet[Invoice]:
     invoices = Invoice.objects.only("pk", "number", "provider_ref").order_by("pk")
     if siren is None:
         return invoices
-    if not Customer.objects.filter(siren=siren).exists():
+    if not Customer.numbered(siren).exists():
         raise CommandError(f"No customer has the SIREN {siren}.")
-    return invoices.filter(customer__siren=siren)
+    return invoices.filter(customer__siren=siren_in(siren))
 
 
 def chosen_documents(siren: str | None) -> QuerySet[InvoiceDocument]:
     documents = InvoiceDocument.objects.select_related("invoice").order_by("pk")
-    return documents if siren is None else documents.filter(invoice__customer__siren=siren)
+    return documents if siren is None else documents.filter(invoice__customer__siren=siren_in(siren))

@@ -77,13 +77,17 @@ def make_item(code: str = "InvoiceLifecycleStatus.APPROVED", **changes: Any) -> 
     } | changes  # fmt: skip
 
 
+def make_vat_number(siren: str) -> str:
+    return f"FR{(12 + 3 * int(siren)) % 97:02}{siren}"
+
+
 def make_party(siren: str, name: str, address: str = "") -> dict[str, Any]:
     return {
         "name": name,
         "postal_address": {"street_name": "1 place du Marché", "city_name": "Paris", "postal_zone": "75001",
                            "country_code": "FR"},
         "electronic_address": {"scheme_id": "0225", "value": address or siren},
-        "tax_registrations": [{"scheme_id": "VAT", "value": f"FR13{siren}"}],
+        "tax_registrations": [{"scheme_id": "VAT", "value": make_vat_number(siren)}],
     }  # fmt: skip
 
 
