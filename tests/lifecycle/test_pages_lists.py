@@ -146,6 +146,22 @@ def test_list_shows_the_health_of_the_platform(
     assert (badge.get("class"), badge.get("title"), badge.text) == (*shown, "Fake platform")
 
 
+@pytest.mark.parametrize(
+    "text", ["905334413", "905 334 413", "905.334.413", "FR50905334413", "905\u202f334\u202f413 00010"]
+)
+def test_search_takes_any_number_of_a_company(
+    client: Client, user: Any, customer: Customer, platform: Any, text: str
+) -> None:
+    make_invoice(customer, platform, number="F-1", seller_siren="905334413")
+    make_invoice(customer, platform, number="F-2", seller_siren="403112071")
+    assert listed(client, q=text) == ["F-1"]
+
+
+def test_number_of_fourteen_digits_is_still_found(client: Client, user: Any, customer: Customer, platform: Any) -> None:
+    make_invoice(customer, platform, number="20261004123456")
+    assert listed(client, q="20261004123456") == ["20261004123456"]
+
+
 def test_search_finds_the_digits_after_a_hyphen(client: Client, user: Any, customer: Customer, platform: Any) -> None:
     make_invoice(customer, platform, number="F-2026-0042")
     assert [listed(client, q=text) for text in ("F-2026-0042", "F-2026-00", "2026-0042", "0042")] == [
