@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 )
 def test_numbers_of_parties_get_one_form(before, after):
     invoice = make_invoice(seller_siren=before[0], seller_vat_number=before[1], buyer_siren="", buyer_vat_number="")
-    import_module("invoices.migrations.0009_company_numbers").normalise(apps, None)
+    import_module("invoices.migrations.0012_company_numbers").normalise(apps, None)
     invoice.refresh_from_db()
     assert (invoice.seller_siren, invoice.seller_vat_number) == after
     assert (invoice.buyer_siren, invoice.buyer_vat_number) == ("", "")

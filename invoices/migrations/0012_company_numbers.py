@@ -35,6 +35,6 @@ def changed(row):
 class Migration(migrations.Migration):
     atomic = False
 
-    dependencies = [("invoices", "0008_drafts_go_with_their_invoice")]
+    dependencies = [("invoices", "0011_admin_labels")]
 
     operations = [migrations.RunPython(normalise, migrations.RunPython.noop)]
