@@ -267,5 +267,5 @@ def test_credit_note_with_negative_totals_is_named():
 
     assert (invoice.total_with_vat, invoice.debt) == (Decimal("-1481.40"), Decimal("-1481.40"))
     assert invoice.warnings == [
-        "Credit note F-1 has negative totals: it lowers what is owed, as with positive ones.",
+        "Credit note PH-2026-101 has negative totals: it lowers what is owed, as with positive ones.",
     ]
