@@ -18,6 +18,7 @@ from providers.xml import UnreadableDocument
 from .documents.labels import DOCUMENT_TYPES
 from .documents.model import ParsedInvoice
 from .documents.reader import read_invoice
+from .identity import seller_key
 from .models import AddressingLine, Customer, Direction, Invoice, InvoiceDocument
 from .services import describe, is_beyond_columns, store_document
 
@@ -63,19 +64,34 @@ def read_for_issue(file: File) -> ParsedInvoice:
 def record_issue(*, line: AddressingLine, file: File, parsed: ParsedInvoice, formats: Iterable[str]) -> Invoice:
     """Record an invoice of ours, not sent yet, with its file. Raises CannotIssue.
 
-    `formats` are those the line's platform takes. From here on nobody else can issue the number; see `free_number`.
+    `formats` are those the line's platform takes. How its number is freed again: see `free_number`.
     """
     if faults := [*faults_of(parsed, line), *format_faults(parsed, line, formats)]:
         raise CannotIssue(faults)
-    if taken := find_taken(parsed, line.customer):
-        raise duplicate(parsed, taken)
     invoice = Invoice(
         customer=line.customer,
         connection=line.connection,
         addressing_line=line,
         direction=Direction.ISSUED,
-        holds_number=True,
     )
+    return _record(invoice, file, parsed)
+
+
+def record_handover(*, line: AddressingLine, file: File, parsed: ParsedInvoice, formats: Iterable[str]) -> Invoice:
+    """Record an invoice that our customer received, and that we hand to it as its platform. Raises CannotIssue."""
+    if faults := [*faults_of(parsed, line, received=True), *format_faults(parsed, line, formats)]:
+        raise CannotIssue(faults)
+    invoice = Invoice(
+        customer=line.customer, connection=line.connection, addressing_line=line, direction=Direction.RECEIVED
+    )
+    return _record(invoice, file, parsed)
+
+
+def _record(invoice: Invoice, file: File, parsed: ParsedInvoice) -> Invoice:
+    """From here on nobody else can give the number; the database has the last word."""
+    if taken := find_taken(parsed, invoice.customer, invoice.direction):
+        raise duplicate(parsed, taken)
+    invoice.holds_number = True
     describe(invoice, parsed, "")
     try:
         with transaction.atomic():
@@ -83,29 +99,7 @@ def record_issue(*, line: AddressingLine, file: File, parsed: ParsedInvoice, for
     except IntegrityError as error:
         if UNIQUE_NUMBER not in str(error):
             raise
-        raise duplicate(parsed, find_taken(parsed, line.customer)) from error
-    _store(invoice, file, parsed)
-    return invoice
-
-
-def record_handover(*, line: AddressingLine, file: File, parsed: ParsedInvoice, formats: Iterable[str]) -> Invoice:
-    """Record an invoice that our customer received, and that we hand to it as its platform. Raises CannotIssue."""
-    if faults := [*faults_of(parsed, line, received=True), *format_faults(parsed, line, formats)]:
-        raise CannotIssue(faults)
-    same = Invoice.objects.filter(
-        connection=line.connection,
-        direction=Direction.RECEIVED,
-        seller_siren=parsed.seller.company.siren,
-        number=parsed.number,
-        issue_date__year=parsed.issue_date.year if parsed.issue_date else None,
-    )
-    if taken := same.order_by("created_at").first():
-        raise duplicate(parsed, taken)
-    invoice = Invoice(
-        customer=line.customer, connection=line.connection, addressing_line=line, direction=Direction.RECEIVED
-    )
-    describe(invoice, parsed, "")
-    invoice.save(force_insert=True)
+        raise duplicate(parsed, find_taken(parsed, invoice.customer, invoice.direction)) from error
     _store(invoice, file, parsed)
     return invoice
 
@@ -174,19 +168,19 @@ def format_faults(parsed: ParsedInvoice, line: AddressingLine, formats: Iterable
     yield Fault("format", message % {"platform": platform, "format": name, "taken": names})
 
 
-def find_taken(parsed: ParsedInvoice, customer: Customer) -> Invoice | None:
+def find_taken(parsed: ParsedInvoice, customer: Customer, direction: str = Direction.ISSUED) -> Invoice | None:
     """The invoice that already bears this seller's number in this year. A rejected (213) one was never issued.
 
-    Looked for where it is found by an index: with the customer, and with the seller if it is one of ours. The database
-    has the last word.
+    Looked for where it is found by an index: with the customer, and with the seller if it is one of ours.
     """
-    if parsed.issue_date is None:
+    key = seller_key(parsed)
+    if parsed.issue_date is None or not key:
         return None
     owners = Customer.objects.filter(Q(pk=customer.pk) | Q(siren=parsed.seller.company.siren))
     rows = Invoice.objects.filter(
         customer__in=owners.values("pk"),
-        direction=Direction.ISSUED,
-        seller_siren=parsed.seller.company.siren,
+        direction=direction,
+        seller_key=key,
         number=parsed.number,
         issue_date__year=parsed.issue_date.year,
     )

@@ -3,7 +3,9 @@ from __future__ import annotations
 import hashlib
 import secrets
 import uuid
+from datetime import date
 from decimal import Decimal
+from itertools import zip_longest
 
 from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex
@@ -25,6 +27,8 @@ from providers.sealing import SealedField
 
 from . import money
 from .addressing import parse_address
+from .documents.model import Reference
+from .identity import SellerKey
 from .validation.verdict import Outcome
 
 # Years: 6 for the tax office (Livre des procédures fiscales, art. L102 B). The default is the 10 of vouchers of the
@@ -207,8 +211,8 @@ class Invoice(models.Model):
     """Received or issued. `status` is a projection of its status events, written by lifecycle alone.
 
     `alert` is the code of an answer that a person has to look at: of another transmission, or of the administration.
-    `provider_ref` is "" for an invoice of ours until its platform has taken it. `holds_number`: we issued it and it was
-    neither withdrawn nor rejected, so that no other may bear its number.
+    `provider_ref` is "" for an invoice of ours until its platform has taken it. `holds_number`: we issued it, or handed
+    it to our customer, and it was neither withdrawn nor rejected, so that no other may bear its number.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -245,7 +249,11 @@ class Invoice(models.Model):
     buyer_name = models.CharField(_("buyer"), max_length=300, blank=True)
     buyer_siren = models.CharField(_("buyer's SIREN"), max_length=30, blank=True)
     buyer_vat_number = models.CharField(_("buyer's VAT number"), max_length=30, blank=True)
+    # Whose invoice it is, in one value: written by itself, see `identity`.
+    seller_key = SellerKey(_("seller's key"), max_length=200, blank=True, editable=False)
     preceding_numbers = models.JSONField(_("earlier invoices"), default=list)
+    # Of those, in their order and in ISO 8601; null where the document gives none.
+    preceding_dates = models.JSONField(_("dates of earlier invoices"), default=list, editable=False)
     document_state = models.CharField(
         max_length=10,
         choices=DocumentState.choices,
@@ -287,12 +295,13 @@ class Invoice(models.Model):
                 condition=~Q(provider_ref=""),
                 name="one_invoice_per_platform_reference",
             ),
-            # The administration's rule of uniqueness (DGFiP G1.42).
+            # The administration's rule of uniqueness (DGFiP G1.42); both ends may be ours.
             models.UniqueConstraint(
-                "seller_siren",
+                "direction",
+                "seller_key",
                 "number",
                 ExtractYear("issue_date"),
-                condition=Q(holds_number=True),
+                condition=Q(holds_number=True) & ~Q(seller_key=""),
                 name="one_issue_per_seller_number_and_year",
             ),
         ]
@@ -342,6 +351,13 @@ class Invoice(models.Model):
     @property
     def is_credit_note(self) -> bool:
         return self.type_code in CREDIT_NOTE_TYPES
+
+    @property
+    def references(self) -> list[Reference]:
+        """The earlier invoices it names, with their dates where it gives them."""
+        days = [day and date.fromisoformat(day) for day in self.preceding_dates]
+        pairs = zip_longest(self.preceding_numbers, days[: len(self.preceding_numbers)])
+        return [Reference(number=number, issue_date=day) for number, day in pairs]
 
     @property
     def debt(self) -> Decimal | None:

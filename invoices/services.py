@@ -22,6 +22,7 @@ from providers.xml import UnreadableDocument
 
 from .documents.model import ParsedInvoice
 from .documents.reader import read_invoice
+from .identity import key_of, party_key, references_in, seller_key
 from .models import AddressingLine, Direction, DocumentState, Invoice, InvoiceDocument, document_path
 from .validation import services as validation
 
@@ -29,7 +30,8 @@ from .validation import services as validation
 DESCRIBED = (
     "document_state", "document_error", "number", "type_code", "process", "issue_date", "due_date", "currency",
     "total_without_vat", "total_vat", "total_with_vat", "amount_due", "vat_breakdown", "preceding_numbers", "warnings",
-    "seller_name", "seller_siren", "seller_vat_number", "buyer_name", "buyer_siren", "buyer_vat_number", "updated_at",
+    "preceding_dates", "seller_key", "seller_name", "seller_siren", "seller_vat_number", "buyer_name", "buyer_siren",
+    "buyer_vat_number", "updated_at",
 )  # fmt: skip
 AMOUNTS = ("total_without_vat", "total_vat", "total_with_vat", "amount_due")
 # What their columns hold, rounded to cents.
@@ -86,12 +88,13 @@ def _adopt(connection: Connection, report: InvoiceReport, parsed: ParsedInvoice 
     number = parsed.number if parsed is not None else report.number
     if report.direction != Direction.ISSUED or not number or not issue_date:
         return False
-    seller = parsed.seller.company.siren if parsed is not None else report.seller.siren
+    seller = seller_key(parsed) if parsed is not None else key_of(siren=report.seller.siren)
     ours = Invoice.objects.select_for_update().filter(
         connection=connection,
         provider_ref="",
         holds_number=True,
-        seller_siren=seller,
+        direction=Direction.ISSUED,
+        seller_key=seller,
         number=number,
         issue_date__year=issue_date.year,
     )
@@ -186,7 +189,9 @@ def describe(invoice: Invoice, parsed: ParsedInvoice | None, error: str) -> None
     for name in AMOUNTS:
         setattr(invoice, name, in_column(getattr(parsed, name)))
     invoice.vat_breakdown = [_vat_row(row) for row in parsed.vat_breakdown]
-    invoice.preceding_numbers = [reference.number for reference in parsed.preceding_invoices]
+    references = references_in(parsed, by_line=invoice.is_credit_note or invoice.is_corrective)
+    invoice.preceding_numbers = [each.number for each in references]
+    invoice.preceding_dates = [each.issue_date and each.issue_date.isoformat() for each in references]
     invoice.warnings = [str(warning) for warning in parsed.warnings]
     if is_beyond_columns(parsed):
         invoice.warnings.append(_("The amounts of the invoice are too large to be true."))
@@ -194,6 +199,8 @@ def describe(invoice: Invoice, parsed: ParsedInvoice | None, error: str) -> None
         setattr(invoice, f"{role}_name", party.name[:300] or getattr(invoice, f"{role}_name"))
         setattr(invoice, f"{role}_siren", party.company.siren or getattr(invoice, f"{role}_siren"))
         setattr(invoice, f"{role}_vat_number", party.company.vat_number[:30])
+    numbers = {"siren": invoice.seller_siren, "vat_number": invoice.seller_vat_number}
+    invoice.seller_key = party_key(parsed.seller, **numbers)
 
 
 def in_column(amount: Decimal | None) -> Decimal | None:

@@ -213,7 +213,8 @@ def invoice_facts(invoice: Invoice) -> dict[str, Any]:
     names = (
         "id", "number", "direction", "type_code", "process", "issue_date", "due_date", "currency", "total_without_vat",
         "total_vat", "total_with_vat", "amount_due", "vat_breakdown", "seller_name", "seller_siren",
-        "seller_vat_number", "buyer_name", "buyer_siren", "buyer_vat_number", "preceding_numbers", "provider_ref",
+        "seller_vat_number", "buyer_name", "buyer_siren", "buyer_vat_number", "preceding_numbers",
+        "preceding_dates", "provider_ref",
         "status", "status_at", "created_at",
     )  # fmt: skip
     facts = {name: getattr(invoice, name) for name in names} | {"debt": invoice.debt}

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
+from invoices.identity import key_of
 from invoices.models import Invoice
 from providers.base import InvoiceKey, StatusReport
 from providers.models import Connection
 
 from .answers import find_answered, reasons_in_words
 from .codes import STATUSES, status_label
+
+# Of several invoices of one name: how many are told to a person.
+MOST_NAMED = 5
 
 
 class UnknownInvoice(Exception):
@@ -43,9 +49,19 @@ class UnknownAnswer(UnknownInvoice):
         self.args = (message % told,)
 
 
-def unknown(report: StatusReport) -> UnknownInvoice:
-    """Why a report cannot be recorded with any invoice."""
-    return UnknownAnswer(report) if report.answers else UnknownInvoice(waiting_name(report))
+class Ambiguous(UnknownInvoice):
+    """A report names an invoice by seller and number, and several bear it: nothing is guessed."""
+
+    def __init__(self, provider_ref: str, candidates: Iterable[Invoice]) -> None:
+        super().__init__(provider_ref)
+        names = "; ".join(
+            _("%(number)s of %(date)s") % {"number": each, "date": each.issue_date or "?"} for each in candidates
+        )
+        message = _(
+            "The platform speaks of invoice %(ref)s, and several may be meant: %(names)s. Nothing was recorded: look "
+            "at the platform which one it is."
+        )
+        self.args = (message % {"ref": provider_ref, "names": names},)
 
 
 class NotShown(UnknownInvoice):
@@ -70,27 +86,43 @@ def find_reported(connection: Connection, report: StatusReport, line_identifier:
 
 def find_named(connection: Connection, key: InvoiceKey, line_identifier: str = "") -> Invoice | None:
     """None also where several fit. Whoever speaks for one addressing line reaches the invoices of that line alone."""
+    found = fitting(connection, key, line_identifier)
+    return found[0] if len(found) == 1 else None
+
+
+def fitting(connection: Connection, key: InvoiceKey, line_identifier: str = "") -> list[Invoice]:
+    """Those that a message may mean by this name; a few of them where they are many."""
+    seller = key_of(siren=key.seller_siren)
+    if not seller and not key.is_quoted:
+        return []
     rows = Invoice.objects.filter(connection=connection, number=key.number)
-    if key.seller_siren or not key.is_quoted:
-        rows = rows.filter(seller_siren=key.seller_siren)
+    if seller:
+        rows = rows.filter(seller_key=seller)
     if key.direction:
         rows = rows.filter(direction=key.direction)
     if key.issue_date:
         rows = rows.filter(Q(issue_date__year=key.issue_date.year) | Q(issue_date=None))
     if line_identifier:
         rows = rows.filter(addressing_line__identifier=line_identifier)
-    found = list(rows[:2])
-    return found[0] if len(found) == 1 else None
+    return list(rows[:MOST_NAMED])
 
 
 def waiting_name(report: StatusReport) -> str:
     """What a delivery waits for, where nobody knows its invoice yet."""
     key = report.invoice_key
-    return report.provider_ref if report.provider_ref or key is None else lawful_name(key.seller_siren, key.number)
+    if report.provider_ref or key is None:
+        return report.provider_ref
+    return lawful_name(key_of(siren=key.seller_siren), key.number)
 
 
-def lawful_name(seller_siren: str, number: str) -> str:
-    return f"{seller_siren}/{number}"[:200]
+def lawful_name(seller_key: str, number: str) -> str:
+    return f"{seller_key}/{number}"[:200]
+
+
+def named_so(waits_for: str) -> Q:
+    """The invoices of a `lawful_name`."""
+    seller, _slash, number = waits_for.partition("/")
+    return Q(seller_key=seller, number=number) & ~Q(seller_key="")
 
 
 def get_invoice(connection: Connection, provider_ref: str) -> Invoice:
@@ -98,3 +130,13 @@ def get_invoice(connection: Connection, provider_ref: str) -> Invoice:
     if invoice is None:
         raise UnknownInvoice(provider_ref)
     return invoice
+
+
+def unknown(connection: Connection, report: StatusReport, line_identifier: str = "") -> UnknownInvoice:
+    """Why a report cannot be recorded with any invoice."""
+    if report.answers:
+        return UnknownAnswer(report)
+    by_name = report.invoice_key if not report.provider_ref else None
+    candidates = fitting(connection, by_name, line_identifier) if by_name else []
+    name = waiting_name(report)
+    return Ambiguous(name, candidates) if candidates else UnknownInvoice(name)

@@ -43,7 +43,7 @@ from providers.registry import get_adapter
 from providers.services import read_stored, storable
 
 from . import asking, events, relays
-from .finding import NotShown, UnknownInvoice, find_invoice, find_reported, get_invoice, lawful_name, unknown
+from .finding import NotShown, UnknownInvoice, find_invoice, find_reported, get_invoice, lawful_name, named_so, unknown
 from .looking import Look, look
 
 logger = logging.getLogger(__name__)
@@ -290,7 +290,7 @@ def _record_pushed(row: WebhookDelivery, report: StatusReport, place: int) -> Un
     """
     invoice = find_reported(row.connection, report, row.line_identifier)
     if invoice is None:
-        return unknown(report)
+        return unknown(row.connection, report, row.line_identifier)
     if not report.key and report.occurred_at is None:
         report = replace(report, key=f"{row.key}:{place}")
     events.record_report(invoice.pk, report)
@@ -361,7 +361,7 @@ def save_invoice(connection: Connection, report: InvoiceReport, files: tuple[Fil
 
 def wake(invoice: Invoice) -> None:
     """Deliveries that waited for this invoice are due again."""
-    names = [invoice.provider_ref, lawful_name(invoice.seller_siren, invoice.number)]
+    names = [invoice.provider_ref, lawful_name(invoice.seller_key, invoice.number)]
     waiting = WebhookDelivery.objects.filter(
         connection=invoice.connection_id, state=State.QUARANTINED, waits_for__in=names
     )
@@ -439,8 +439,7 @@ def retry_waiting() -> int:
             woken += rows.update(**_fresh())
             continue
         # An invoice of this name that was there already was not the one meant: only a change is worth another look.
-        siren, _slash, number = ref.partition("/")
-        named = Invoice.objects.filter(connection=connection_id, seller_siren=siren, number=number)
+        named = Invoice.objects.filter(named_so(ref), connection=connection_id)
         if newest := named.order_by("-updated_at").first():
             woken += rows.filter(processed_at__lte=newest.updated_at).update(**_fresh())
     return woken

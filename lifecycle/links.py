@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from invoices.documents.model import Reference
 from invoices.models import Invoice
 from invoices.money import ZERO
 
-from .codes import CORRECTIVE_TYPES, CREDIT_NOTE_TYPES, Status
+from .codes import CORRECTIVE_TYPES, CREDIT_NOTE_TYPES, Side, Status
 from .models import RelayState, RelayTask
 
 DEPOSIT_TYPES = frozenset({"386", "500"})
@@ -22,11 +24,15 @@ VOID_STATUSES = frozenset({Status.REFUSED.value, Status.REJECTED.value, Status.C
 
 @dataclass(frozen=True)
 class Link:
-    """One invoice another has to do with. `invoice` is None where we do not have the one that is named."""
+    """One invoice another has to do with. `invoice` is None where we do not have the one that is named, or where
+    several may be meant: these are `candidates` then, and nothing is linked. `issue_date` is the reference's.
+    """
 
     relation: str
     number: str
     invoice: Invoice | None = None
+    candidates: tuple[Invoice, ...] = ()
+    issue_date: date | None = None
 
     @property
     def label(self) -> str | Promise:
@@ -42,6 +48,9 @@ RELATIONS: dict[str, str | Promise] = {
     "deposit_of": _("Taken off by final invoice"),
     "follows": _("Refers to"),
     "followed_by": _("Referred to by"),
+    # Its reference fits several, and a person must ask which one is meant.
+    "perhaps_named_by": _("May be meant by"),
+    "same_number": _("Bears the same number"),
 }
 # The relation as the later invoice has it, and as the earlier one has it.
 BACK = {
@@ -64,24 +73,107 @@ def relation_of(later: Invoice, earlier: Invoice | None) -> str:
 
 
 def same_seller(invoice: Invoice) -> Any:
+    """The customer's other invoices of this seller that count as given; none where nobody knows the seller."""
+    if not invoice.seller_key:
+        return Invoice.objects.none()
     rows = Invoice.objects.filter(
-        customer=invoice.customer_id, direction=invoice.direction, seller_siren=invoice.seller_siren
+        customer=invoice.customer_id, direction=invoice.direction, seller_key=invoice.seller_key
     )
-    withdrawn = RelayTask.objects.filter(kind=RelayTask.Kind.INVOICE, state=RelayState.CANCELLED).values("invoice")
-    return rows.exclude(pk=invoice.pk).exclude(pk__in=withdrawn).defer("search")
+    return rows.exclude(pk=invoice.pk).exclude(pk__in=withdrawn()).defer("search")
+
+
+def withdrawn() -> Any:
+    relays = RelayTask.objects.filter(kind=RelayTask.Kind.INVOICE, state=RelayState.CANCELLED)
+    return relays.values("invoice")
 
 
 def links_of(invoice: Invoice) -> list[Link]:
-    """What this invoice names, in its own order, then what names it, oldest first; two queries."""
+    """What this invoice names, in its own order, then what names it, oldest first, then what bears its number; two
+    queries."""
     rows = same_seller(invoice)
-    named = {row.number: row for row in rows.filter(number__in=invoice.preceding_numbers).order_by("issue_date")}
-    found = [
-        Link(relation_of(invoice, named.get(number)), number, named.get(number)) for number in invoice.preceding_numbers
-    ]
+    references = invoice.references
+    numbers = {each.number for each in references} | {invoice.number} - {""}
+    namesakes: dict[str, list[Invoice]] = {number: [] for number in numbers}
+    for row in rows.filter(number__in=numbers).order_by("created_at"):
+        namesakes[row.number].append(row)
+    found = [_named(invoice, each, namesakes[each.number]) for each in references if each.number]
     if not invoice.number:
         return found
+    twins = [row for row in namesakes[invoice.number] if is_same(row, invoice)]
     later = rows.filter(preceding_numbers__contains=[invoice.number]).order_by("issue_date", "created_at")
-    return found + [Link(BACK[relation_of(row, invoice)], row.number, row) for row in later]
+    for row in later:
+        found += _naming(row, invoice, namesakes[invoice.number])
+    return found + [Link("same_number", row.number, row) for row in twins]
+
+
+def _named(invoice: Invoice, reference: Reference, namesakes: Iterable[Invoice]) -> Link:
+    meant = meant_by(invoice, reference, namesakes)
+    one = meant[0] if len(meant) == 1 else None
+    return Link(relation_of(invoice, one), reference.number, one, () if one else tuple(meant), reference.issue_date)
+
+
+def _naming(row: Invoice, invoice: Invoice, namesakes: Iterable[Invoice]) -> Iterator[Link]:
+    for reference in row.references:
+        if reference.number == invoice.number:
+            meant = meant_by(row, reference, [*namesakes, invoice])
+            if invoice in meant:
+                relation = BACK[relation_of(row, invoice)] if len(meant) == 1 else "perhaps_named_by"
+                yield Link(relation, row.number, row)
+
+
+def is_same(one: Invoice, other: Invoice) -> bool:
+    """Two rows of this seller and number speak of one invoice: of one year, and both stand."""
+    both = one.issue_date and other.issue_date and one.issue_date.year == other.issue_date.year
+    return bool(both) and not {one.status, other.status} & VOID_STATUSES
+
+
+def meant_by(later: Invoice, reference: Reference, namesakes: Iterable[Invoice]) -> list[Invoice]:
+    """Which of a seller's invoices of one number a reference means: one, none, or several that it leaves open.
+
+    Its date decides the year (a number is unique within one). Without a date, what was issued after it cannot be meant.
+    Of several in one year, which only a rejection or a second copy explains, the one that stands, then the first come.
+    """
+    rows = [each for each in namesakes if each.pk != later.pk]
+    if reference.issue_date:
+        rows = [each for each in rows if year_of(each) in (reference.issue_date.year, None)]
+        rows = [each for each in rows if each.issue_date] or rows
+    else:
+        rows = [
+            each for each in rows if not (each.issue_date and later.issue_date and each.issue_date > later.issue_date)
+        ]
+    best: dict[int | None, Invoice] = {}
+    for each in sorted(rows, key=lambda each: (each.status in VOID_STATUSES, each.created_at)):
+        best.setdefault(year_of(each), each)
+    issued = [each for each in best.values() if each.status != Status.REJECTED]
+    return issued or list(best.values())
+
+
+def year_of(invoice: Invoice) -> int | None:
+    return invoice.issue_date.year if invoice.issue_date else None
+
+
+def corrected_among(invoices: Sequence[Invoice]) -> set[Any]:
+    """Those of our own invoices that a later corrective one of the same seller names. Only the seller can use it."""
+    own = [each for each in invoices if each.side == Side.SELLER and each.number and each.seller_key]
+    numbers = {each.number for each in own}
+    rows = Invoice.objects.order_by("created_at").filter(customer__in={each.customer_id for each in own})
+    named = rows.filter(type_code__in=CORRECTIVE_TYPES, preceding_numbers__has_any_keys=list(numbers))
+    correctives = named.exclude(status__in=VOID_STATUSES).exclude(pk__in=withdrawn()).defer("search")
+    if not (found := list(correctives)):
+        return set()
+    namesakes: dict[Any, list[Invoice]] = {}
+    for row in rows.filter(number__in=numbers, seller_key__in={each.seller_key for each in own}).defer("search"):
+        namesakes.setdefault((*_home(row), row.number), []).append(row)
+    meant = [
+        meant_by(row, reference, namesakes.get((*_home(row), reference.number), ()))
+        for row in found
+        for reference in row.references
+    ]
+    return {each[0].pk for each in meant if len(each) == 1}
+
+
+def _home(invoice: Invoice) -> tuple[Any, ...]:
+    return invoice.customer_id, invoice.direction, invoice.seller_key
 
 
 def counting(links: Iterable[Link], relation: str) -> list[Invoice]:

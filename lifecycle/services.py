@@ -24,7 +24,8 @@ from providers.nudge import nudge
 from providers.registry import find_adapter_class, get_adapter
 
 from . import answers, events, transitions
-from .codes import CORRECTIVE_TYPES, STATUSES, Side, Status, reason_label, reasons_for, status_label
+from .codes import STATUSES, Side, Status, reason_label, reasons_for, status_label
+from .links import corrected_among
 from .messages import payments_of, reasons_of
 from .models import IdempotencyKey, Origin, RelayState, RelayTask, StatusEvent
 from .relays import DRAIN_TASK
@@ -90,7 +91,7 @@ def facts_for(invoices: Sequence[Invoice]) -> dict[Any, Facts]:
     """`facts_of` for a page of invoices: the same queries whatever their number."""
     prefetch_related_objects(list(invoices), "connection", "addressing_line")
     histories = events.histories_of(invoices)
-    corrected = _corrected_among(invoices)
+    corrected = corrected_among(invoices)
     return {
         invoice.pk: Facts(
             history=histories[invoice.pk],
@@ -114,22 +115,6 @@ def role_of(invoice: Invoice) -> str:
     """In whose name our people speak; "" where they do not."""
     side = seat_of(invoice)
     return transitions.ROLE_OF_SIDE[side].value if side else ""
-
-
-def _corrected_among(invoices: Sequence[Invoice]) -> set[Any]:
-    """Those of our own invoices that a later corrective one of the same seller names. Only the seller can use it."""
-    own = [invoice for invoice in invoices if invoice.side == Side.SELLER and invoice.number]
-    rows = (
-        Invoice.objects.order_by()
-        .filter(
-            customer__in={invoice.customer_id for invoice in own},
-            type_code__in=CORRECTIVE_TYPES,
-            preceding_numbers__has_any_keys=[invoice.number for invoice in own],
-        )
-        .values_list("customer_id", "seller_siren", "preceding_numbers")
-    )
-    named = {(customer, seller, number) for customer, seller, numbers in rows for number in numbers}
-    return {each.pk for each in own if (each.customer_id, each.seller_siren, each.number) in named}
 
 
 def next_statuses(invoice: Invoice) -> tuple[str, ...]:

@@ -72,14 +72,14 @@ def currency_of(invoice: Invoice) -> str:
 
 def is_replaced(links: Iterable[Link]) -> bool:
     """A corrective invoice that counts has taken the place of this one, and asks for all of it anew."""
-    return any(len(each.preceding_numbers) == 1 for each in counting(links, "corrected_by"))
+    return any(len(each.references) == 1 for each in counting(links, "corrected_by"))
 
 
 def credits_of(links: Iterable[Link], own: str, invoiced: Amounts) -> dict[str, Amounts]:
     """What credit notes take off, by currency. One that names several invoices does not say how much is whose."""
     found: dict[str, Amounts] = {}
     for note in counting(links, "credited_by"):
-        if len(note.preceding_numbers) == 1:
+        if len(note.references) == 1:
             currency = currency_of(note)
             given = money.debt_by_rate(note) or spread(money.debt(note) or ZERO, invoiced if currency == own else {})
             found[currency] = less(found.get(currency, {}), given)

@@ -46,6 +46,11 @@ class VatRowSerializer(serializers.Serializer[Any]):
     amount = serializers.CharField(allow_null=True, help_text="Decimal string.")
 
 
+class ReferenceSerializer(serializers.Serializer[Any]):
+    number = serializers.CharField(help_text="BT-25.")
+    issue_date = serializers.DateField(allow_null=True, help_text="BT-26; null where the document gives none.")
+
+
 class InvoiceSerializer(RowSerializer):
     customer = serializers.CharField(source="customer.siren", help_text="SIREN of our customer.")
     connection = serializers.CharField(source="connection.name")
@@ -61,6 +66,7 @@ class InvoiceSerializer(RowSerializer):
     debt = serializers.DecimalField(max_digits=18, decimal_places=2, allow_null=True, help_text=DEBT)
     vat_breakdown = VatRowSerializer(many=True)
     preceding_numbers = serializers.ListField(child=serializers.CharField())
+    preceding_invoices = ReferenceSerializer(source="references", many=True)
     warnings = serializers.ListField(child=serializers.CharField())
     validation = serializers.SerializerMethodField(help_text="Of its original; null before it was checked.")
 
@@ -69,9 +75,9 @@ class InvoiceSerializer(RowSerializer):
         fields = [
             "id", "number", "direction", "type_code", "process", "issue_date", "due_date", "currency",
             "total_without_vat", "total_vat", "total_with_vat", "amount_due", "debt", "vat_breakdown", "seller",
-            "buyer", "preceding_numbers", "customer", "addressing_line", "connection", "provider_ref", "status",
-            "status_label", "status_at", "next_statuses", "version", "assigned_to", "document_state",
-            "document_error", "warnings", "validation", "created_at", "updated_at",
+            "buyer", "preceding_numbers", "preceding_invoices", "customer", "addressing_line", "connection",
+            "provider_ref", "status", "status_label", "status_at", "next_statuses", "version", "assigned_to",
+            "document_state", "document_error", "warnings", "validation", "created_at", "updated_at",
         ]  # fmt: skip
 
     @extend_schema_field(PartySerializer)
@@ -97,10 +103,30 @@ def _party(invoice: Invoice, role: str) -> Read:
     return {name: getattr(invoice, f"{role}_{name}") for name in ("name", "siren", "vat_number")}
 
 
-class LinkSerializer(serializers.Serializer[Any]):
-    relation = serializers.ChoiceField(choices=sorted(RELATIONS))
+class CandidateSerializer(serializers.Serializer[Any]):
+    id = serializers.UUIDField(source="pk")
     number = serializers.CharField()
-    id = serializers.UUIDField(source="invoice.pk", default=None, allow_null=True, help_text="Null: not here.")
+    issue_date = serializers.DateField(allow_null=True)
+    type_code = serializers.CharField()
+    status = serializers.CharField(allow_null=True)
+    debt = serializers.DecimalField(max_digits=18, decimal_places=2, allow_null=True, help_text=DEBT)
+    currency = serializers.CharField()
+
+
+class LinkSerializer(serializers.Serializer[Any]):
+    relation = serializers.ChoiceField(
+        choices=sorted(RELATIONS),
+        help_text="`perhaps_named_by`: that one's reference fits several, and counts for none. `same_number`: another "
+        "of this seller, number and year, with other amounts or through the same platform.",
+    )
+    number = serializers.CharField()
+    id = serializers.UUIDField(
+        source="invoice.pk", default=None, allow_null=True, help_text="Null: not here, or one of the `candidates`."
+    )
+    candidates = CandidateSerializer(many=True, help_text="Where the reference fits several: nothing is linked.")
+    issue_date = serializers.DateField(
+        source="invoice.issue_date", default=None, allow_null=True, help_text="Of the linked invoice."
+    )
     type_code = serializers.CharField(source="invoice.type_code", default="")
     status = serializers.CharField(source="invoice.status", default=None, allow_null=True)
     total_with_vat = serializers.DecimalField(

@@ -95,6 +95,7 @@ def test_invoice_has_the_agreed_shape(api):
         "seller": {"name": "Papeterie du Pont", "siren": OTHER_SIREN, "vat_number": "FR13905334413"},
         "buyer": {"name": "Atelier Dupont", "siren": SIREN, "vat_number": ""},
         "preceding_numbers": [],
+        "preceding_invoices": [],
         "customer": SIREN,
         "addressing_line": None,
         "connection": "acube-main",

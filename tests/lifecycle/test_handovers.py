@@ -5,13 +5,13 @@ from rest_framework.test import APIClient
 
 from invoices.documents.writer import write_invoice
 from invoices.models import Invoice, Validation
-from lifecycle import inbox, relays
+from lifecycle import inbox, relays, services
 from lifecycle.models import RelayState, RelayTask
 from providers import services as platforms
 from providers.registry import as_line
 from providers.sandbox.server import SandboxServer
 from providers.sealing import Secrets
-from tests.factories import SIREN, make_connection, make_customer, make_line, make_token, make_user
+from tests.factories import SIREN, make_connection, make_customer, make_event, make_line, make_token, make_user
 from tests.invoices.documents.issued import BUYER, SELLER, make_document
 from tests.processes import wait_until
 
@@ -118,3 +118,12 @@ def test_customer_decides_about_what_it_was_handed(line, api, live_server, setti
         ("205", "platform", False),
     ]
     assert invoice.provider_ref.startswith(f"received/{SIREN}/")
+
+
+def test_number_of_what_was_rejected_or_withdrawn_is_free_again(api, line):
+    first = post(api, file=make_received(), direction="received").json()["invoice"]["id"]
+    make_event(Invoice.objects.get(pk=first), "213")
+    second = post(api, file=make_received(), direction="received").json()
+    services.cancel(user=make_user(line.customer, "approver"), relay_id=second["relay"]["id"])
+    third = post(api, file=make_received(), direction="received")
+    assert (third.status_code, Invoice.objects.count()) == (201, 3)

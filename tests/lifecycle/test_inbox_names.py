@@ -154,3 +154,21 @@ def test_push_that_is_not_understood_is_put_aside_with_the_reason(push, connecti
 
     assert (row.state, row.error) == ("quarantined", "The amount is no number.")
     assert statuses(invoice) == ["204"]  # what was understood is not lost
+
+
+def test_name_that_fits_two_years_is_put_aside_with_both(push, connection, lines):
+    for year in (2025, 2026):
+        make_named(connection, lines[0], issue_date=date(year, 10, 4))
+
+    row = push("k-1", line=LINE, statuses=[{"names": {**NAMES, "issued": None}, "status": "204"}])
+
+    assert (row.state, StatusEvent.objects.count()) == ("quarantined", 0)
+    assert all(f"{year}-10-04" in row.error for year in (2025, 2026))
+
+
+def test_name_without_a_seller_means_nobody(push, connection, lines):
+    invoice = make_named(connection, lines[0], seller_siren="", seller_name="")
+
+    row = push("k-1", line=LINE, statuses=[{"names": {**NAMES, "seller": ""}, "status": "204"}])
+
+    assert (row.state, statuses(invoice)) == ("quarantined", [])

@@ -318,6 +318,88 @@ def test_same_number_of_another_seller_or_customer_is_not_linked():
     assert relations(invoice) == []
 
 
+def test_number_of_two_years_is_linked_by_the_date_of_the_reference():
+    old = issued(number="F-1", issue_date="2025-03-01")
+    new = issued(number="F-1", issue_date="2026-03-01")
+    note = issued(ONE_RATE, type_code="381", number="AV-1", preceding_numbers=["F-1"], preceding_dates=["2025-03-02"])
+    assert (relations(old), relations(new)) == ([("credited_by", "AV-1")], [])
+    assert ([link.invoice for link in links_of(note)], left(old)["20"], left(new)["20"]) == ([old], "60.00", "120.00")
+
+
+def test_reference_without_a_date_never_means_a_later_invoice():
+    old = issued(number="F-1", issue_date="2025-03-01")
+    new = issued(number="F-1", issue_date="2026-03-01")
+    note = issued(type_code="381", preceding_numbers=["F-1"], issue_date="2025-06-01")
+    assert ([link.invoice for link in links_of(note)], relations(new), len(relations(old))) == ([old], [], 1)
+
+
+def test_reference_that_fits_two_years_links_nothing_and_names_both(client):
+    old = issued(number="F-1", issue_date="2025-03-01")
+    new = issued(number="F-1", issue_date="2026-03-01")
+    note = issued(ONE_RATE, type_code="381", number="AV-1", preceding_numbers=["F-1"])
+    (link,) = links_of(note)
+    assert (link.relation, link.invoice, set(link.candidates)) == ("credits", None, {old, new})
+    assert relations(old) == relations(new) == [("perhaps_named_by", "AV-1")]
+    assert left(old)["20"] == left(new)["20"] == "120.00"
+
+    client.force_login(make_user(note.customer, "reader"))
+    (told,) = client.get(f"/api/v1/invoices/{note.pk}/").json()["links"]
+    assert (told["id"], {row["issue_date"] for row in told["candidates"]}) == (None, {"2025-03-01", "2026-03-01"})
+    page = client.get(f"/invoices/{note.pk}/").content.decode()
+    assert "Plusieurs factures possibles" in page
+    assert (f"/invoices/{old.pk}/" in page, f"/invoices/{new.pk}/" in page) == (True, True)
+
+
+def test_reference_to_a_year_that_is_not_here_links_nothing():
+    invoice = issued(number="F-1", issue_date="2026-03-01")
+    note = issued(type_code="381", preceding_numbers=["F-1"], preceding_dates=["2024-03-01"])
+    (link,) = links_of(note)
+    assert (link.invoice, link.candidates, relations(invoice)) == (None, (), [])
+
+
+def test_rejected_invoice_gives_its_number_to_the_next_one():
+    issued(number="F-1", issue_date="2026-03-01", statuses=["213"])
+    good = issued(number="F-1", issue_date="2026-03-09")
+    note = issued(type_code="381", preceding_numbers=["F-1"], preceding_dates=["2026-03-01"])
+    assert [link.invoice for link in links_of(note)] == [good]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "linked"),
+    [
+        ({"seller_name": "Müller GmbH"}, {"seller_name": "Brasserie Dubois SA"}, False),
+        ({"seller_name": ""}, {"seller_name": ""}, False),
+        ({"seller_name": "Müller GmbH"}, {"seller_name": "MULLER  GmbH."}, True),
+        ({"seller_vat_number": "DE811569869"}, {"seller_vat_number": "BE0403170701"}, False),
+        ({"seller_vat_number": "DE811569869", "seller_name": "Müller"}, {"seller_vat_number": "DE 811 569 869"}, True),
+    ],
+)
+def test_sellers_without_a_siren_are_told_apart(one, other, linked):
+    invoice = issued(number="F-1", seller_siren="", direction="received", **one)
+    issued(type_code="381", preceding_numbers=["F-1"], seller_siren="", direction="received", **other)
+    assert (bool(relations(invoice)), left(invoice, "211")["20"]) == (linked, "0.00" if linked else "120.00")
+
+
+def test_cancellation_is_offered_on_the_year_that_was_corrected():
+    old = issued(number="F-1", issue_date="2025-03-01")
+    new = issued(number="F-1", issue_date="2026-03-01")
+    corrective = issued(type_code="384", preceding_numbers=["F-1"], preceding_dates=["2025-03-01"])
+    assert ["220" in services.next_statuses(each) for each in (old, new)] == [True, False]
+    make_event(corrective, "213")
+    assert "220" not in services.next_statuses(old)
+
+
+def test_cancellation_is_not_offered_where_the_reference_is_open():
+    both = [issued(number="F-1", issue_date=f"{year}-03-01") for year in (2025, 2026)]
+    issued(type_code="384", preceding_numbers=["F-1"])
+    assert ["220" in services.next_statuses(each) for each in both] == [False, False]
+
+
+def test_second_invoice_of_a_number_and_year_is_shown():
+    first, second = (issued(number="F-1") for _each in range(2))
+    assert (relations(first), relations(second)) == ([("same_number", "F-1")], [("same_number", "F-1")])
+
+
 # --- page and API -----------------------------------------------------------------------------------------------------
 
 
