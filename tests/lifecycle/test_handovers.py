@@ -123,6 +123,8 @@ def test_customer_decides_about_what_it_was_handed(line, api, live_server, setti
 def test_number_of_what_was_rejected_or_withdrawn_is_free_again(api, line):
     first = post(api, file=make_received(), direction="received").json()["invoice"]["id"]
     make_event(Invoice.objects.get(pk=first), "213")
+    line.customer.undo_seconds = 60
+    line.customer.save()
     second = post(api, file=make_received(), direction="received").json()
     services.cancel(user=make_user(line.customer, "approver"), relay_id=second["relay"]["id"])
     third = post(api, file=make_received(), direction="received")
