@@ -31,7 +31,7 @@ from .access import customers_of
 from .addressing import parse_address
 from .directory import DirectoryLookUp
 from .documents.labels import DOCUMENT_TYPES, frame_label, label
-from .documents.readable import as_money
+from .documents.wording import as_money
 from .forms import AddressingLineForm, NewAddressingLineForm
 from .line_actions import LineActions
 from .models import AddressingLine, ApiToken, Comment, Customer, Invoice, InvoiceDocument, Membership, Role

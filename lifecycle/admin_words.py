@@ -12,7 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from invoices.documents.readable import as_money, as_vat
+from invoices.documents.wording import as_money, as_vat
 from invoices.models import Invoice
 from invoices.money import decimal
 

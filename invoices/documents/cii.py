@@ -8,18 +8,26 @@ from lxml import etree
 from providers.xml import NO_FILES, Files
 
 from .mapping import (
+    NAMESPACES,
     Node,
     Reader,
     amount,
+    attached_to,
     binary,
     day,
     first,
     flag,
+    further,
+    in_own_unit,
+    joined,
     many,
     number,
     one,
     plain_filename,
+    price_allowances,
+    price_discount,
     record,
+    repeated,
     text,
     texts,
 )
@@ -27,8 +35,10 @@ from .model import (
     Address,
     AllowanceCharge,
     Attachment,
+    Condition,
     Contact,
     Delivery,
+    DeliveryTerms,
     Identifier,
     ItemProperty,
     Line,
@@ -36,10 +46,14 @@ from .model import (
     ParsedInvoice,
     Party,
     PaymentMeans,
+    PaymentTerm,
     Period,
+    Prepayment,
     Reference,
     VatBreakdown,
 )
+from .other_data import other_data
+from .payment_terms import due_date_of, settled_terms
 
 DOCUMENT = "rsm:ExchangedDocument"
 CONTEXT = "rsm:ExchangedDocumentContext"
@@ -51,16 +65,29 @@ CURRENCY = f"/*/{SETTLEMENT}/ram:InvoiceCurrencyCode"
 VAT_CURRENCY = f"/*/{SETTLEMENT}/ram:TaxCurrencyCode"
 # UNTDID 1001 codes of AdditionalReferencedDocument.
 SUPPORTING, INVOICED_OBJECT, TENDER = "916", "130", "50"
+HAS_FILE = "(ram:AttachmentBinaryObject or ram:URIID)"
+ATTACHED_TO = {
+    "ContractReferencedDocument": "contract_reference",
+    "BuyerOrderReferencedDocument": "order_reference",
+    "SellerOrderReferencedDocument": "sales_order_reference",
+    "DespatchAdviceReferencedDocument": "despatch_advice_reference",
+    "ReceivingAdviceReferencedDocument": "receiving_advice_reference",
+    "InvoiceReferencedDocument": "preceding_invoices",
+}
 
 identifier = record(Identifier, value=text("."), scheme=text("@schemeID"))
 object_reference = record(Identifier, value=text("ram:IssuerAssignedID"), scheme=text("ram:ReferenceTypeCode"))
-note = record(Note, text=text("ram:Content"), subject_code=text("ram:SubjectCode"))
+note = record(
+    Note, text=joined("ram:Content", "\n"), subject_code=text("ram:SubjectCode"), code=text("ram:ContentCode")
+)
 period = record(Period, start=day("ram:StartDateTime"), end=day("ram:EndDateTime"))
 reference = record(
     Reference,
     number=text("ram:IssuerAssignedID"),
     issue_date=day("ram:FormattedIssueDateTime"),
     type_code=text("ram:TypeCode"),
+    line=text("ram:LineID"),
+    text=joined("ram:ReferenceTypeCode | ram:Name", " – "),
 )
 
 address = record(
@@ -91,12 +118,13 @@ party = record(
     ),
     vat_number=text("ram:SpecifiedTaxRegistration/ram:ID[@schemeID='VA']"),
     tax_registration=text("ram:SpecifiedTaxRegistration/ram:ID[@schemeID='FC']"),
-    legal_information=text("ram:Description"),
+    legal_information=joined("ram:Description", "\n"),
     electronic_address=text("ram:URIUniversalCommunication/ram:URIID"),
     electronic_address_scheme=text("ram:URIUniversalCommunication/ram:URIID/@schemeID"),
     identifiers=many("ram:ID | ram:GlobalID | ram:SpecifiedLegalOrganization/ram:ID", identifier),
     address=one("ram:PostalTradeAddress", address),
     contact=one("ram:DefinedTradeContact", contact),
+    more_contacts=many("ram:DefinedTradeContact[position() > 1]", contact),
 )
 
 allowance_charge = record(
@@ -116,49 +144,88 @@ logistics_charge = record(
     AllowanceCharge,
     is_charge=lambda node: True,
     amount=number("ram:AppliedAmount"),
-    reason=text("ram:Description"),
+    reason=joined("ram:Description", " – "),
     vat_category=text("ram:AppliedTradeTax/ram:CategoryCode"),
     vat_rate=number("ram:AppliedTradeTax/ram:RateApplicablePercent"),
 )
 
+delivery = record(
+    Delivery,
+    name=text("ram:ShipToTradeParty/ram:Name"),
+    location=one("ram:ShipToTradeParty/*[self::ram:GlobalID or self::ram:ID]", identifier),
+    address=one("ram:ShipToTradeParty/ram:PostalTradeAddress", address),
+    delivered_on=day("ram:ActualDeliverySupplyChainEvent/ram:OccurrenceDateTime"),
+)
+# A header or a line has one delivery, to one place; further ones are what other_data.py shows.
+DELIVERED = "[ram:ShipToTradeParty or ram:ActualDeliverySupplyChainEvent]"
+
+delivery_terms = record(
+    DeliveryTerms,
+    code=text("ram:DeliveryTypeCode"),
+    place=joined("ram:RelevantTradeLocation/ram:Name", ", "),
+    text=joined("ram:Description", "\n"),
+)
+
+LINE_NUMBER = "ram:AssociatedDocumentLineDocument/ram:LineID"
 PRODUCT = "ram:SpecifiedTradeProduct"
 LINE_AGREEMENT = "ram:SpecifiedLineTradeAgreement"
 LINE_SETTLEMENT = "ram:SpecifiedLineTradeSettlement"
-BILLED = "ram:SpecifiedLineTradeDelivery/ram:BilledQuantity"
+LINE_DELIVERY = "ram:SpecifiedLineTradeDelivery"
+LINE_TOTALS = f"{LINE_SETTLEMENT}/ram:SpecifiedTradeSettlementLineMonetarySummation"
+LINE_TAX = f"{LINE_SETTLEMENT}/ram:ApplicableTradeTax"
+BILLED = f"{LINE_DELIVERY}/ram:BilledQuantity"
+PRICE_ALLOWANCES = (
+    f"{LINE_AGREEMENT}/*[self::ram:GrossPriceProductTradePrice or self::ram:NetPriceProductTradePrice]"
+    "/ram:AppliedTradeAllowanceCharge"
+)
+GROSS = f"{LINE_AGREEMENT}/ram:GrossPriceProductTradePrice"
+NET = f"{LINE_AGREEMENT}/ram:NetPriceProductTradePrice"
 
 line = record(
     Line,
-    number=text("ram:AssociatedDocumentLineDocument/ram:LineID"),
+    number=text(LINE_NUMBER),
     parent_number=text("ram:AssociatedDocumentLineDocument/ram:ParentLineID"),
+    subtype=text("ram:AssociatedDocumentLineDocument/ram:LineStatusReasonCode"),
     notes=many("ram:AssociatedDocumentLineDocument/ram:IncludedNote", note),
     name=text(f"{PRODUCT}/ram:Name"),
-    description=text(f"{PRODUCT}/ram:Description"),
+    description=joined(f"{PRODUCT}/ram:Description", "\n"),
     seller_item=text(f"{PRODUCT}/ram:SellerAssignedID"),
     buyer_item=text(f"{PRODUCT}/ram:BuyerAssignedID"),
     standard_item=one(f"{PRODUCT}/ram:GlobalID", identifier),
     classifications=many(
         f"{PRODUCT}/ram:DesignatedProductClassification/ram:ClassCode",
-        record(Identifier, value=text("."), scheme=text("@listID")),
+        record(Identifier, value=text("."), scheme=text("@listID"), version=text("@listVersionID")),
     ),
     origin_country=text(f"{PRODUCT}/ram:OriginTradeCountry/ram:ID"),
     properties=many(
         f"{PRODUCT}/ram:ApplicableProductCharacteristic",
-        record(ItemProperty, name=text("ram:Description"), value=text("ram:Value")),
+        record(
+            ItemProperty,
+            name=joined("ram:Description", " – "),
+            value=joined("ram:Value", ", "),
+            code=text("ram:TypeCode"),
+            measure=number("ram:ValueMeasure"),
+            unit=text("ram:ValueMeasure/@unitCode"),
+        ),
     ),
     quantity=number(BILLED),
     unit=text(f"{BILLED}/@unitCode"),
-    net_price=number(f"{LINE_AGREEMENT}/ram:NetPriceProductTradePrice/ram:ChargeAmount"),
-    gross_price=number(f"{LINE_AGREEMENT}/ram:GrossPriceProductTradePrice/ram:ChargeAmount"),
-    price_discount=number(
-        f"{LINE_AGREEMENT}/ram:GrossPriceProductTradePrice/ram:AppliedTradeAllowanceCharge/ram:ActualAmount"
+    net_price=number(f"{NET}/ram:ChargeAmount"),
+    gross_price=number(f"{GROSS}/ram:ChargeAmount"),
+    price_discount=price_discount(PRICE_ALLOWANCES, allowance_charge),
+    price_allowances=price_allowances(PRICE_ALLOWANCES, allowance_charge),
+    price_base_quantity=repeated(
+        f"{NET}/ram:BasisQuantity | {GROSS}/ram:BasisQuantity",
+        first(number(f"{NET}/ram:BasisQuantity"), number(f"{GROSS}/ram:BasisQuantity")),
     ),
-    price_base_quantity=first(
-        number(f"{LINE_AGREEMENT}/ram:NetPriceProductTradePrice/ram:BasisQuantity"),
-        number(f"{LINE_AGREEMENT}/ram:GrossPriceProductTradePrice/ram:BasisQuantity"),
-    ),
-    net_amount=number(f"{LINE_SETTLEMENT}/ram:SpecifiedTradeSettlementLineMonetarySummation/ram:LineTotalAmount"),
-    vat_category=text(f"{LINE_SETTLEMENT}/ram:ApplicableTradeTax/ram:CategoryCode"),
-    vat_rate=number(f"{LINE_SETTLEMENT}/ram:ApplicableTradeTax/ram:RateApplicablePercent"),
+    price_base_unit=first(text(f"{NET}/ram:BasisQuantity/@unitCode"), text(f"{GROSS}/ram:BasisQuantity/@unitCode")),
+    net_amount=number(f"{LINE_TOTALS}/ram:LineTotalAmount"),
+    vat_category=text(f"{LINE_TAX}/ram:CategoryCode"),
+    vat_rate=number(f"{LINE_TAX}/ram:RateApplicablePercent"),
+    exemption_reason=text(f"{LINE_TAX}/ram:ExemptionReason"),
+    exemption_reason_code=text(f"{LINE_TAX}/ram:ExemptionReasonCode"),
+    vat_amount=first(number(f"{LINE_TAX}/ram:CalculatedAmount"), number(f"{LINE_TOTALS}/ram:TaxTotalAmount")),
+    total_with_vat=number(f"{LINE_TOTALS}/ram:GrandTotalAmount"),
     allowances_charges=many(f"{LINE_SETTLEMENT}/ram:SpecifiedTradeAllowanceCharge", allowance_charge),
     period=one(f"{LINE_SETTLEMENT}/ram:BillingSpecifiedPeriod", period),
     order_line=text(f"{LINE_AGREEMENT}/ram:BuyerOrderReferencedDocument/ram:LineID"),
@@ -167,12 +234,24 @@ line = record(
         f"{LINE_SETTLEMENT}/ram:AdditionalReferencedDocument[ram:TypeCode='{INVOICED_OBJECT}']", object_reference
     ),
     preceding_invoices=many(f"{LINE_SETTLEMENT}/ram:InvoiceReferencedDocument", reference),
+    references=lambda node: (
+        *further("order_line", f"{LINE_AGREEMENT}/ram:BuyerOrderReferencedDocument", reference)(node),
+        *further("sales_order_reference", f"{LINE_AGREEMENT}/ram:SellerOrderReferencedDocument", reference)(node),
+        *further("contract_reference", f"{LINE_AGREEMENT}/ram:ContractReferencedDocument", reference)(node),
+        *further("despatch_advice_reference", f"{LINE_DELIVERY}/ram:DespatchAdviceReferencedDocument", reference)(node),
+        *further("receiving_advice_reference", f"{LINE_DELIVERY}/ram:ReceivingAdviceReferencedDocument", reference)(
+            node
+        ),
+    ),
+    seller=one(f"{LINE_AGREEMENT}/ram:ItemSellerTradeParty", party),
+    deliveries=many(f"{LINE_DELIVERY}{DELIVERED}", delivery),
+    delivery_terms=one(f"{LINE_AGREEMENT}/ram:ApplicableTradeDeliveryTerms", delivery_terms),
 )
 
 payment_means = record(
     PaymentMeans,
     code=text("ram:TypeCode"),
-    text=text("ram:Information"),
+    text=joined("ram:Information", "\n"),
     # The next two stand beside the payment means in CII, inside them in UBL.
     payment_reference=text("../ram:PaymentReference"),
     mandate_reference=text("../ram:SpecifiedTradePaymentTerms/ram:DirectDebitMandateID"),
@@ -184,12 +263,36 @@ payment_means = record(
     debited_account=text("ram:PayerPartyDebtorFinancialAccount/ram:IBANID"),
 )
 
-delivery = record(
-    Delivery,
-    name=text("ram:ShipToTradeParty/ram:Name"),
-    location=one("ram:ShipToTradeParty/*[self::ram:GlobalID or self::ram:ID]", identifier),
-    address=one("ram:ShipToTradeParty/ram:PostalTradeAddress", address),
-    delivered_on=day("ram:ActualDeliverySupplyChainEvent/ram:OccurrenceDateTime"),
+
+def condition(tag: str, amount: str) -> Reader:
+    return one(
+        tag,
+        record(
+            Condition,
+            percentage=number("ram:CalculationPercent"),
+            amount=number(amount),
+            base=number("ram:BasisAmount"),
+            from_date=day("ram:BasisDateTime"),
+            period=number("ram:BasisPeriodMeasure"),
+            unit=text("ram:BasisPeriodMeasure/@unitCode"),
+        ),
+    )
+
+
+payment_term = record(
+    PaymentTerm,
+    text=joined("ram:Description", "\n"),
+    due_date=day("ram:DueDateDateTime"),
+    amount=number("ram:PartialPaymentAmount"),
+    discount=condition("ram:ApplicableTradePaymentDiscountTerms", "ram:ActualDiscountAmount"),
+    penalty=condition("ram:ApplicableTradePaymentPenaltyTerms", "ram:ActualPenaltyAmount"),
+)
+
+prepayment = record(
+    Prepayment,
+    amount=number("ram:PaidAmount"),
+    paid_on=day("ram:FormattedReceivedDateTime"),
+    reference=joined("ram:InvoiceSpecifiedReferencedDocument/ram:IssuerAssignedID", ", "),
 )
 
 vat_breakdown = record(
@@ -210,7 +313,39 @@ attachment = record(
     media_type=text("ram:AttachmentBinaryObject/@mimeCode"),
     url=text("ram:URIID"),
     content=binary("ram:AttachmentBinaryObject"),
+    type_code=lambda node: "" if (code := text("ram:TypeCode")(node)) == SUPPORTING else code,
+    of=attached_to(ATTACHED_TO),
+    line=text(f"ancestor::ram:IncludedSupplyChainTradeLineItem/{LINE_NUMBER}"),
 )
+
+# Repeated in each VAT block (FNFE-MPE note 012B).
+TAX_POINT_DATE = f"{SETTLEMENT}/ram:ApplicableTradeTax/ram:TaxPointDate"
+TAX_POINT_CODE = f"{SETTLEMENT}/ram:ApplicableTradeTax/ram:DueDateTypeCode"
+TERMS = f"{SETTLEMENT}/ram:SpecifiedTradePaymentTerms"
+PROJECTS = f"{AGREEMENT}/ram:SpecifiedProcuringProject"
+DOCUMENTS = f"{AGREEMENT}/ram:AdditionalReferencedDocument"
+TENDERS, OBJECTS = f"{DOCUMENTS}[ram:TypeCode='{TENDER}']", f"{DOCUMENTS}[ram:TypeCode='{INVOICED_OBJECT}']"
+# EN 16931 knows no name of a project, the schema of Factur-X wants one: writers write it themselves.
+project = record(
+    Reference, number=text("ram:ID"), text=text("ram:Name[. != 'Project reference' and . != 'Project Reference']")
+)
+# Their type is what they were chosen by.
+additional = record(
+    Reference,
+    number=text("ram:IssuerAssignedID"),
+    issue_date=day("ram:FormattedIssueDateTime"),
+    line=text("ram:LineID"),
+    text=joined("ram:Name", " – "),
+)
+# Listed as files: what is neither a tender nor an object, and whatever holds a file or points to one.
+IS_FILE = f"not(ram:TypeCode='{INVOICED_OBJECT}' or ram:TypeCode='{TENDER}') or {HAS_FILE}"
+REFERENCED = (
+    f"*[contains(local-name(), 'ReferencedDocument') and not(self::ram:AdditionalReferencedDocument) and {HAS_FILE}]"
+)
+OF_HEADER = f"rsm:SupplyChainTradeTransaction/*[not(self::ram:IncludedSupplyChainTradeLineItem)]/{REFERENCED}"
+OF_LINES = f"rsm:SupplyChainTradeTransaction/ram:IncludedSupplyChainTradeLineItem//{REFERENCED}"
+LINE_TAGS = frozenset({f"{{{NAMESPACES['ram']}}}IncludedSupplyChainTradeLineItem"})
+LINES = "rsm:SupplyChainTradeTransaction/ram:IncludedSupplyChainTradeLineItem"
 
 HEADER: dict[str, Reader] = {
     "number": text(f"{DOCUMENT}/ram:ID"),
@@ -218,9 +353,8 @@ HEADER: dict[str, Reader] = {
     "type_code": text(f"{DOCUMENT}/ram:TypeCode"),
     "currency": text(f"{SETTLEMENT}/ram:InvoiceCurrencyCode"),
     "vat_currency": text(f"{SETTLEMENT}/ram:TaxCurrencyCode"),
-    "tax_point_date": day(f"{SETTLEMENT}/ram:ApplicableTradeTax/ram:TaxPointDate"),
-    "tax_point_code": text(f"{SETTLEMENT}/ram:ApplicableTradeTax/ram:DueDateTypeCode"),
-    "due_date": day(f"{SETTLEMENT}/ram:SpecifiedTradePaymentTerms/ram:DueDateDateTime"),
+    "tax_point_date": repeated(TAX_POINT_DATE, day(TAX_POINT_DATE)),
+    "tax_point_code": repeated(TAX_POINT_CODE, text(TAX_POINT_CODE)),
     "buyer_reference": text(f"{AGREEMENT}/ram:BuyerReference"),
     "project_reference": text(f"{AGREEMENT}/ram:SpecifiedProcuringProject/ram:ID"),
     "contract_reference": text(f"{AGREEMENT}/ram:ContractReferencedDocument/ram:IssuerAssignedID"),
@@ -228,15 +362,26 @@ HEADER: dict[str, Reader] = {
     "sales_order_reference": text(f"{AGREEMENT}/ram:SellerOrderReferencedDocument/ram:IssuerAssignedID"),
     "receiving_advice_reference": text(f"{DELIVERY}/ram:ReceivingAdviceReferencedDocument/ram:IssuerAssignedID"),
     "despatch_advice_reference": text(f"{DELIVERY}/ram:DespatchAdviceReferencedDocument/ram:IssuerAssignedID"),
-    "tender_reference": text(
-        f"{AGREEMENT}/ram:AdditionalReferencedDocument[ram:TypeCode='{TENDER}']/ram:IssuerAssignedID"
-    ),
-    "invoiced_object": one(
-        f"{AGREEMENT}/ram:AdditionalReferencedDocument[ram:TypeCode='{INVOICED_OBJECT}']", object_reference
-    ),
+    "tender_reference": text(f"{TENDERS}/ram:IssuerAssignedID"),
+    "invoiced_object": one(OBJECTS, object_reference),
     "accounting_reference": text(f"{SETTLEMENT}/ram:ReceivableSpecifiedTradeAccountingAccount/ram:ID"),
-    "payment_terms": lambda node: "\n".join(
-        texts(f"{SETTLEMENT}/ram:SpecifiedTradePaymentTerms/ram:Description")(node)
+    "payment_terms": joined(f"{TERMS}/ram:Description", "\n"),
+    "terms": many(TERMS, payment_term),
+    "references": lambda node: (
+        *further("order_reference", f"{AGREEMENT}/ram:BuyerOrderReferencedDocument", reference)(node),
+        *further("sales_order_reference", f"{AGREEMENT}/ram:SellerOrderReferencedDocument", reference)(node),
+        *further("contract_reference", f"{AGREEMENT}/ram:ContractReferencedDocument", reference)(node),
+        *further("project_reference", PROJECTS, project)(node),
+        *further("quotation_reference", f"{AGREEMENT}/ram:QuotationReferencedDocument", reference, keep_first=True)(
+            node
+        ),
+        *further("tender_reference", TENDERS, additional)(node),
+        *further("invoiced_object", OBJECTS, additional)(node),
+        *further("despatch_advice_reference", f"{DELIVERY}/ram:DespatchAdviceReferencedDocument", reference)(node),
+        *further("receiving_advice_reference", f"{DELIVERY}/ram:ReceivingAdviceReferencedDocument", reference)(node),
+        *further(
+            "delivery_note_reference", f"{DELIVERY}/ram:DeliveryNoteReferencedDocument", reference, keep_first=True
+        )(node),
     ),
     "notes": many(f"{DOCUMENT}/ram:IncludedNote", note),
     "process": text(f"{CONTEXT}/ram:BusinessProcessSpecifiedDocumentContextParameter/ram:ID"),
@@ -251,7 +396,10 @@ HEADER: dict[str, Reader] = {
     "invoicer": one(f"{SETTLEMENT}/ram:InvoicerTradeParty", party),
     "invoicee": one(f"{SETTLEMENT}/ram:InvoiceeTradeParty", party),
     "payer": one(f"{SETTLEMENT}/ram:PayerTradeParty", party),
-    "delivery": one(f"{DELIVERY}[ram:ShipToTradeParty or ram:ActualDeliverySupplyChainEvent]", delivery),
+    "ship_from": one(f"{DELIVERY}/ram:ShipFromTradeParty", party),
+    "end_recipient": one(f"{DELIVERY}/ram:UltimateShipToTradeParty", party),
+    "delivery": one(f"{DELIVERY}{DELIVERED}", delivery),
+    "delivery_terms": one(f"{AGREEMENT}/ram:ApplicableTradeDeliveryTerms", delivery_terms),
     "period": one(f"{SETTLEMENT}/ram:BillingSpecifiedPeriod", period),
     "payment_means": many(f"{SETTLEMENT}/ram:SpecifiedTradeSettlementPaymentMeans", payment_means),
     "creditor_identifier": text(f"{SETTLEMENT}/ram:CreditorReferenceID"),
@@ -275,12 +423,25 @@ HEADER: dict[str, Reader] = {
     "rounding": amount(f"{TOTALS}/ram:RoundingAmount"),
     "amount_due": amount(f"{TOTALS}/ram:DuePayableAmount"),
     "vat_breakdown": many(f"{SETTLEMENT}/ram:ApplicableTradeTax", vat_breakdown),
-    "attachments": many(f"{AGREEMENT}/ram:AdditionalReferencedDocument[ram:TypeCode='{SUPPORTING}']", attachment),
-    "lines": many("rsm:SupplyChainTradeTransaction/ram:IncludedSupplyChainTradeLineItem", line),
+    "prepayments": many(f"{SETTLEMENT}/ram:SpecifiedAdvancePayment", prepayment),
+    "attachments": lambda node: (
+        *many(f"{DOCUMENTS}[{IS_FILE}] | {OF_HEADER}", attachment)(node),
+        *many(f"{LINES}//ram:AdditionalReferencedDocument[{IS_FILE}] | {OF_LINES}", attachment)(node),
+    ),
+    "lines": many(LINES, in_own_unit(line)),
 }
 
 
 def parse_cii(root: etree._Element, files: Files = NO_FILES) -> ParsedInvoice:
-    node = Node(root, [], files)
+    node = Node(root, [], files, set())
     values: dict[str, Any] = {name: read(node) for name, read in HEADER.items()}
-    return ParsedInvoice(syntax="cii", message=etree.QName(root).localname, warnings=tuple(node.warnings), **values)
+    rows = values["terms"]
+    values["terms"] = settled_terms(rows, values["issue_date"])
+    values["due_date"] = due_date_of(values["terms"] or rows)
+    return ParsedInvoice(
+        syntax="cii",
+        message=etree.QName(root).localname,
+        other_data=other_data(node, LINE_TAGS),
+        warnings=node.told(),
+        **values,
+    )

@@ -115,6 +115,33 @@ LEGAL_SUBJECTS = frozenset({"AAB", "ABL", "ACC", "PMD", "PMT", "REG", "TXD"})
 CODED_SUBJECTS = frozenset({"BAR"})
 TOLD_ELSEWHERE = LEGAL_SUBJECTS | CODED_SUBJECTS
 
+# EXT-FR-FE-163.
+LINE_SUBTYPES = {
+    "GROUP": _("Group of lines"),
+    "DETAIL": _("Detail"),
+    "INFORMATION": _("For information"),
+}
+
+# Other documents an invoice names, by the field that holds the number.
+REFERENCES = {
+    "order_reference": _("Purchase order"),
+    "sales_order_reference": _("Sales order"),
+    "contract_reference": _("Contract"),
+    "project_reference": _("Project"),
+    "tender_reference": _("Tender or lot"),
+    "despatch_advice_reference": _("Despatch advice"),
+    "receiving_advice_reference": _("Receiving advice"),
+    "invoiced_object": _("Invoiced object"),
+    "statement_reference": _("Statement"),
+    "quotation_reference": _("Quotation"),
+    "delivery_note_reference": _("Delivery note"),
+}
+# Without a field of their own.
+MANY_REFERENCES = ("statement_reference", "quotation_reference", "delivery_note_reference")
+OWNERS = REFERENCES | {"preceding_invoices": _("Preceding invoice")}
+# UNTDID 1001 of a supporting document.
+REFERENCE_TYPES = {"50": _("Tender or lot"), "130": _("Invoiced object")}
+
 # BT-123 in BR-FR-17.
 ATTACHMENT_KINDS = {
     "BON_COMMANDE": _("Purchase order"),
@@ -185,6 +212,8 @@ PARTY_ROLES = {
     "invoicer": _("Invoiced by"),
     "invoicee": _("Invoiced to"),
     "payer": _("Payer"),
+    "ship_from": _("Shipped from"),
+    "end_recipient": _("End recipient"),
 }
 
 CURRENCY_SYMBOLS = {"EUR": "€"}

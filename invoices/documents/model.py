@@ -21,6 +21,7 @@ Syntax = Literal["ubl", "cii", "factur-x", "json"]
 class Identifier:
     value: str
     scheme: str = ""
+    version: str = ""  # of the scheme, for classifications
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,7 @@ class Party:
     identifiers: tuple[Identifier, ...] = ()
     address: Address | None = None
     contact: Contact | None = None
+    more_contacts: tuple[Contact, ...] = ()
 
     @cached_property
     def company(self) -> Company:
@@ -83,13 +85,19 @@ class Period:
 class Note:
     text: str
     subject_code: str = ""
+    code: str = ""  # a whole text by its code: Factur-X EXTENDED
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    number: str
+    """Another document. `kind` is the field of the invoice or line that holds the first number of that kind."""
+
+    number: str = ""
     issue_date: date | None = None
     type_code: str = ""
+    line: str = ""
+    kind: str = ""
+    text: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +106,51 @@ class Delivery:
     location: Identifier | None = None
     address: Address | None = None
     delivered_on: date | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryTerms:
+    """Incoterms."""
+
+    code: str = ""
+    place: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """A discount for paying by a day, or a penalty for paying after it."""
+
+    percentage: Decimal | None = None
+    amount: Decimal | None = None
+    base: Decimal | None = None
+    from_date: date | None = None  # the day the period runs from
+    period: Decimal | None = None
+    unit: str = ""
+    until: date | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaymentTerm:
+    """One of several ways or parts in which an invoice may or must be paid."""
+
+    text: str = ""
+    due_date: date | None = None
+    amount: Decimal | None = None
+    percentage: Decimal | None = None
+    discount: Condition | None = None
+    penalty: Condition | None = None
+
+    @property
+    def is_part(self) -> bool:
+        return self.amount is not None or self.percentage is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepayment:
+    amount: Decimal | None = None
+    paid_on: date | None = None
+    reference: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +165,7 @@ class PaymentMeans:
     card_holder: str = ""
     mandate_reference: str = ""
     debited_account: str = ""
+    due_date: date | None = None  # where it is not that of the invoice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,14 +192,19 @@ class VatBreakdown:
 
 @dataclass(frozen=True, kw_only=True)
 class ItemProperty:
-    name: str
+    name: str = ""
     value: str = ""
+    code: str = ""
+    measure: Decimal | None = None
+    unit: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
     number: str = ""
     parent_number: str = ""  # sub-lines of the French extension
+    subtype: str = ""  # GROUP, DETAIL, INFORMATION: EXT-FR-FE-163
+    is_inside: bool = False  # a sub-line of UBL, whose line's amount holds its own
     notes: tuple[Note, ...] = ()
     name: str = ""
     description: str = ""
@@ -159,17 +218,32 @@ class Line:
     unit: str = ""
     net_price: Decimal | None = None
     gross_price: Decimal | None = None
-    price_discount: Decimal | None = None
+    price_discount: Decimal | None = None  # what is taken off the gross price; negative where a charge is added
+    price_allowances: tuple[AllowanceCharge, ...] = ()  # where there is more to tell than that
     price_base_quantity: Decimal | None = None
+    price_base_unit: str = ""  # where it is not the line's own
     net_amount: Decimal | None = None
     vat_category: str = ""
     vat_rate: Decimal | None = None
+    exemption_reason: str = ""
+    exemption_reason_code: str = ""
+    vat_amount: Decimal | None = None
+    total_with_vat: Decimal | None = None
     allowances_charges: tuple[AllowanceCharge, ...] = ()
     period: Period | None = None
     order_line: str = ""
     accounting_reference: str = ""
     invoiced_object: Identifier | None = None
     preceding_invoices: tuple[Reference, ...] = ()
+    references: tuple[Reference, ...] = ()  # orders and the like, where there is more to tell than `order_line`
+    seller: Party | None = None
+    deliveries: tuple[Delivery, ...] = ()
+    delivery_terms: DeliveryTerms | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether its amount is one of those that BT-106 adds up (BR-CO-10 in EXTENDED-CTC-FR and Factur-X)."""
+        return not self.is_inside and self.subtype in ("", "DETAIL")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +256,18 @@ class Attachment:
     media_type: str = ""
     url: str = ""
     content: bytes | None = field(default=None, repr=False)
+    type_code: str = ""  # UNTDID 1001, where it is not 916
+    of: str = ""  # what it is attached to, where that is not the invoice as a whole: a field of it
+    line: str = ""  # the number of the line it is attached to
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherData:
+    """Something in the file for which there is no field: where it stands, and what it says."""
+
+    place: str
+    value: str
+    line: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,6 +293,8 @@ class ParsedInvoice:
     invoiced_object: Identifier | None = None  # BT-18
     accounting_reference: str = ""  # BT-19
     payment_terms: str = ""  # BT-20
+    terms: tuple[PaymentTerm, ...] = ()  # where there is more to tell than BT-9 and BT-20
+    references: tuple[Reference, ...] = ()  # where there is more to tell than BT-11 to BT-18
     notes: tuple[Note, ...] = ()  # BG-1
     process: str = ""  # BT-23, the French billing frame
     profile: str = ""  # BT-24
@@ -221,7 +309,11 @@ class ParsedInvoice:
     invoicer: Party | None = None
     invoicee: Party | None = None
     payer: Party | None = None
+    ship_from: Party | None = None
+    end_recipient: Party | None = None
     delivery: Delivery | None = None  # BG-13
+    more_deliveries: tuple[Delivery, ...] = ()
+    delivery_terms: DeliveryTerms | None = None
     period: Period | None = None  # BG-14
     payment_means: tuple[PaymentMeans, ...] = ()  # BG-16
     creditor_identifier: str = ""  # BT-90
@@ -237,6 +329,22 @@ class ParsedInvoice:
     rounding: Decimal | None = None  # BT-114
     amount_due: Decimal | None = None  # BT-115
     vat_breakdown: tuple[VatBreakdown, ...] = ()  # BG-23
+    prepayments: tuple[Prepayment, ...] = ()
     attachments: tuple[Attachment, ...] = ()  # BG-24 and, in Factur-X, the other files of the PDF
     lines: tuple[Line, ...] = ()  # BG-25
     warnings: tuple[str | Promise, ...] = ()  # translated when shown
+    other_data: tuple[OtherData, ...] = ()
+
+    @property
+    def instalments(self) -> tuple[PaymentTerm, ...]:
+        """The parts the amount due is to be paid in, by their day; none where it is to be paid at once."""
+        parts = [term for term in self.terms if term.is_part and not term.discount and term.due_date]
+        return tuple(sorted(parts, key=lambda term: term.due_date or date.max)) if len(parts) > 1 else ()
+
+    @property
+    def invoices_named(self) -> tuple[Reference, ...]:
+        """The earlier invoices this document speaks of, with their days: in its head or on its lines (BR-FR-CO-05)."""
+        found: dict[tuple[str, date | None], Reference] = {}
+        for each in (*self.preceding_invoices, *(each for line in self.lines for each in line.preceding_invoices)):
+            found.setdefault((each.number, each.issue_date), each)
+        return tuple(found.values())

@@ -11,8 +11,9 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import override, pgettext
 
+from .facts import Shown
 from .model import ParsedInvoice
-from .readable import Shown, readable_context
+from .readable import readable_context
 from .sheet import (
     ACCENT,
     ALARM,
@@ -90,9 +91,10 @@ def draw_references(sheet: Sheet, context: Context) -> None:
 
 
 def draw_delivery(sheet: Sheet, context: Context) -> None:
-    if context["delivery"]:
+    if context["deliveries"]:
         sheet.heading(_("Delivery"))
-        draw_facts(sheet, context["delivery"])
+        for delivery in context["deliveries"]:
+            draw_facts(sheet, delivery)
 
 
 def draw_lines(sheet: Sheet, context: Context) -> None:
@@ -109,19 +111,12 @@ def draw_lines(sheet: Sheet, context: Context) -> None:
 
 def line_rows(line: dict[str, Any]) -> Iterator[list[list[Words]]]:
     words = [Words(line["name"], TEXT if line["is_sub_line"] else STRONG)]
-    words += [Words(text, SMALL) for text in (line["description"], *line["notes"]) if text]
+    texts = (line["description"], *line["notes"], *line["allowances_charges"])
+    words += [Words(text, SMALL) for text in texts if text]
     words.append(Words(" · ".join(f"{fact.name}\u00a0: {fact.value}" for fact in line["details"]), SMALL))
     quantity = f"{line['quantity']} {line['unit']}".strip()
     figures = (quantity, line["net_price"], line["vat"], line["net_amount"])
     yield [[Words(line["number"])], words, *([Words(figure)] for figure in figures)]
-    for item in line["allowances_charges"]:
-        yield [[], [Words(allowance_words(item), SMALL)], [], [], [], [Words(item["amount"], SMALL)]]
-
-
-def allowance_words(item: dict[str, Any]) -> str:
-    words = f"{item['kind']} – {item['reason']}" if item["reason"] else str(item["kind"])
-    base = f" × {item['base']}" if item["base"] else ""
-    return f"{words} ({item['percentage']}{base})" if item["percentage"] else words
 
 
 def draw_allowances(sheet: Sheet, context: Context) -> None:
@@ -173,6 +168,9 @@ def draw_payment(sheet: Sheet, context: Context) -> None:
         sheet.heading(_("Payment"))
         for means in (*context["payment"], context["payment_terms"]):
             draw_facts(sheet, means)
+    columns = [Column(_("Due date"), 32), Column(_("Amount"), 30, "right"), Column(_("Terms"), 118)]
+    rows = ([[Words(term["due"])], [Words(term["amount"])], [Words(term["text"])]] for term in context["terms"])
+    sheet.table(_("Payment terms"), columns, rows)
 
 
 def draw_notes(sheet: Sheet, context: Context) -> None:
@@ -186,8 +184,14 @@ def draw_attachments(sheet: Sheet, context: Context) -> None:
     if context["attachments"]:
         sheet.heading(_("Attachments"))
         for item in context["attachments"]:
-            about = " · ".join(part for part in (item["description"], item["media_type"], item["external_url"]) if part)
+            about = " · ".join(part for part in (item["about"], item["external_url"]) if part)
             sheet.row(Block([Words(item["name"]), Words(about, SMALL)]), gap=1)
+
+
+def draw_other_data(sheet: Sheet, context: Context) -> None:
+    columns = [Column(_("Line"), 16), Column(_("Data"), 82), Column(_("Value"), 82)]
+    rows = ([[Words(item[name], SMALL)] for name in ("line", "name", "value")] for item in context["other_data"])
+    sheet.table(_("Other data of the file"), columns, rows)
 
 
 def draw_substitutes(sheet: Sheet, context: Context) -> None:
@@ -208,6 +212,7 @@ PARTS = (
     draw_payment,
     draw_notes,
     draw_attachments,
+    draw_other_data,
     draw_substitutes,
 )
 

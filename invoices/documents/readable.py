@@ -4,28 +4,56 @@ Tables say which facts are shown, in which order, and how; the templates only la
 template as plain text, and the template escapes it.
 """
 
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterator, Set
 from dataclasses import replace
-from datetime import date
-from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.template.loader import render_to_string
-from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from providers.companies import compact
-from providers.decimals import decimals_of
 
+from ..validation.terms import find_term, term_at
 from . import labels
-from .checks import Remark, check_bic, check_creditor, check_iban
+from .checks import check_bic, check_creditor, check_iban
+from .facts import Fact, Shown, facts
 from .labels import label
-from .model import Address, AllowanceCharge, Attachment, Identifier, Line, Note, ParsedInvoice, Party, Period, Reference
+from .line_rows import allowance_row, line_row
+from .model import (
+    Attachment,
+    Identifier,
+    OtherData,
+    ParsedInvoice,
+    Party,
+    PaymentTerm,
+    Prepayment,
+    VatBreakdown,
+)
+from .wording import (
+    NBSP,
+    as_address,
+    as_condition,
+    as_date,
+    as_delivery_terms,
+    as_frame,
+    as_iban,
+    as_identifier,
+    as_money,
+    as_period,
+    as_rate,
+    as_reference,
+    as_text,
+    contacts_of,
+    labelled,
+    with_code,
+)
 
-NBSP = "\u00a0"
 # A page of ten thousand lines takes seconds to draw, here and in the browser; the PDF has them all.
 SHOWN_LINES = 500
+# What stands around everything in CII, and the lines of UBL, which the table of terms does not tell apart.
+WRAPPERS = {"rsm:SupplyChainTradeTransaction", "ram:IncludedSupplyChainTradeLineItem"}
+UBL_LINES = {"cac:InvoiceLine", "cac:CreditNoteLine"}
 AttachmentUrl = Callable[[int, Attachment], str]
 
 
@@ -48,104 +76,24 @@ def readable_context(parsed: ParsedInvoice, attachment_url: AttachmentUrl | None
         "amount_due": as_money(parsed.amount_due, parsed.currency),
         "header": [*facts(HEADER, parsed), *notes_on(parsed, labels.CODED_SUBJECTS)],
         "parties": party_blocks(parsed),
-        "references": facts(REFERENCES, parsed),
+        "references": list(reference_facts(parsed)),
         "preceding_invoices": [as_reference(reference) for reference in parsed.preceding_invoices],
-        "delivery": facts(DELIVERY, parsed.delivery) if parsed.delivery else [],
+        "deliveries": delivery_blocks(parsed),
         "lines": [line_row(line, parsed.currency) for line in parsed.lines],
         "allowances_charges": [allowance_row(item, parsed.currency) for item in parsed.allowances_charges],
         "vat_rows": [vat_row(row, parsed.currency) for row in parsed.vat_breakdown],
         "totals": total_rows(parsed),
         "payment": [facts(PAYMENT, means) for means in parsed.payment_means],
-        "payment_terms": facts(PAYMENT_TERMS, parsed),
+        "payment_terms": [*payment_facts(parsed), *prepayment_facts(parsed)],
+        "terms": [term_row(term, parsed.currency) for term in parsed.terms],
         "legal_notes": notes_on(parsed, labels.LEGAL_SUBJECTS),
         "notes": notes_on(parsed, {note.subject_code for note in parsed.notes} - labels.TOLD_ELSEWHERE),
         "attachments": [attachment_row(*item, attachment_url) for item in enumerate(parsed.attachments)],
+        "other_data": [other_row(item, parsed) for item in parsed.other_data],
     }
 
 
-# Values
-
-
-def as_text(value: Any) -> str:
-    return str(value)
-
-
-def as_date(value: date) -> str:
-    return date_format(value, "DATE_FORMAT")
-
-
-def as_number(value: Decimal | None, *, at_least: int = 0) -> str:
-    """With the decimals that matter: 12.5000 → 12,5; a price of 0.0425 keeps its four."""
-    if value is None:
-        return ""
-    decimals = max(at_least, decimals_of(value))
-    return number_format(value, decimal_pos=decimals, use_l10n=True, force_grouping=True).replace(" ", NBSP)
-
-
-def as_money(value: Decimal | None, currency: str) -> str:
-    symbol = labels.CURRENCY_SYMBOLS.get(currency, currency)
-    return f"{as_number(value, at_least=2)}{NBSP}{symbol}".strip() if value is not None else ""
-
-
-def as_rate(value: Decimal | None) -> str:
-    return f"{as_number(value)}{NBSP}%" if value is not None else ""
-
-
-def as_vat(category: str, rate: Decimal | None) -> str:
-    """The rate says enough for the standard category; the others must be named."""
-    if category == "S" and rate is not None:
-        return as_rate(rate)
-    return " ".join(part for part in (label(labels.VAT_CATEGORIES, category), as_rate(rate) if rate else "") if part)
-
-
-def as_period(period: Period) -> str:
-    return " – ".join(as_date(day) if day else "…" for day in (period.start, period.end))
-
-
-def as_identifier(identifier: Identifier) -> str:
-    scheme = label(labels.IDENTIFIER_SCHEMES, identifier.scheme)
-    return f"{identifier.value} ({scheme})" if scheme else identifier.value
-
-
-def as_reference(reference: Reference) -> str:
-    """`F-2026-0042 (Deposit invoice, 4 October 2026)`."""
-    kind = label(labels.DOCUMENT_TYPES, reference.type_code) if reference.type_code in labels.DOCUMENT_TYPES else ""
-    day = as_date(reference.issue_date) if reference.issue_date else ""
-    told = ", ".join(part for part in (kind, day) if part)
-    return f"{reference.number} ({told})" if told else reference.number
-
-
-def as_address(address: Address) -> str:
-    town = " ".join(part for part in (address.post_code, address.city) if part)
-    return "\n".join(part for part in (*address.lines, town, address.subdivision, address.country) if part)
-
-
-def as_iban(value: str) -> str:
-    compact = "".join(value.split())
-    return " ".join(compact[start : start + 4] for start in range(0, len(compact), 4))
-
-
-def as_frame(code: str) -> str:
-    meaning = labels.frame_label(code)
-    return f"{code} – {meaning}" if meaning else code
-
-
-def labelled(table: dict) -> Callable[[str], str]:
-    return lambda code: label(table, code)
-
-
-# Tables: label, attribute, how to write it, and what checks it. A missing value is not shown.
-
-Fact = tuple[Any, str, Callable[[Any], str]] | tuple[Any, str, Callable[[Any], str], Callable[[str], Remark]]
-
-
-class Shown(NamedTuple):
-    """A fact as the reader sees it."""
-
-    name: Any
-    value: str
-    remark: Remark | None = None
-
+# Tables.
 
 HEADER: tuple[Fact, ...] = (
     (_("Number"), "number", as_text),
@@ -171,16 +119,11 @@ CONTACT: tuple[Fact, ...] = (
     (_("Phone"), "phone", as_text),
     (_("E-mail"), "email", as_text),
 )
+NUMBERED = labels.REFERENCES.keys() - {"invoiced_object", *labels.MANY_REFERENCES}
 REFERENCES: tuple[Fact, ...] = (
     (_("Buyer reference"), "buyer_reference", as_text),
-    (_("Purchase order"), "order_reference", as_text),
-    (_("Sales order"), "sales_order_reference", as_text),
-    (_("Contract"), "contract_reference", as_text),
-    (_("Project"), "project_reference", as_text),
-    (_("Tender or lot"), "tender_reference", as_text),
-    (_("Despatch advice"), "despatch_advice_reference", as_text),
-    (_("Receiving advice"), "receiving_advice_reference", as_text),
-    (_("Invoiced object"), "invoiced_object", as_identifier),
+    *((name, kind, as_text) for kind, name in labels.REFERENCES.items() if kind in NUMBERED),
+    (labels.REFERENCES["invoiced_object"], "invoiced_object", as_identifier),
     (_("Buyer's accounting reference"), "accounting_reference", as_text),
 )
 DELIVERY: tuple[Fact, ...] = (
@@ -200,20 +143,11 @@ PAYMENT: tuple[Fact, ...] = (
     (_("Debited account"), "debited_account", as_iban, check_iban),
     (_("Card"), "card_number", as_text),
     (_("Card holder"), "card_holder", as_text),
+    (_("Due date"), "due_date", as_date),
 )
 PAYMENT_TERMS: tuple[Fact, ...] = (
     (_("Terms"), "payment_terms", as_text),
     (_("Creditor identifier"), "creditor_identifier", as_text, check_creditor),
-)
-LINE: tuple[Fact, ...] = (
-    (_("Seller's item"), "seller_item", as_text),
-    (_("Buyer's item"), "buyer_item", as_text),
-    (_("Item"), "standard_item", as_identifier),
-    (_("Origin"), "origin_country", as_text),
-    (_("Period"), "period", as_period),
-    (_("Order line"), "order_line", as_text),
-    (_("Invoiced object"), "invoiced_object", as_identifier),
-    (_("Accounting reference"), "accounting_reference", as_text),
 )
 TOTALS = (
     (_("Sum of lines"), "total_lines"),
@@ -228,18 +162,27 @@ TOTALS = (
 )
 
 
-def facts(table: Iterable[Fact], source: Any) -> list[Shown]:
-    found = ((name, getattr(source, attribute), *how) for name, attribute, *how in table)
-    return [shown(*row) for row in found if row[1] not in ("", None)]
-
-
-def shown(name: Any, value: Any, write: Callable[[Any], str], check: Callable[[str], Remark] | None = None) -> Shown:
-    return Shown(name, write(value), check(value) if check else None)
-
-
 def notes_on(parsed: ParsedInvoice, subjects: Set[str]) -> list[Shown]:
     notes = (note for note in parsed.notes if note.subject_code in subjects)
-    return [Shown(label(labels.NOTE_SUBJECTS, note.subject_code) or _("Note"), note.text) for note in notes]
+    return [
+        Shown(label(labels.NOTE_SUBJECTS, note.subject_code) or _("Note"), with_code(note.text, note.code))
+        for note in notes
+    ]
+
+
+def reference_facts(parsed: ParsedInvoice) -> Iterator[Shown]:
+    """Each kind in its place: the number of its field, or all that is told of references of that kind."""
+    for fact in REFERENCES:
+        told = [each for each in parsed.references if each.kind == fact[1]]
+        first = facts([fact], parsed)
+        # An object's scheme is told beside its number.
+        if len(told) < 2 and fact[1] == "invoiced_object":
+            told = [replace(each, number=first[0].value) for each in told] if first else told
+        yield from first if not told else (Shown(fact[0], as_reference(each)) for each in told)
+    for kind in labels.MANY_REFERENCES:
+        yield from (
+            Shown(labels.REFERENCES[kind], as_reference(each)) for each in parsed.references if each.kind == kind
+        )
 
 
 # Blocks and rows
@@ -264,7 +207,7 @@ def party_block(role: Any, party: Party) -> dict[str, Any]:
             *registrations(party),
             *(fact for fact in facts(PARTY, party) if fact.value != party.name),
             *others,
-            *(facts(CONTACT, party.contact) if party.contact else []),
+            *(fact for contact in contacts_of(party) for fact in facts(CONTACT, contact)),
         ],
     }
 
@@ -282,63 +225,49 @@ def registrations(party: Party) -> list[Shown]:
     return [Shown(name, value) for value, name in written.items() if value]
 
 
-def line_row(line: Line, currency: str) -> dict[str, Any]:
-    details = facts(LINE, line)
-    details += [Shown(_("Classification"), as_identifier(item)) for item in line.classifications]
-    details += [Shown(item.name, item.value) for item in line.properties]
-    details += [Shown(_("Preceding invoice"), as_reference(reference)) for reference in line.preceding_invoices]
-    details += price_facts(line, currency)
+def delivery_blocks(parsed: ParsedInvoice) -> list[list[Shown]]:
+    deliveries = (parsed.delivery, *parsed.more_deliveries)
+    blocks = [facts(DELIVERY, each) for each in deliveries if each]
+    if parsed.delivery_terms:
+        blocks.append([Shown(_("Delivery terms"), as_delivery_terms(parsed.delivery_terms))])
+    return [block for block in blocks if block]
+
+
+def payment_facts(parsed: ParsedInvoice) -> list[Shown]:
+    """Where several terms are told apart below, their texts are not told here as one."""
+    return facts(PAYMENT_TERMS[1:] if parsed.terms else PAYMENT_TERMS, parsed)
+
+
+def prepayment_facts(parsed: ParsedInvoice) -> list[Shown]:
+    return [Shown(_("Paid in advance"), as_prepayment(each, parsed.currency)) for each in parsed.prepayments]
+
+
+def as_prepayment(prepayment: Prepayment, currency: str) -> str:
+    day = as_date(prepayment.paid_on) if prepayment.paid_on else ""
+    return " – ".join(part for part in (as_money(prepayment.amount, currency), day, prepayment.reference) if part)
+
+
+def term_row(term: PaymentTerm, currency: str) -> dict[str, str]:
+    conditions = (
+        (_("Cash discount"), term.discount),
+        (_("Late payment penalty"), term.penalty),
+    )
+    told = [f"{name}{NBSP}: {as_condition(each, currency)}" for name, each in conditions if each]
+    share = as_money(term.amount, currency) if term.amount is not None else as_rate(term.percentage)
     return {
-        "number": line.number,
-        "is_sub_line": bool(line.parent_number),
-        "name": line.name,
-        "description": line.description,
-        "notes": [line_note(note) for note in line.notes],
-        "details": details,
-        "quantity": as_number(line.quantity),
-        "unit": label(labels.UNITS, line.unit),
-        "net_price": as_money(line.net_price, currency),
-        "vat": as_vat(line.vat_category, line.vat_rate),
-        "net_amount": as_money(line.net_amount, currency),
-        "allowances_charges": [allowance_row(item, currency) for item in line.allowances_charges],
+        "due": as_date(term.due_date) if term.due_date else "",
+        "amount": share,
+        "text": "\n".join(part for part in (*told, term.text) if part),
     }
 
 
-def line_note(note: Note) -> str:
-    subject = label(labels.NOTE_SUBJECTS, note.subject_code)
-    return f"{subject}{NBSP}: {note.text}" if subject else note.text
-
-
-def price_facts(line: Line, currency: str) -> list[Shown]:
-    found: list[Shown] = []
-    if line.price_discount:
-        found.append(Shown(_("Gross price"), as_money(line.gross_price, currency)))
-        found.append(Shown(_("Price discount"), as_money(line.price_discount, currency)))
-    if line.price_base_quantity not in (None, 1):
-        found.append(Shown(_("Price for a quantity of"), as_number(line.price_base_quantity)))
-    return found
-
-
-def allowance_row(item: AllowanceCharge, currency: str) -> dict[str, Any]:
-    # An allowance lowers the total: the sign says it even where colours do not.
-    signed = item.amount if item.is_charge or item.amount is None else -item.amount
-    return {
-        "kind": _("Charge") if item.is_charge else _("Allowance"),
-        "reason": item.reason or item.reason_code,
-        "percentage": as_rate(item.percentage),
-        "base": as_money(item.base, currency),
-        "vat": as_vat(item.vat_category, item.vat_rate),
-        "amount": as_money(signed, currency),
-    }
-
-
-def vat_row(row: Any, currency: str) -> dict[str, str]:
+def vat_row(row: VatBreakdown, currency: str) -> dict[str, str]:
     return {
         "category": label(labels.VAT_CATEGORIES, row.category),
         "rate": as_rate(row.rate),
         "base": as_money(row.base, currency),
         "amount": as_money(row.amount, currency),
-        "exemption": row.exemption_reason or row.exemption_reason_code,
+        "exemption": with_code(row.exemption_reason, row.exemption_reason_code),
     }
 
 
@@ -358,13 +287,43 @@ def attachment_row(index: int, attachment: Attachment, attachment_url: Attachmen
     url = attachment.url
     if attachment.content is not None:
         url = attachment_url(index, attachment) if attachment_url else ""
+    name = attachment.filename or attachment.reference or attachment.url
+    about = (
+        attachment.reference if attachment.reference != name else "",
+        label(labels.ATTACHMENT_KINDS, attachment.description),
+        owner_of(attachment),
+        attachment.media_type,
+    )
     return {
-        "name": attachment.filename or attachment.reference or attachment.url,
-        "description": label(labels.ATTACHMENT_KINDS, attachment.description),
-        "media_type": attachment.media_type,
+        "name": name,
+        "about": " · ".join(part for part in about if part),
         "url": url if is_followable(url, ours=attachment.content is not None) else "",
-        "external_url": attachment.url,
+        "external_url": attachment.url if attachment.url != name else "",
     }
+
+
+def owner_of(attachment: Attachment) -> str:
+    """What it is attached to: `Line 3`, `Contract`."""
+    kind = label(labels.REFERENCE_TYPES, attachment.type_code)
+    owner = str(labels.OWNERS.get(attachment.of, "")) or kind
+    line = str(_("Line {number}")).format(number=attachment.line) if attachment.line else ""
+    return ", ".join(part for part in (line, owner) if part)
+
+
+def other_row(item: OtherData, parsed: ParsedInvoice) -> dict[str, str]:
+    syntax = "cii" if parsed.message == "CrossIndustryInvoice" else "ubl"
+    term = find_term(term_at(syntax, plain_place(item.place)))
+    name = f"{term.name} ({term.code})" if term else " › ".join(step.partition(":")[2] for step in last_steps(item))
+    return {"name": name, "value": item.value, "line": item.line}
+
+
+def plain_place(place: str) -> str:
+    """As the table of business terms writes it."""
+    return "/".join("*" if step in UBL_LINES else step for step in place.split("/"))
+
+
+def last_steps(item: OtherData) -> list[str]:
+    return [step for step in item.place.split("/") if step not in WRAPPERS]
 
 
 def is_followable(url: str, *, ours: bool) -> bool:

@@ -35,7 +35,7 @@ def with_totals(document: ParsedInvoice) -> ParsedInvoice:
     Exemption reasons stay with their category; prepaid and rounding are given, not reckoned.
     """
     lines = tuple(with_amount(line) for line in document.lines)
-    main_lines = sum((line.net_amount or ZERO for line in lines if not line.parent_number), ZERO)
+    main_lines = sum((line.net_amount or ZERO for line in lines if line.counts), ZERO)
     extras = tuple(settled(extra, main_lines) for extra in document.allowances_charges)
     allowances, charges = amounts_of(extras, charges=False), amounts_of(extras, charges=True)
     breakdown = vat_breakdown(lines, extras, document.vat_breakdown)
@@ -110,8 +110,7 @@ def parts_of_base(
     lines: Iterable[Line], extras: Iterable[AllowanceCharge]
 ) -> Iterator[tuple[str, Decimal | None, Decimal]]:
     for line in lines:
-        # A sub-line is already in the amount of the line above it.
-        if not line.parent_number:
+        if line.counts:
             yield line.vat_category, line.vat_rate, line.net_amount or ZERO
     for extra in extras:
         amount = extra.amount or ZERO

@@ -242,18 +242,18 @@ def line_writer(message: str, quantity: str) -> Writer:
     )
 
     def write(parent: etree._Element, line: Line, document: ParsedInvoice) -> None:
-        is_sub = bool(line.parent_number)
+        is_sub = line.is_inside
         element = etree.SubElement(parent, qualified(f"cac:{'Sub' if is_sub else ''}{message}Line"))
         content(element, line, document)
         for below in document.lines:
-            if line.number and below.parent_number == line.number:
+            if below.is_inside and line.number and below.parent_number == line.number:
                 write(element, below, document)
 
     return write
 
 
 def main_lines(document: ParsedInvoice) -> list[Line]:
-    return [line for line in document.lines if not line.parent_number]
+    return [line for line in document.lines if not line.is_inside]
 
 
 lines = sequence(

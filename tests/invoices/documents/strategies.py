@@ -154,13 +154,14 @@ def attachments(draw: st.DrawFn) -> Attachment:
 
 
 @st.composite
-def lines(draw: st.DrawFn, number: int, parent: str = "") -> Line:
+def lines(draw: st.DrawFn, number: int, *, syntax: str, parent: str = "") -> Line:
     category = draw(st.sampled_from(["", "S", "E"]))
     gross = draw(maybe_number)
     unit = draw(st.sampled_from(["C62", "HUR"]))
     return Line(
         number=f"{parent}.{number}" if parent else str(number),
         parent_number=parent,
+        is_inside=syntax == "ubl" and bool(parent),
         notes=tuple(draw(st.lists(st.builds(Note, text=words), max_size=2))),
         name=draw(words),
         description=draw(maybe),
@@ -189,13 +190,13 @@ def lines(draw: st.DrawFn, number: int, parent: str = "") -> Line:
 
 
 @st.composite
-def all_lines(draw: st.DrawFn) -> tuple[Line, ...]:
+def all_lines(draw: st.DrawFn, syntax: str) -> tuple[Line, ...]:
     """Each followed by its sub-lines."""
     found: list[Line] = []
     for number in range(1, draw(st.integers(1, 3)) + 1):
-        found.append(draw(lines(number)))
+        found.append(draw(lines(number, syntax=syntax)))
         if draw(st.booleans()):
-            found.append(draw(lines(1, parent=found[-1].number)))
+            found.append(draw(lines(1, syntax=syntax, parent=found[-1].number)))
     return tuple(found)
 
 
@@ -266,5 +267,5 @@ def documents(draw: st.DrawFn, syntax: str) -> ParsedInvoice:
         amount_due=draw(numbers),
         vat_breakdown=rows,
         attachments=tuple(draw(st.lists(attachments(), max_size=2))),
-        lines=draw(all_lines()),
+        lines=draw(all_lines(syntax)),
     )

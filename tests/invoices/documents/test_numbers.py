@@ -8,8 +8,8 @@ import pytest
 from django.utils.translation import override
 
 from invoices.documents.pdf import render_pdf
-from invoices.documents.readable import as_number
 from invoices.documents.reader import read_invoice
+from invoices.documents.wording import as_number
 from invoices.drafting.prefill import line_data
 from invoices.models import Invoice
 from invoices.services import describe

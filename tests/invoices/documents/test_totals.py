@@ -62,7 +62,7 @@ def test_rates_that_only_differ_in_writing_are_one() -> None:
 
 
 def test_sub_line_is_not_counted_twice() -> None:
-    lines = (make_line(), make_line(number="1.1", parent_number="1"))
+    lines = (make_line(), make_line(number="1.1", parent_number="1", is_inside=True))
     assert make_document(lines=lines).total_without_vat == Decimal("100.01")
 
 

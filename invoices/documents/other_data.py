@@ -1,0 +1,79 @@
+"""What a file says beyond the fields of the model: kept as it stands, so that no reader loses what a sender wrote."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+from lxml import etree
+
+from .mapping import Node, compiled, content_of, tag_of
+from .model import OtherData
+
+MOST = 300
+LONGEST = 500
+# Attributes that say how a value is written or which list its code is from; the lists are those of the syntax.
+TECHNICAL = frozenset({
+    "format", "languageID", "languageLocaleID", "listAgencyID", "listAgencyName", "listID", "listName", "listSchemeURI",
+    "listURI", "listVersionID", "schemeAgencyID", "schemeAgencyName", "schemeDataURI", "schemeName", "schemeURI",
+    "schemeVersionID", "unitCodeListID", "unitCodeListAgencyID", "unitCodeListAgencyName", "currencyCodeListVersionID",
+    "unitCodeListVersionID",
+})  # fmt: skip
+# Values that only say how what stands beside them is meant, and are read with it.
+MARKERS = {
+    "cac:TaxScheme/cbc:ID": {"VAT", "LOC", "FC"},
+    "ram:ApplicableTradeTax/ram:TypeCode": {"VAT"},
+    "ram:CategoryTradeTax/ram:TypeCode": {"VAT"},
+    "ram:AppliedTradeTax/ram:TypeCode": {"VAT"},
+    "ram:AdditionalReferencedDocument/ram:TypeCode": {"130", "50", "916"},
+    "cac:AdditionalDocumentReference/cbc:DocumentTypeCode": {"130", "50"},
+    "cac:DocumentReference/cbc:DocumentTypeCode": {"130"},
+    # Written by ubl_writer.py and cii_writer.py where the schemas want something.
+    "ram:SpecifiedProcuringProject/ram:Name": {"Project reference"},
+    "cac:CardAccount/cbc:NetworkID": {"NA"},
+}
+MARKING = {("schemeID", "VA"), ("schemeID", "FC"), ("schemeID", "SEPA")}
+# Of UBL 2.1, CII and what goes with them; not data of the invoice.
+NO_DATA = {"cbc:UBLVersionID"}
+CURRENCIES = ("cbc:DocumentCurrencyCode | cbc:TaxCurrencyCode", "*/*/ram:InvoiceCurrencyCode | */*/ram:TaxCurrencyCode")
+LINE_NUMBERS = ("cbc:ID", "ram:AssociatedDocumentLineDocument/ram:LineID")
+
+
+def other_data(node: Node, lines: frozenset[str]) -> tuple[OtherData, ...]:
+    """Everything below `node` that was not read, in the order of the file; no more than MOST."""
+    return tuple(islice(Unread(node, lines).below(node.element, (), ""), MOST))
+
+
+class Unread:
+    def __init__(self, node: Node, lines: frozenset[str]) -> None:
+        self.seen = node.seen or set()
+        self.lines = lines
+        found = (compiled(path)(node.element) for path in CURRENCIES)
+        self.currencies = {content_of(element) for elements in found for element in elements}
+
+    def below(self, element: etree._Element, steps: tuple[str, ...], line: str) -> Iterator[OtherData]:
+        for child in element.iterchildren(etree.Element):
+            is_read = child in self.seen
+            steps_of_child = (*steps, tag_of(child))
+            if len(child) and not is_read:
+                is_line = child.tag in self.lines
+                yield from self.below(child, steps_of_child, number_of(child) if is_line else line)
+            elif value := self.value(element, child, is_read):
+                yield OtherData(place="/".join(steps_of_child), value=value[:LONGEST], line=line)
+
+    def value(self, parent: etree._Element, element: etree._Element, is_read: bool) -> str:
+        tag, content = tag_of(element), content_of(element)
+        if tag in NO_DATA or content in MARKERS.get(f"{tag_of(parent)}/{tag}", ()):
+            return ""
+        attributes = ((str(name), str(value)) for name, value in element.attrib.items())
+        about = ", ".join(f"{name}: {value}" for name, value in attributes if self.tells(element, name, value))
+        if is_read or not content:
+            return about if is_read else ""
+        return f"{content} ({about})" if about else content
+
+    def tells(self, element: etree._Element, name: str, value: str) -> bool:
+        is_technical = name in TECHNICAL or name.startswith("{") or (name, value) in MARKING
+        is_usual = name == "currencyID" and value in self.currencies
+        return bool(value) and not (is_technical or is_usual or (element, name) in self.seen)
+
+
+def number_of(line: etree._Element) -> str:
+    return next((content_of(element)[:50] for path in LINE_NUMBERS for element in compiled(path)(line)), "")

@@ -1,0 +1,93 @@
+"""When an invoice is to be paid, where its file gives several days: cash discounts, instalments, penalties."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+
+from .model import Condition, ParsedInvoice, PaymentTerm
+
+# UN/ECE Recommendation 20, the units of a period that are a number of days.
+DAYS = {"": 1, "DAY": 1, "D": 1, "WEE": 7}
+LONGEST_PERIOD = 3660
+# How German invoices write conditions into BT-20 (KoSIT, XRechnung 3.0, BR-DE-18): #SKONTO#TAGE=14#PROZENT=2.00#.
+CODED = re.compile(
+    r"^#(SKONTO|VERZUG)#TAGE=([0-9]{1,4})#PROZENT=([0-9]{1,3}(?:\.[0-9]{1,2})?)#"
+    r"(?:BASISBETRAG=(-?[0-9]{1,15}(?:\.[0-9]{1,2})?)#)?$",
+    re.MULTILINE,
+)
+
+
+def settled_terms(rows: Iterable[PaymentTerm], issue_date: date | None) -> tuple[PaymentTerm, ...]:
+    """The terms, with the last day of each condition; none where one day and one text say it all."""
+    found = tuple(dated(term, issue_date) for row in rows for term in (row, *coded_terms(row.text)))
+    plain = not any(term.is_part or term.discount or term.penalty for term in found)
+    return () if plain and len({term.due_date for term in found if term.due_date}) < 2 else found
+
+
+def coded_terms(text: str) -> Iterable[PaymentTerm]:
+    for kind, days, percentage, base in CODED.findall(text):
+        condition = Condition(
+            percentage=Decimal(percentage), base=Decimal(base) if base else None, period=Decimal(days), unit="DAY"
+        )
+        yield PaymentTerm(discount=condition) if kind == "SKONTO" else PaymentTerm(penalty=condition)
+
+
+def dated(term: PaymentTerm, issue_date: date | None) -> PaymentTerm:
+    return replace(term, discount=last_day(term.discount, issue_date), penalty=last_day(term.penalty, term.due_date))
+
+
+def last_day(condition: Condition | None, start: date | None) -> Condition | None:
+    """`until`, reckoned from its period where only that is written."""
+    if condition is None or condition.until or condition.period is None:
+        return condition
+    start, days = condition.from_date or start, DAYS.get(condition.unit)
+    if not (start and days and 0 <= condition.period <= LONGEST_PERIOD):
+        return condition
+    return replace(condition, until=start + timedelta(days=int(condition.period) * days))
+
+
+def due_date_of(terms: Sequence[PaymentTerm], stated: date | None = None) -> date | None:
+    """BT-9: the day the whole is due, of instalments the first; never the last day of a discount.
+
+    `stated` is what the head of the invoice says, where its syntax has such a place.
+    """
+    parts = [term.due_date for term in terms if term.is_part and term.due_date and not term.discount]
+    if len(parts) > 1:
+        return min(parts)
+    if stated:
+        return stated
+    net = [term.due_date for term in terms if term.due_date and not term.discount]
+    after_discount = [
+        term.due_date
+        for term in terms
+        if term.due_date and term.discount and (term.discount.until or date.max) < term.due_date
+    ]
+    undecided = [term.due_date for term in terms if term.due_date and term.discount and not term.discount.until]
+    # One term with a discount without a period of its own: the only day there is was meant as BT-9.
+    return max(net or after_discount or (undecided if len(terms) == 1 else []), default=None)
+
+
+def instalments_of(invoice: ParsedInvoice) -> list[tuple[date, Decimal]]:
+    """Day and amount of each part, in order; a share in percent is one of what was to be paid."""
+    whole = invoice.amount_due or Decimal(0)
+    return [
+        (term.due_date, term.amount if term.amount is not None else cents(whole * (term.percentage or 0) / 100))
+        for term in invoice.instalments
+        if term.due_date
+    ]
+
+
+def cents(amount: Decimal) -> Decimal:
+    return amount.quantize(Decimal("0.01"))
+
+
+def next_due(instalments: Iterable[tuple[date, Decimal]], paid: Decimal) -> date | None:
+    """The day of the first part that what was paid does not cover; the last one's where all is paid."""
+    day = None
+    for day, amount in instalments:
+        paid -= amount
+        if paid < 0:
+            return day
+    return day
