@@ -317,6 +317,7 @@ class Invoice(models.Model):
                 condition=Q(type_code__in=sorted(CORRECTIVE_TYPES)),
                 name="invoice_corrective",
             ),
+            models.Index(fields=["customer", "created_at"], condition=~Q(alert=""), name="invoice_alerted"),
             GinIndex(fields=["search"], name="invoice_search"),
             # The invoices that name one: asked for on each invoice's page.
             GinIndex(fields=["preceding_numbers"], name="invoice_preceding", opclasses=["jsonb_path_ops"]),

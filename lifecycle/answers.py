@@ -210,6 +210,14 @@ def open_answers(said: Sequence[StatusEvent]) -> list[StatusEvent]:
     ]
 
 
+def alerts_of(invoice: Invoice) -> list[StatusEvent]:
+    """The open answers of an invoice, each with its words. No query where there is none."""
+    found = open_answers(rejections.said_events(invoice)) if invoice.alert else []
+    for event in found:
+        event.alert_text = alert_text(event)  # type: ignore[attr-defined]
+    return found
+
+
 def alert_text(event: StatusEvent) -> str:
     """What happened and what to do, with the reasons given."""
     doubled = event.status != Status.REJECTED or rejections.reason_codes(event) & ALREADY_THERE

@@ -59,6 +59,10 @@ class StatusObject(models.TextChoices):
     DIRECTORY_LINE = "directory line", _("directory line")
     FILE = "file", _("file")
     STATUS_MESSAGE = "status message", _("status message (flow 6)")
+    TRANSMISSION = (
+        "another transmission",
+        _("another transmission of the invoice"),
+    )  # of a 213 that answers a second one
 
 
 class Reported(models.TextChoices):

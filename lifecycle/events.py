@@ -35,13 +35,7 @@ def lock_invoice(invoice_id: Any) -> Invoice:
 
 def effective_events(invoice: Invoice) -> list[StatusEvent]:
     """The events that count, ordered as the projection wants: by time, then by arrival."""
-    return rejections.counting(said_events(invoice))
-
-
-def said_events(invoice: Invoice) -> list[StatusEvent]:
-    """Also what speaks of another transmission."""
-    events = invoice.status_events.exclude(relay__state__in=WITHOUT_EFFECT).order_by("occurred_at", "sequence")
-    return list(events)
+    return rejections.counting(rejections.said_events(invoice))
 
 
 def histories_of(invoices: Iterable[Invoice]) -> dict[Any, tuple[str, ...]]:
@@ -117,7 +111,7 @@ def _payment_row(payment: Payment) -> dict[str, str | None]:
 def project(invoice: Invoice) -> None:
     """Write `status` and `alert` from the events, and nothing else does. The invoice is locked."""
     status, status_at = None, None
-    said = said_events(invoice)
+    said = rejections.said_events(invoice)
     for event in rejections.counting(said):
         if event.status in INVOICE_STATUSES and status not in FINAL_STATUSES:
             status, status_at = event.status, event.occurred_at

@@ -145,8 +145,11 @@ class Lane:
     statuses: tuple[str, ...]
     due_soon: bool = False
     within: timedelta | None = None
+    alerted: bool = False
 
     def condition(self) -> Q:
+        if self.alerted:
+            return ~Q(alert="")
         condition = Q(direction=self.direction, status__in=self.statuses)
         if self.due_soon:
             condition &= Q(due_date__lte=timezone.localdate() + DUE_SOON)
@@ -156,6 +159,15 @@ class Lane:
 
 
 LANES = (
+    Lane(
+        "alerts",
+        _("Answers to look at"),
+        _("Turned down by a platform or the administration: the invoice keeps its status, somebody has to look."),
+        Role.CLERK,
+        direction="",
+        statuses=(),
+        alerted=True,
+    ),
     Lane(
         "answered",
         _("Suspension answered"),

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from uuid import UUID
 
-from .codes import Status
-from .models import RelayAttempt, RelayTask, StatusEvent
+from invoices.models import Invoice
+
+from .codes import STATUSES, Status, StatusObject
+from .models import WITHOUT_EFFECT, RelayAttempt, RelayTask, StatusEvent
 from .transitions import Said, is_of_another_transmission
 
 # Outcomes of a try after which the platform surely had nothing.
 NEVER_ARRIVED = ("TemporaryError", "PermanentError", "Unsupported")
+
+
+def said_events(invoice: Invoice) -> list[StatusEvent]:
+    """All that was said and not taken back, in the order of the projection: by time, then by arrival."""
+    events = invoice.status_events.exclude(relay__state__in=WITHOUT_EFFECT).order_by("occurred_at", "sequence")
+    return list(events)
 
 
 def counting(events: Sequence[StatusEvent]) -> list[StatusEvent]:
@@ -26,6 +34,13 @@ def of_others(events: Sequence[StatusEvent]) -> list[StatusEvent]:
     history = [Said(event.status, event.sequence, reason_codes(event), event.actor_id is not None) for event in events]
     twice = _told_twice(events[0].invoice_id)
     return [event for place, event in enumerate(events) if is_of_another_transmission(history, place, told_twice=twice)]
+
+
+def subject_of(event: StatusEvent, others: Container[StatusEvent]) -> StatusObject | None:
+    """What an event speaks of; None for a word nobody knows."""
+    if event in others:
+        return StatusObject.TRANSMISSION
+    return STATUSES[event.status].object if event.status in STATUSES else None
 
 
 def reason_codes(event: StatusEvent) -> frozenset[str]:

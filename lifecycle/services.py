@@ -23,7 +23,7 @@ from providers.base import Adapter, Payment, Reason
 from providers.nudge import nudge
 from providers.registry import find_adapter_class, get_adapter
 
-from . import answers, events, transitions
+from . import answers, events, rejections, transitions
 from .codes import STATUSES, Side, Status, reason_label, reasons_for, status_label
 from .links import corrected_among
 from .messages import payments_of, reasons_of
@@ -386,7 +386,7 @@ def settle_answer(*, user: Any, event_id: Any, is_rejected: bool = False) -> Sta
     answer = StatusEvent.objects.get(pk=event_id)
     invoice = events.lock_invoice(answer.invoice_id)
     _require(user, invoice, Role.APPROVER if is_rejected else Role.CLERK)
-    if answer not in answers.open_answers(events.said_events(invoice)):
+    if answer not in answers.open_answers(rejections.said_events(invoice)):
         raise AlreadySettled(_("Somebody has settled this already: reload the page."))
     if is_rejected and answer.status != Status.REJECTED:
         raise AlreadySettled(_("Only a rejection (213) can be said to be this invoice's."))

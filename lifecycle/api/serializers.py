@@ -10,10 +10,11 @@ from rest_framework import serializers
 from rest_framework.reverse import reverse
 
 from invoices.models import AddressingLine, Customer, Direction, Invoice, InvoiceDocument, Role
-from lifecycle import codes
+from lifecycle import answers, codes
 from lifecycle.api.verdicts import OUTCOME, ValidationSerializer
 from lifecycle.links import RELATIONS, links_of
 from lifecycle.models import RelayTask, StatusEvent
+from lifecycle.rejections import subject_of
 from lifecycle.serializer_fields import MoneyField, RowSerializer, StrictCharField, StrictSerializer
 from lifecycle.services import Wish
 from lifecycle.settlement import RateLeft, settlement_of
@@ -76,8 +77,8 @@ class InvoiceSerializer(RowSerializer):
             "id", "number", "direction", "type_code", "process", "issue_date", "due_date", "currency",
             "total_without_vat", "total_vat", "total_with_vat", "amount_due", "debt", "vat_breakdown", "seller",
             "buyer", "preceding_numbers", "preceding_invoices", "customer", "addressing_line", "connection",
-            "provider_ref", "status", "status_label", "status_at", "next_statuses", "version", "assigned_to",
-            "document_state", "document_error", "warnings", "validation", "created_at", "updated_at",
+            "provider_ref", "status", "status_label", "status_at", "alert", "next_statuses", "version",
+            "assigned_to", "document_state", "document_error", "warnings", "validation", "created_at", "updated_at",
         ]  # fmt: skip
 
     @extend_schema_field(PartySerializer)
@@ -159,13 +160,24 @@ class RateLeftSerializer(serializers.Serializer[Any]):
         return f"{row.vat_rate:.2f}"
 
 
+class AlertSerializer(serializers.Serializer[Any]):
+    event = serializers.UUIDField(source="pk")
+    status = serializers.CharField()
+    text = serializers.CharField(source="alert_text", help_text="What happened, why, and what to do.")
+
+
 class InvoiceDetailSerializer(InvoiceSerializer):
+    alerts = serializers.SerializerMethodField(help_text="Answers that a person has to look at.")
     links = serializers.SerializerMethodField(help_text="What it credits, corrects or settles, and what does so to it.")
     paid = serializers.SerializerMethodField(help_text="What the buyer says was paid (211), by VAT rate.")
     received = serializers.SerializerMethodField(help_text="What the seller says was received (212), by VAT rate.")
 
     class Meta(InvoiceSerializer.Meta):
-        fields = [*InvoiceSerializer.Meta.fields, "links", "paid", "received"]
+        fields = [*InvoiceSerializer.Meta.fields, "alerts", "links", "paid", "received"]
+
+    @extend_schema_field(AlertSerializer(many=True))
+    def get_alerts(self, invoice: Invoice) -> Any:
+        return AlertSerializer(answers.alerts_of(invoice), many=True).data
 
     @extend_schema_field(LinkSerializer(many=True))
     def get_links(self, invoice: Invoice) -> Any:
@@ -207,6 +219,10 @@ class DocumentSerializer(RowSerializer):
 class ReasonShownSerializer(serializers.Serializer[Any]):
     code = serializers.CharField(help_text="Code of MDT-113; empty for a platform's word that no code stands for.")
     text = serializers.CharField()
+    rule = serializers.CharField(
+        required=False, help_text="The rule broken (MDT-125), in the administration's answers."
+    )
+    place = serializers.CharField(required=False, help_text="The field at fault (MDT-127), likewise.")
 
 
 class PaymentShownSerializer(serializers.Serializer[Any]):
@@ -224,6 +240,9 @@ class RelayBriefSerializer(RowSerializer):
 class EventSerializer(RowSerializer):
     status = serializers.CharField(allow_null=True, help_text="Null for a word of the platform that we do not know.")
     status_label = serializers.CharField(source="label")
+    about = serializers.SerializerMethodField(
+        help_text="What it speaks of. Only what is about the invoice moves its status. Null: not known."
+    )
     reasons = serializers.SerializerMethodField()
     payments = PaymentShownSerializer(many=True)
     decided_by = serializers.CharField(source="actor.username", default=None, allow_null=True)
@@ -232,17 +251,23 @@ class EventSerializer(RowSerializer):
     class Meta:
         model = StatusEvent
         fields = [
-            "id", "sequence", "status", "status_label", "native_status", "issuer_role", "origin", "reasons", "note",
-            "payments", "occurred_at", "recorded_at", "unexpected", "emitter", "ppf_duty", "decided_by", "relay",
-            "hash",
+            "id", "sequence", "status", "status_label", "native_status", "about", "issuer_role", "origin", "reasons",
+            "note", "payments", "occurred_at", "recorded_at", "unexpected", "emitter", "ppf_duty", "decided_by",
+            "relay", "hash",
         ]  # fmt: skip
 
     @extend_schema_field(ReasonShownSerializer(many=True))
     def get_reasons(self, event: StatusEvent) -> list[Read]:
         return [
             {"code": row["code"], "text": row["text"] or ("" if row["code"] else row.get("native_code", ""))}
+            | {name: row[name] for name in ("rule", "place") if row.get(name)}
             for row in event.reasons
         ]
+
+    @extend_schema_field(serializers.ChoiceField(choices=codes.StatusObject.choices, allow_null=True))
+    def get_about(self, event: StatusEvent) -> str | None:
+        about = subject_of(event, self.context.get("others", ()))
+        return about.value if about else None
 
     @extend_schema_field(RelayBriefSerializer(allow_null=True))
     def get_relay(self, event: StatusEvent) -> Read | None:
@@ -266,12 +291,16 @@ class RelaySerializer(RowSerializer):
     connection = serializers.CharField(source="connection.name")
     receipt = serializers.SerializerMethodField(help_text="The platform's answer, null until there is one.")
     released_by = serializers.CharField(source="released_by.username", default=None, allow_null=True)
+    refused_by = serializers.UUIDField(
+        source="refused_by_id", allow_null=True, help_text="The event (601, 501) that turned it down after it was told."
+    )
 
     class Meta:
         model = RelayTask
         fields = [
             "id", "kind", "invoice", "event", "status", "connection", "state", "attempts", "next_attempt_at",
             "last_error", "receipt", "created_at", "sent_at", "confirmed_at", "deadline_at", "released_by",
+            "refused_by",
         ]  # fmt: skip
 
     @extend_schema_field(ReceiptSerializer(allow_null=True))
@@ -317,6 +346,12 @@ class DecisionSerializer(StrictSerializer):
 class DecidedSerializer(serializers.Serializer[Any]):
     event = EventSerializer()
     relay = RelaySerializer()
+
+
+class SettlementSerializer(StrictSerializer):
+    is_rejected = serializers.BooleanField(
+        default=False, help_text="True: it is this invoice that was rejected (213). False: seen, it changes nothing."
+    )
 
 
 class ResolutionSerializer(StrictSerializer):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Max, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -18,7 +19,7 @@ from invoices.access import invoices_of
 from invoices.drafting import prefill
 from invoices.models import Direction, Invoice, Role
 from invoices.money import gives_back
-from lifecycle import queries, services
+from lifecycle import answers, queries, rejections, services
 from lifecycle.codes import STATUSES, Reported, Status
 from lifecycle.forms import AssignForm, CommentForm, InvoiceFilterForm
 from lifecycle.links import VOID_STATUSES, Link, links_of
@@ -152,6 +153,9 @@ def pieces(request: DeskRequest, shown: Invoice) -> dict[str, SafeString]:
     for relay in relays:
         relay.invoice = shown
     with_actions(request.desk, relays)
+    others = rejections.of_others(rejections.said_events(shown))
+    for event in events:
+        event.about = rejections.subject_of(event, others)
     is_clerk = request.desk.may(shown.customer_id, Role.CLERK)
     links = links_of(shown)
     context = {
@@ -165,6 +169,8 @@ def pieces(request: DeskRequest, shown: Invoice) -> dict[str, SafeString]:
         "buttons": decision_buttons(request, shown),
         "has_seat": services.seat_of(shown) is not None,
         "is_clerk": is_clerk,
+        "alerts": answers.alerts_of(shown),
+        "may_reject": request.desk.may(shown.customer_id, Role.APPROVER),
         "role": request.desk.role_for(shown.customer_id),
         "assign_form": AssignForm(invoice=shown) if is_clerk else None,
         "comments": shown.comments.select_related("author"),
@@ -224,6 +230,22 @@ def assign(request: DeskRequest, invoice_id: UUID) -> HttpResponse:
         return done(request, str(form.errors["to"][0]), to=here, tone="bad")
     services.assign(user=request.user, invoice=shown, to=form.cleaned_data["to"])
     return done(request, _("Assignment saved."), to=here)
+
+
+@page
+@require_POST
+def settle_answer(request: DeskRequest, invoice_id: UUID, event_id: UUID) -> HttpResponse:
+    """An answer that needed a person: looked at, or a rejection said to be this invoice's."""
+    shown = visible_invoice(request, invoice_id)
+    event = get_object_or_404(shown.status_events, pk=event_id)
+    here = reverse("lifecycle:invoice", args=[shown.pk])
+    try:
+        settled = services.settle_answer(
+            user=request.user, event_id=event.pk, is_rejected=request.POST.get("is_rejected") == "yes"
+        )
+    except (services.AlreadySettled, PermissionDenied) as refused:
+        return done(request, str(refused), to=here, tone="bad")
+    return done(request, settled.note, to=here)
 
 
 def reported_words(code: str) -> str:

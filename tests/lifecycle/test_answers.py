@@ -20,6 +20,7 @@ from tests.factories import (
     make_customer,
     make_event,
     make_invoice,
+    make_token,
     make_user,
 )
 
@@ -315,3 +316,72 @@ def test_words_of_an_alert(issued, rejected):
     assert other.startswith(
         "A platform rejected a transmission of this invoice although the parties are at work on it."
     )
+
+
+# --- where it is seen -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def api(approver, client):
+    headers = {"Authorization": f"Token {make_token(approver)}"}
+
+    def api(path, body=None):
+        if body is None:
+            return client.get(f"/api/v1/{path}", headers=headers)
+        return client.post(f"/api/v1/{path}", body, content_type="application/json", headers=headers)
+
+    return api
+
+
+def test_api_shows_what_an_event_speaks_of_and_what_waits_for_a_person(issued, rejected, api):
+    make_event(
+        issued, "251", occurred_at=timezone.now(), reasons=[Reason(code="REJ_SEMAN", rule="G1.05", place="BT-1")]
+    )
+    shown = api(f"invoices/{issued.pk}/").json()
+    rows = api(f"invoices/{issued.pk}/events/").json()["results"]
+
+    assert (shown["status"], shown["alert"], "205" in shown["next_statuses"]) == ("205", "251", False)
+    assert [row["status"] for row in shown["alerts"]] == ["213", "251"]
+    assert [(row["status"], row["about"]) for row in rows] == [
+        ("200", "invoice"), ("205", "invoice"), ("213", "another transmission"), ("251", "regulatory data"),
+    ]  # fmt: skip
+    assert rows[-1]["reasons"] == [{"code": "REJ_SEMAN", "text": "", "rule": "G1.05", "place": "BT-1"}]
+
+
+def test_api_settles_an_answer_once(issued, rejected, api):
+    where = f"invoices/{issued.pk}/events/{rejected.pk}/settle/"
+    answer = api(where, {"is_rejected": True})
+    assert (answer.status_code, answer.json()["status"]) == (200, "213")
+    assert api(where, {}).status_code == 409
+    assert api(f"invoices/{issued.pk}/").json()["status"] == "213"
+
+
+def test_page_tells_what_happened_and_lets_a_person_settle_it(issued, rejected, approver, client):
+    client.force_login(approver)
+    here = f"/invoices/{issued.pk}/"
+    page = client.get(here).content.decode()
+    assert "Une plateforme a rejeté un autre envoi de cette facture." in page
+    assert "concerne : un autre envoi de la facture" in page
+    assert "Réponses à examiner" in client.get("/").content.decode()
+    client.post(f"{here}answers/{rejected.pk}/")
+
+    page = client.get(here).content.decode()
+    assert "Une plateforme a rejeté un autre envoi" not in page
+    assert "Réponses à examiner" not in client.get("/").content.decode()
+
+
+def test_stranger_settles_nothing(issued, rejected, client):
+    client.force_login(make_user())
+    assert client.post(f"/invoices/{issued.pk}/answers/{rejected.pk}/").status_code == 404
+
+
+def test_relay_turned_down_says_so_on_the_page_and_in_the_api(connection, far_end, issued, approver, client, api):
+    relay = tell(issued, approver)
+    hear(connection, far_end, status="601", answers=str(relay.pk), reasons=(UNSPLIT,))
+    client.force_login(approver)
+    page = client.get(f"/invoices/{issued.pk}/").content.decode()
+
+    assert "pour l’administration, il n’a jamais été dit" in page
+    assert "(règle G7.45, champ MDT-215)" in page
+    shown = api(f"relays/{relay.pk}/").json()
+    assert (shown["state"], shown["refused_by"]) == ("failed", str(issued.status_events.get(status="601").pk))

@@ -73,7 +73,8 @@ def test_invoice_has_the_agreed_shape(api):
     )
     row = api.get(f"{LIST}{invoice.pk}/").json()
     # What hangs on other invoices and on payments is told of a single invoice only.
-    assert [row.pop(name) != [] for name in ("links", "paid", "received")] == [False, True, True]
+    found = [row.pop(name) != [] for name in ("alerts", "links", "paid", "received")]
+    assert found == [False, False, True, True]
     assert row.keys() == api.get(LIST).json()["results"][0].keys()
     stamps = [row.pop(name) for name in ("created_at", "updated_at", "status_at")]
     assert all(datetime.fromisoformat(stamp).tzinfo == UTC and stamp.endswith("Z") for stamp in stamps)
@@ -102,6 +103,7 @@ def test_invoice_has_the_agreed_shape(api):
         "provider_ref": invoice.provider_ref,
         "status": "204",
         "status_label": "Prise en charge",
+        "alert": "",
         "next_statuses": list(services.next_statuses(invoice)),
         "version": invoice.version,
         "assigned_to": None,
@@ -319,6 +321,7 @@ def test_events_have_the_agreed_shape(api, user):
         "status": "212",
         "status_label": "Encaissée",
         "native_status": "",
+        "about": "invoice",
         "issuer_role": "SE",
         "origin": "us",
         "reasons": [],

@@ -103,6 +103,8 @@ def refusals_as_problems(invoice: Invoice) -> Iterator[None]:
         raise problems.Conflict(str(error), code="stale_invoice") from error
     except services.WrongRelayState as error:
         raise problems.Conflict(str(error), code="wrong_relay_state") from error
+    except services.AlreadySettled as error:
+        raise problems.Conflict(str(error), code="already_settled") from error
     except services.DecisionRefused as error:
         rows = [{"field": each.field, "code": each.code, "message": str(each.message)} for each in error.problems]
         possible = list(services.next_statuses(invoice))

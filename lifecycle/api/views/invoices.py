@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from einvoice_project.problems import BadQuery, Unprocessable
 from invoices.access import has_role
 from invoices.models import Invoice, InvoiceDocument, Role
-from lifecycle import services, transitions
+from lifecycle import rejections, services, transitions
 from lifecycle.api.filters import InvoiceFilters
 from lifecycle.api.pagination import settled_before
 from lifecycle.api.schema import IDEMPOTENCY_KEY
@@ -29,6 +29,7 @@ from lifecycle.api.serializers import (
     EventSerializer,
     InvoiceDetailSerializer,
     InvoiceSerializer,
+    SettlementSerializer,
 )
 from lifecycle.export import TooMany, as_download, at_most
 from lifecycle.models import StatusEvent
@@ -97,6 +98,24 @@ class EventList(OfOneInvoice, ListView):
 
     def get_queryset(self) -> QuerySet[StatusEvent]:
         return self.invoice.status_events.select_related("actor", "relay")
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        others = rejections.of_others(rejections.said_events(self.invoice)) if "invoice_id" in self.kwargs else ()
+        return {**super().get_serializer_context(), "others": others}
+
+
+class EventSettle(OfOneInvoice):
+    serializer_class = SettlementSerializer
+
+    @extend_schema(operation_id="invoices_events_settle", responses=EventSerializer)
+    def post(self, request: Request, invoice_id: Any, event_id: Any) -> Response:
+        """Say that you looked at an answer of the invoice's `alerts`, or that the rejection is this invoice's."""
+        event = get_object_or_404(self.invoice.status_events, pk=event_id)
+        settlement = SettlementSerializer(data=request.data)
+        settlement.is_valid(raise_exception=True)
+        with refusals_as_problems(self.invoice):
+            settled = services.settle_answer(user=request.user, event_id=event.pk, **settlement.validated_data)
+        return Response(EventSerializer(settled).data)
 
 
 class DocumentList(OfOneInvoice, ListView):
