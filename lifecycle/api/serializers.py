@@ -11,6 +11,7 @@ from rest_framework.reverse import reverse
 
 from invoices.models import AddressingLine, Customer, Direction, Invoice, InvoiceDocument, Role
 from lifecycle import answers, codes
+from lifecycle.api.answers import AlertSerializer
 from lifecycle.api.verdicts import OUTCOME, ValidationSerializer
 from lifecycle.links import RELATIONS, links_of
 from lifecycle.models import RelayTask, StatusEvent
@@ -158,12 +159,6 @@ class RateLeftSerializer(serializers.Serializer[Any]):
 
     def get_vat_rate(self, row: RateLeft) -> str:
         return f"{row.vat_rate:.2f}"
-
-
-class AlertSerializer(serializers.Serializer[Any]):
-    event = serializers.UUIDField(source="pk")
-    status = serializers.CharField()
-    text = serializers.CharField(source="alert_text", help_text="What happened, why, and what to do.")
 
 
 class InvoiceDetailSerializer(InvoiceSerializer):
@@ -346,12 +341,6 @@ class DecisionSerializer(StrictSerializer):
 class DecidedSerializer(serializers.Serializer[Any]):
     event = EventSerializer()
     relay = RelaySerializer()
-
-
-class SettlementSerializer(StrictSerializer):
-    is_rejected = serializers.BooleanField(
-        default=False, help_text="True: it is this invoice that was rejected (213). False: seen, it changes nothing."
-    )
 
 
 class ResolutionSerializer(StrictSerializer):

@@ -19,6 +19,7 @@ from einvoice_project.problems import BadQuery, Unprocessable
 from invoices.access import has_role
 from invoices.models import Invoice, InvoiceDocument, Role
 from lifecycle import rejections, services, transitions
+from lifecycle.api.answers import SettlementSerializer
 from lifecycle.api.filters import InvoiceFilters
 from lifecycle.api.pagination import settled_before
 from lifecycle.api.schema import IDEMPOTENCY_KEY
@@ -29,7 +30,6 @@ from lifecycle.api.serializers import (
     EventSerializer,
     InvoiceDetailSerializer,
     InvoiceSerializer,
-    SettlementSerializer,
 )
 from lifecycle.export import TooMany, as_download, at_most
 from lifecycle.models import StatusEvent
