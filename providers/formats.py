@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-UBL = b"urn:oasis:names:specification:ubl:schema:xsd:"
-CII = b"urn:un:unece:uncefact:data:standard:CrossIndustryInvoice:"
+from .xml import beginning
+
+INVOICE_ROOTS = frozenset({"Invoice", "CreditNote", "CrossIndustryInvoice"})
+UBL = "urn:oasis:names:specification:ubl:schema:xsd:"
+CII = "urn:un:unece:uncefact:data:standard:CrossIndustryInvoice:"
 MEDIA_TYPES = {
     "ubl": "application/xml",
     "cii": "application/xml",
@@ -19,7 +22,5 @@ def find_format(content: bytes) -> str:
         return "facturx"
     if start.lstrip().startswith(b"{"):
         return "json"
-    root = start.partition(b"<")[2]
-    if not root:
-        return ""
+    root = beginning(content).partition("<")[2]
     return "ubl" if UBL in root else "cii" if CII in root else ""

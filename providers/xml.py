@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import binascii
 import codecs
 import re
@@ -52,6 +53,8 @@ WIDE_ENCODINGS = {"utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "ut
 DECLARATION = re.compile(r"<\?xml\s[^>]*?\?>")
 DECLARED_ENCODING = re.compile(rb"""<\?xml\s[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
 # What may stand before a document type declaration or the root element.
+BEGINNING = 8192
+ROOT = re.compile(r"<(?:[^\s<>:/!?]+:)?([^\s<>:/!?]+)")
 PROLOG_ITEM = re.compile(r"\s+|<\?.*?\?>|<!--.*?-->", re.DOTALL)
 
 
@@ -80,6 +83,7 @@ TAKEN_OUT_FROM = 4_000
 LINE_ENDS = re.compile(rb"&#(?:0*(?:9|10|13|32)|x0*(?:9|[aA]|[dD]|20));")
 # Divisible by four, so that it is Base64 itself and the schema accepts it where the file was Base64.
 STAND_IN = b"EmbeddedFile"
+STAND_INS = re.compile(r"EmbeddedFile(?:Next)*[0-9]{7,8}")
 DECODED_AT_ONCE = 1024 * 1024
 
 Files = Mapping[str, bytes | None]
@@ -181,6 +185,16 @@ def read_binary(text: str, files: Files) -> bytes:
     return found
 
 
+def put_back(text: str, files: Files) -> str:
+    """A text that is itself XML with the files again that were taken out of it."""
+
+    def file(match: re.Match[str]) -> str:
+        found = files.get(match[0])
+        return match[0] if found is None else base64.b64encode(found).decode()
+
+    return STAND_INS.sub(file, text) if files else text
+
+
 def decode_base64(written: bytes) -> bytes:
     """In pieces, for the sake of memory. ValueError."""
     if b"&" in written:
@@ -207,6 +221,22 @@ def decode_xml(content: bytes) -> str:
     """The text without its declaration. Raises UnreadableDocument."""
     refuse_emptiness(content)
     return without_declaration(decode(content, detect_encoding(content)))
+
+
+def beginning(content: bytes) -> str:
+    """The first characters in whatever encoding; "" where that is none of ours."""
+    try:
+        encoding = detect_encoding(content)
+    except UnreadableDocument:
+        return ""
+    return content[:BEGINNING].decode(encoding, "ignore")
+
+
+def root_name(content: bytes) -> str:
+    """The local name of the first element, without a look at the rest; "" where there is none."""
+    text = without_declaration(beginning(content))
+    found = ROOT.match(text, end_of_prolog(text))
+    return found[1] if found else ""
 
 
 def refuse_emptiness(content: bytes) -> None:
@@ -291,10 +321,15 @@ def unknown_encoding(name: str) -> UnreadableDocument:
     )
 
 
-def refuse_document_type(text: str) -> None:
+def end_of_prolog(text: str) -> int:
     position = 0
     while item := PROLOG_ITEM.match(text, position):
         position = item.end()
+    return position
+
+
+def refuse_document_type(text: str) -> None:
+    position = end_of_prolog(text)
     start = text[position : position + 9].upper()
     if start == "<!DOCTYPE" and text[position + 9 : position + 20].strip().lower().startswith("html"):
         raise web_page()

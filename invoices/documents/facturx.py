@@ -1,25 +1,31 @@
 """Factur-X: the invoice is the XML file inside the PDF; the pages are only its picture."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from io import BytesIO
-from itertools import islice
+from typing import TYPE_CHECKING
 
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
-from pypdf import PdfReader
-from pypdf.generic import EmbeddedFile
 
-from providers.xml import UnreadableDocument
+from providers.formats import INVOICE_ROOTS
+from providers.xml import UnreadableDocument, root_name
 
 from .model import Attachment
+from .pdf_files import INVOICE_NAMES, KNOWN_NAMES, PdfFile, PdfFiles, read_files, too_much_inside
 
-# Names given by Factur-X 1.0 and the ZUGFeRD 2 versions identical to it.
-INVOICE_NAMES = {"factur-x.xml", "zugferd-invoice.xml", "xrechnung.xml"}
-# pypdf opens a stream of at most 75 MB; these bound the sum. What goes beyond is listed without its content.
-MAX_EMBEDDED_FILES = 100
-MAX_EMBEDDED_BYTES = 75_000_000
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
+
+# What Factur-X gives the invoice and its source as AFRelationship (7.2.2), by profile.
+RELATIONSHIPS = {"Alternative", "Data", "Source"}
+# ZUGFeRD 1.0, Order-X, a status message: known by their root, and no rival of an invoice beside them.
+OTHER_ROOTS = {
+    "CrossIndustryDocument",
+    "SCRDMCCBDACIOMessageStructure",
+    "CrossDomainAcknowledgementAndResponse",
+}
+SHOWN_NAMES = 10
 
 
 @dataclass(frozen=True)
@@ -31,38 +37,91 @@ class EmbeddedInvoice:
 
 def extract_invoice(content: bytes) -> EmbeddedInvoice:
     """The invoice of a PDF and its other files. Raises UnreadableDocument."""
-    files = embedded_files(content)
-    named = distinct([file for file in files if is_named_invoice(file.filename)])
-    candidates = named or distinct([file for file in files if looks_like_invoice(file)])
+    pdf = read_files(content)
+    invoice = choose(pdf)
+    if invoice.content is None:
+        raise too_much_inside()
+    others = tuple(file for file in pdf.files if file.content is None or file.content != invoice.content)
+    attachments = tuple(file.attachment for file in others)
+    warnings = (*choice_warnings(pdf, invoice, others), *attachment_warnings(attachments))
+    return EmbeddedInvoice(invoice.content, attachments, warnings)
+
+
+def choose(pdf: PdfFiles) -> PdfFile:
+    """The file that the metadata name; else by its relationship to the document, its place, its name."""
+    candidates = distinct(candidates_of(pdf))
     if not candidates:
-        raise UnreadableDocument(
-            "pdf_without_invoice",
-            _(
-                "This PDF contains no invoice data (no factur-x.xml): it is a plain PDF, not an electronic invoice. "
-                "Ask the sender for a Factur-X, UBL or CII invoice."
-            ),
-        )
+        raise nothing_inside(pdf)
+    preferences: tuple[Callable[[PdfFile], bool], ...] = (
+        lambda file: file.is_called(pdf.named),
+        lambda file: file.relationship in RELATIONSHIPS,
+        lambda file: file.is_associated,
+        lambda file: file.is_called(INVOICE_NAMES),
+    )
+    for is_preferred in preferences:
+        candidates = [file for file in candidates if is_preferred(file)] or candidates
     if len(candidates) > 1:
         raise UnreadableDocument(
             "several_invoices",
             format_lazy(
                 _(
-                    "This PDF contains {count} different invoice files; which one counts cannot be guessed. "
+                    "This PDF contains {count} different invoice files ({names}); which one counts cannot be guessed. "
                     "Ask the sender for one file per invoice."
                 ),
                 count=len(candidates),
+                names=names_of(candidates),
             ),
         )
-    invoice = candidates[0]
-    if invoice.content is None:
-        raise too_much_inside()
-    others = tuple(file for file in files if file.content is None or file.content != invoice.content)
-    warnings = [] if named else [name_warning(invoice.filename)]
-    return EmbeddedInvoice(invoice.content, others, (*warnings, *attachment_warnings(others)))
+    return candidates[0]
 
 
-def name_warning(filename: str) -> Promise:
-    return format_lazy(_("The invoice inside the PDF is named {name} instead of factur-x.xml."), name=filename)
+def candidates_of(pdf: PdfFiles) -> list[PdfFile]:
+    """What is an invoice or, by its name, should be one; else what is told apart by its own name."""
+    roots = {id(file): root_name(file.content or b"") for file in pdf.files}
+    names = {*pdf.named, *KNOWN_NAMES}
+    found = [
+        file
+        for file in pdf.files
+        if roots[id(file)] in INVOICE_ROOTS or (file.is_called(names) and roots[id(file)] not in OTHER_ROOTS)
+    ]
+    return found or [file for file in pdf.files if roots[id(file)] in OTHER_ROOTS]
+
+
+def distinct(files: list[PdfFile]) -> list[PdfFile]:
+    """Some programs list the same file twice."""
+    return list({file.content: file for file in reversed(files)}.values())[::-1]
+
+
+def nothing_inside(pdf: PdfFiles) -> UnreadableDocument:
+    message: StrPromise = _(
+        "This PDF contains no invoice data (no factur-x.xml): it is a plain PDF, not an electronic invoice. "
+        "Ask the sender for a Factur-X, UBL or CII invoice."
+    )
+    if pdf.files:
+        words = _(
+            "None of the files inside this PDF is an invoice (found: {names}): it is not an electronic invoice. "
+            "Ask the sender for a Factur-X, UBL or CII invoice."
+        )
+        message = format_lazy(words, names=names_of(pdf.files))
+    return UnreadableDocument("pdf_without_invoice", message)
+
+
+def choice_warnings(pdf: PdfFiles, invoice: PdfFile, others: tuple[PdfFile, ...]) -> Iterator[Promise]:
+    if not invoice.is_called(INVOICE_NAMES):
+        words = _("The invoice inside the PDF is named {name} instead of factur-x.xml.")
+        yield format_lazy(words, name=invoice.name)
+    if pdf.named and not invoice.is_called(pdf.named):
+        words = _("The metadata of the PDF name {named} as the invoice, which is not in it; {name} was read.")
+        yield format_lazy(words, named=", ".join(pdf.named[:SHOWN_NAMES]), name=invoice.name)
+    if rivals := [file for file in others if root_name(file.content or b"") in INVOICE_ROOTS]:
+        words = _("Beside the invoice {name} the PDF holds other invoice data: {names}. Ask the sender if in doubt.")
+        yield format_lazy(words, name=invoice.name, names=names_of(rivals))
+    if pdf.is_encrypted:
+        yield _("The PDF is encrypted, which Factur-X forbids; it could be opened without a password.")
+
+
+def names_of(files: list[PdfFile] | tuple[PdfFile, ...]) -> str:
+    return ", ".join(file.name or "?" for file in files[:SHOWN_NAMES])
 
 
 def attachment_warnings(files: tuple[Attachment, ...]) -> Iterator[Promise]:
@@ -72,78 +131,3 @@ def attachment_warnings(files: tuple[Attachment, ...]) -> Iterator[Promise]:
             yield format_lazy(words, name=file.filename)
         elif not file.content:
             yield format_lazy(_("The attachment {name} is empty. Ask the sender for it."), name=file.filename)
-
-
-def too_much_inside() -> UnreadableDocument:
-    return UnreadableDocument(
-        "too_large",
-        _("The files inside this PDF are too many or too large. Ask the sender for a smaller invoice."),
-    )
-
-
-def embedded_files(content: bytes) -> list[Attachment]:
-    try:
-        reader = PdfReader(BytesIO(content))
-        if reader.is_encrypted:
-            raise UnreadableDocument(
-                "encrypted_pdf",
-                _("This PDF is encrypted, which Factur-X forbids. Ask the sender for a PDF without password."),
-            )
-        return read_within_limits(reader)
-    except UnreadableDocument:
-        raise
-    # On damaged files pypdf raises what its internals happen to raise, from KeyError to RecursionError.
-    except Exception as error:
-        raise UnreadableDocument(
-            "damaged_pdf",
-            _("This PDF is damaged and cannot be opened. Fetch it again, or ask the sender for a new file."),
-        ) from error
-
-
-def read_within_limits(reader: PdfReader) -> list[Attachment]:
-    """The embedded files in their order; the invoice is opened first, so that no other file takes its room."""
-    entries = list(islice(reader.attachment_list, MAX_EMBEDDED_FILES + 1))
-    if len(entries) > MAX_EMBEDDED_FILES:
-        raise too_much_inside()
-    room, files = MAX_EMBEDDED_BYTES, {}
-    for index in sorted(range(len(entries)), key=lambda index: not is_named_invoice(plain_name(entries[index]))):
-        files[index] = as_attachment(entries[index], room)
-        room -= len(files[index].content or b"")
-    return [files[index] for index in range(len(entries))]
-
-
-def as_attachment(embedded: EmbeddedFile, room: int) -> Attachment:
-    return Attachment(
-        reference=embedded.name,
-        description=embedded.description or "",
-        filename=plain_name(embedded),
-        media_type=(embedded.subtype or "").lstrip("/"),
-        content=content_within(embedded, room),
-    )
-
-
-def content_within(embedded: EmbeddedFile, room: int) -> bytes | None:
-    """None for what is larger than `room`, inflates beyond pypdf's limits, or is damaged."""
-    try:
-        content = embedded.content
-    except Exception:  # whatever pypdf raises: one broken attachment does not lose the invoice
-        return None
-    return content if len(content) <= room else None
-
-
-def plain_name(embedded: EmbeddedFile) -> str:
-    filename = embedded.alternative_name or embedded.name
-    return filename.replace("\\", "/").rpartition("/")[2][-150:]
-
-
-def is_named_invoice(filename: str) -> bool:
-    return filename.lower() in INVOICE_NAMES
-
-
-def looks_like_invoice(file: Attachment) -> bool:
-    return file.filename.lower().endswith(".xml") and b"CrossIndustryInvoice" in (file.content or b"")[:4096]
-
-
-def distinct(files: list[Attachment]) -> list[Attachment]:
-    """Some programs list the same file twice."""
-    return list({file.content: file for file in files}.values())

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import PurePosixPath, PureWindowsPath
 
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
@@ -10,19 +11,22 @@ from lxml import etree
 
 from providers.xml import Files, UnreadableDocument, Xml, read_xml
 
+from . import envelopes
 from .checks import content_warnings
 from .cii import parse_cii
-from .facturx import EmbeddedInvoice, extract_invoice
+from .envelopes import ENVELOPES, Letter
+from .facturx import extract_invoice
 from .mapping import NAMESPACES
-from .model import ParsedInvoice, Syntax
+from .model import Attachment, ParsedInvoice, Syntax
+from .pdf_files import is_pdf
 from .terms_json import read_json
 from .ubl import parse_ubl
 from .ubl_writer import write_ubl
 
 # A Factur-X of 100 MB is read: its pages and pictures are never opened. Of XML, the invoice itself, 20 MB are.
 MAX_DOCUMENT_BYTES = 128 * 1024 * 1024
-# ISO 32000 readers accept the header anywhere in the first kilobyte.
-PDF_HEADER, PDF_HEADER_WITHIN = b"%PDF-", 1024
+# Envelopes within envelopes.
+MAX_DEPTH = 3
 
 PARSERS: dict[str, Callable[[etree._Element, Files], ParsedInvoice]] = {
     "{urn:oasis:names:specification:ubl:schema:xsd:Invoice-2}Invoice": parse_ubl,
@@ -30,10 +34,18 @@ PARSERS: dict[str, Callable[[etree._Element, Files], ParsedInvoice]] = {
     f"{{{NAMESPACES['rsm']}}}CrossIndustryInvoice": parse_cii,
 }
 SYNTAXES: dict[str, Syntax] = {tag: "cii" if parse is parse_cii else "ubl" for tag, parse in PARSERS.items()}
+PICTURE = _("The file is a picture, not an electronic invoice. Ask the sender for Factur-X, UBL or CII.")
 # Well-known things that are no invoice, with what a clerk can do.
 OTHER_FORMATS = (
     (b"PK\x03\x04", _("The file is a ZIP archive. Open it and send its invoices one by one.")),
+    (b"Rar!", _("The file is a RAR archive. Open it and send its invoices one by one.")),
+    (b"7z\xbc\xaf\x27\x1c", _("The file is a 7-Zip archive. Open it and send its invoices one by one.")),
     (b"\x1f\x8b", _("The file is compressed (gzip). Ask the platform or the sender for the file itself.")),
+    *((start, PICTURE) for start in (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\x00", b"MM\x00*")),
+    (
+        b"\xd0\xcf\x11\xe0",
+        _("The file is an Office document, not an electronic invoice. Ask the sender for Factur-X, UBL or CII."),
+    ),
 )
 OTHER_MESSAGES = {
     "CrossDomainAcknowledgementAndResponse": _("The file is a status message (CDAR), not an invoice."),
@@ -49,7 +61,8 @@ class OpenedInvoice:
 
     syntax: Syntax
     xml: Xml
-    embedded: EmbeddedInvoice | None = None
+    attachments: tuple[Attachment, ...] = ()
+    warnings: tuple[str | Promise, ...] = ()
 
     @property
     def root(self) -> etree._Element:
@@ -71,17 +84,16 @@ def read_invoice(content: bytes, *, media_type: str = "", filename: str = "") ->
         return dataclasses.replace(invoice, warnings=tuple(content_warnings(invoice)))
     opened = open_invoice(content)
     invoice = PARSERS[opened.root.tag](opened.root, opened.xml.files)
-    found = opened.embedded or EmbeddedInvoice(b"", ())
-    claims = claim_warnings(is_pdf=opened.embedded is not None, media_type=media_type, filename=filename)
+    claims = claim_warnings(is_pdf=is_pdf(content), media_type=media_type, filename=filename)
     return dataclasses.replace(
         invoice,
         syntax=opened.syntax,
-        attachments=(*invoice.attachments, *found.attachments),
-        warnings=(*found.warnings, *invoice.warnings, *claims, *content_warnings(invoice)),
+        attachments=(*invoice.attachments, *opened.attachments),
+        warnings=(*opened.warnings, *invoice.warnings, *claims, *content_warnings(invoice)),
     )
 
 
-def open_invoice(content: bytes) -> OpenedInvoice:
+def open_invoice(content: bytes, *, depth: int = 0) -> OpenedInvoice:
     """Raises UnreadableDocument where there is no invoice in `content`."""
     if len(content) > MAX_DOCUMENT_BYTES:
         raise UnreadableDocument(
@@ -92,26 +104,68 @@ def open_invoice(content: bytes) -> OpenedInvoice:
             ),
         )
     if is_json(content):  # no rules are published for it: what it says is checked as UBL
-        return OpenedInvoice("json", open_xml(write_ubl(read_json(content))))
-    if PDF_HEADER in content[:PDF_HEADER_WITHIN]:
+        return OpenedInvoice("json", read_xml(write_ubl(read_json(content))))
+    if is_pdf(content):
         embedded = extract_invoice(content)
-        return OpenedInvoice("factur-x", open_xml(embedded.xml), embedded)
-    xml = open_xml(content)
-    return OpenedInvoice(SYNTAXES[xml.root.tag], xml)
+        opened = open_xml(embedded.xml, depth)
+        attachments, warnings = (*embedded.attachments, *opened.attachments), (*embedded.warnings, *opened.warnings)
+        return OpenedInvoice("factur-x", opened.xml, attachments, warnings)
+    return open_xml(content, depth)
 
 
 def is_json(content: bytes) -> bool:
     return content[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
 
 
-def open_xml(content: bytes) -> Xml:
+def open_xml(content: bytes, depth: int) -> OpenedInvoice:
+    head = content[:1024].lstrip(b" \t\r\n")
     for signature, message in OTHER_FORMATS:
-        if content.lstrip(b" \t\r\n").startswith(signature):
+        if head.startswith(signature):
             raise UnreadableDocument("not_an_invoice", message)
     xml = read_xml(content)
-    if xml.root.tag not in PARSERS:
-        raise unknown_message(etree.QName(xml.root).localname)
-    return xml
+    return plainly(xml) if xml.root.tag in PARSERS else open_envelope(xml, depth)
+
+
+def plainly(xml: Xml) -> OpenedInvoice:
+    return OpenedInvoice(SYNTAXES[xml.root.tag], xml)
+
+
+def open_envelope(xml: Xml, depth: int) -> OpenedInvoice:
+    """The one invoice in something that is none itself."""
+    name = etree.QName(xml.root).localname
+    if name in OTHER_MESSAGES or depth >= MAX_DEPTH:
+        raise unknown_message(name)
+    opened = [plainly(each) for each in envelopes.inside(xml, tuple(PARSERS))]
+    attached: list[Attachment] = []
+    for letter in [] if opened else envelopes.letters(xml):
+        try:
+            opened.append(open_invoice(letter.content, depth=depth + 1))
+        except UnreadableDocument:
+            attached.append(attached_letter(letter))
+    if len(opened) != 1:
+        raise unknown_message(name) if name not in ENVELOPES and not opened else envelope_refused(xml, len(opened))
+    words = _("The invoice came in an envelope, {name}, out of which it was taken.")
+    return dataclasses.replace(
+        opened[0],
+        attachments=(*opened[0].attachments, *attached),
+        warnings=(format_lazy(words, name=envelopes.name_of(xml.root)), *opened[0].warnings),
+    )
+
+
+def attached_letter(letter: Letter) -> Attachment:
+    filename = PurePosixPath(PureWindowsPath(letter.filename).name).name[-150:]
+    return Attachment(reference=filename, filename=filename, media_type=letter.media_type, content=letter.content)
+
+
+def envelope_refused(xml: Xml, count: int) -> UnreadableDocument:
+    name = envelopes.name_of(xml.root)
+    if count:
+        words = _("The file is an envelope, {name}, with {count} invoices. Ask the sender for one file per invoice.")
+        return UnreadableDocument("several_invoices", format_lazy(words, name=name, count=count))
+    words = _(
+        "The file is an envelope, {name}, without an invoice that can be read. Ask the sender for the invoice itself."
+    )
+    return UnreadableDocument("not_an_invoice", format_lazy(words, name=name))
 
 
 def unknown_message(name: str) -> UnreadableDocument:

@@ -16,7 +16,7 @@ from pygments import highlight
 from providers.xml import UnreadableDocument, Xml, decode_xml, read_xml
 
 from .facturx import extract_invoice
-from .reader import PDF_HEADER, PDF_HEADER_WITHIN
+from .pdf_files import is_pdf
 
 # Colouring takes about a second per megabyte.
 SHOWN_CHARACTERS = 200_000
@@ -33,7 +33,7 @@ class Source:
 
 def xml_of(content: bytes) -> bytes:
     """The XML file itself, taken out of a PDF where it is in one. Raises UnreadableDocument."""
-    return extract_invoice(content).xml if PDF_HEADER in content[:PDF_HEADER_WITHIN] else content
+    return extract_invoice(content).xml if is_pdf(content) else content
 
 
 def show_xml(content: bytes) -> Source:

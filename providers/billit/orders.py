@@ -10,11 +10,11 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.utils.translation import gettext as _
-from lxml import etree
 
 from ..base import MIB, File, InvoiceReport, PermanentError, StatusReport, TemporaryError
+from ..formats import INVOICE_ROOTS
 from ..http import Answer, find_filename, safe_filename
-from ..xml import UnreadableDocument, parse_xml
+from ..xml import UnreadableDocument, parse_xml, root_name
 from . import lifecycle_files, reading, tables
 from .session import Entity, Session
 
@@ -22,7 +22,6 @@ from .session import Entity, Session
 KEPT_FILES = 2000
 _told_by_file: OrderedDict[tuple[str, str, str], tuple[StatusReport, ...]] = OrderedDict()
 
-INVOICE_ROOTS = frozenset({"Invoice", "CreditNote", "CrossIndustryInvoice"})
 GONE = frozenset({403, 404})
 
 
@@ -163,12 +162,13 @@ def _read_file(answer: Answer) -> File | None:
 
 def is_invoice(content: bytes) -> bool:
     """By its first element."""
-    if not content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+    if root_name(content) not in INVOICE_ROOTS:
         return False
     try:
-        return etree.QName(parse_xml(content)).localname in INVOICE_ROOTS
+        parse_xml(content)
     except UnreadableDocument:
         return False
+    return True
 
 
 def forget_files() -> None:

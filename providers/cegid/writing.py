@@ -13,11 +13,10 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from ..base import File, InvoiceFacts, StatusMessage, Unsupported
+from ..formats import find_format
 from . import tables
 from .words import Words
 
-UBL = b"urn:oasis:names:specification:ubl:schema:xsd:"
-CII = b"urn:un:unece:uncefact:data:standard:CrossIndustryInvoice:"
 SYNTAXES = {"ubl": "UBL", "cii": "CII", "facturx": "FACTUR-X"}
 
 # Names an invoice we hand over, so that a second try is the same message.
@@ -84,12 +83,3 @@ def _envelope(message_id: str, invoice: InvoiceFacts, occurred_at: datetime, wor
         "occurredAt": occurred_at.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z"),
         "invoice": {name: value for name, value in named.items() if value},
     }
-
-
-def find_format(content: bytes) -> str:
-    """`ubl`, `cii`, `facturx`, or "" for a file that is none of them, by its first bytes."""
-    start = content[:8192]
-    if start.lstrip().startswith(b"%PDF-"):
-        return "facturx"
-    root = start.partition(b"<")[2]
-    return "ubl" if UBL in root else "cii" if CII in root else ""
