@@ -15,6 +15,7 @@ from lifecycle.codes import SELF_BILLED_TYPES, Status
 from providers.base import File
 from providers.xml import UnreadableDocument
 
+from .accounts import record_accounts
 from .documents.labels import DOCUMENT_TYPES
 from .documents.model import ParsedInvoice
 from .documents.reader import read_invoice
@@ -100,6 +101,7 @@ def _record(invoice: Invoice, file: File, parsed: ParsedInvoice) -> Invoice:
         if UNIQUE_NUMBER not in str(error):
             raise
         raise duplicate(parsed, find_taken(parsed, invoice.customer, invoice.direction)) from error
+    record_accounts(invoice, parsed)
     _store(invoice, file, parsed)
     return invoice
 

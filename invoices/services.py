@@ -20,6 +20,7 @@ from providers.companies import clean_address, siren_in
 from providers.models import Connection
 from providers.xml import UnreadableDocument
 
+from .accounts import record_accounts
 from .documents.model import ParsedInvoice
 from .documents.reader import read_invoice
 from .identity import key_of, party_key, references_in, seller_key
@@ -64,6 +65,8 @@ def receive_invoice(*, connection: Connection, report: InvoiceReport, files: Seq
         if (parsed is not None or error) and (is_original or invoice.original is None):
             describe(invoice, parsed, error)
             invoice.save(update_fields=DESCRIBED)
+            if parsed is not None:
+                record_accounts(invoice, parsed)
     return invoice, created
 
 
@@ -217,6 +220,20 @@ def _vat_row(row: Any) -> dict[str, str | None]:
         return None if value is None else f"{value:.2f}"
 
     return {"category": row.category, "rate": text(row.rate), "base": text(row.base), "amount": text(row.amount)}
+
+
+def reread(invoice_id: Any) -> bool:
+    """Describe an invoice by its stored document, as it is read today. False where there is none that can be read."""
+    with transaction.atomic():
+        invoice = Invoice.objects.select_for_update().get(pk=invoice_id)
+        try:
+            parsed = read_stored_original(invoice)
+        except UnreadableDocument:
+            return False
+        describe(invoice, parsed, "")
+        invoice.save(update_fields=DESCRIBED)
+        record_accounts(invoice, parsed, is_new=False)
+    return True
 
 
 def store_document(*, invoice: Invoice, file: File) -> InvoiceDocument:

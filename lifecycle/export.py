@@ -21,7 +21,7 @@ from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
 from invoices import files
-from invoices.models import Invoice, InvoiceDocument
+from invoices.models import AccountChange, Invoice, InvoiceDocument
 from invoices.services import original_of, read_document
 from providers.xml import UnreadableDocument
 
@@ -221,7 +221,18 @@ def invoice_facts(invoice: Invoice) -> dict[str, Any]:
     return facts | {
         "customer": {"siren": invoice.customer.siren, "name": invoice.customer.name},
         "connection": connection_facts(invoice.connection),
+        "ibans": [account.iban for account in invoice.accounts.all()],
+        "account_change": account_change_facts(getattr(invoice, "account_change", None)),
     }
+
+
+def account_change_facts(change: AccountChange | None) -> dict[str, Any] | None:
+    """What was new, and who has checked it."""
+    if change is None:
+        return None
+    person = change.acknowledged_by.get_username() if change.acknowledged_by else None
+    names = ("new", "known", "found_at", "acknowledged_at")
+    return {name: getattr(change, name) for name in names} | {"acknowledged_by": person}
 
 
 def connection_facts(connection: Any) -> dict[str, str]:

@@ -20,6 +20,7 @@ from providers.companies import siren_in
 
 from .codes import Status
 from .desk import Desk
+from .links import VOID_STATUSES
 from .models import RelayState, RelayTask
 
 Row = TypeVar("Row", bound=Model)
@@ -118,7 +119,7 @@ def filter_invoices(invoices: QuerySet[Invoice], wanted: dict[str, Any], user: A
 def of_customers(ids: list[int]) -> QuerySet[Invoice]:
     """One customer by equality: then the index gives the order too."""
     rows = Invoice.objects.filter(customer_id=ids[0]) if len(ids) == 1 else Invoice.objects.filter(customer_id__in=ids)
-    return rows.select_related("customer", "connection", "assigned_to")
+    return rows.select_related("customer", "connection", "assigned_to", "account_change__acknowledged_by")
 
 
 def with_relay_states(invoices: Sequence[Invoice]) -> None:
@@ -146,10 +147,15 @@ class Lane:
     due_soon: bool = False
     within: timedelta | None = None
     alerted: bool = False
+    new_account: bool = False
 
     def condition(self) -> Q:
         if self.alerted:
             return ~Q(alert="")
+        if self.new_account:
+            unchecked = Q(account_change__isnull=False, account_change__acknowledged_at=None)
+            settled = Q(status__in=[*VOID_STATUSES, Status.PAYMENT_RECEIVED])
+            return unchecked & (~settled | Q(status=None))
         condition = Q(direction=self.direction, status__in=self.statuses)
         if self.due_soon:
             condition &= Q(due_date__lte=timezone.localdate() + DUE_SOON)
@@ -167,6 +173,15 @@ LANES = (
         direction="",
         statuses=(),
         alerted=True,
+    ),
+    Lane(
+        "account",
+        _("New account of a supplier"),
+        _("Another IBAN than on its last invoices: ask the supplier on a way you knew before."),
+        Role.CLERK,
+        Direction.RECEIVED,
+        (),
+        new_account=True,
     ),
     Lane(
         "answered",

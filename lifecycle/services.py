@@ -15,6 +15,7 @@ from django.db.models import prefetch_related_objects
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from invoices import accounts
 from invoices.access import has_role
 from invoices.issuing import free_number
 from invoices.models import Comment, Customer, Direction, Invoice, Role
@@ -411,6 +412,13 @@ def add_comment(*, user: Any, invoice: Invoice, text: str) -> Comment:
     """An internal remark; never leaves the house."""
     _require(user, invoice, Role.CLERK)
     return Comment.objects.create(invoice=invoice, author=user, text=text)
+
+
+@transaction.atomic
+def acknowledge_account(*, user: Any, invoice: Invoice) -> None:
+    """A person has asked the supplier, on a way known before, and vouches for its new account."""
+    _require(user, invoice, Role.CLERK)
+    accounts.acknowledge(user=user, invoice=invoice)
 
 
 @transaction.atomic

@@ -28,6 +28,7 @@ urlpatterns = [
     path("invoices/<uuid:invoice_id>/live/", invoices.invoice_live, name="invoice_live"),
     path("invoices/<uuid:invoice_id>/decide/<str:status>/", decisions.decide, name="decide"),
     path("invoices/<uuid:invoice_id>/comments/", invoices.comment, name="comment"),
+    path("invoices/<uuid:invoice_id>/account/", invoices.acknowledge_account, name="acknowledge_account"),
     path("invoices/<uuid:invoice_id>/assignment/", invoices.assign, name="assign"),
     path("invoices/<uuid:invoice_id>/answers/<uuid:event_id>/", invoices.settle_answer, name="settle_answer"),
     path("invoices/<uuid:invoice_id>/validation/", validation.check_again, name="check_again"),

@@ -11,6 +11,7 @@ from stdnum import bic, iban
 from stdnum.eu import at_02
 
 from providers import companies
+from providers.companies import compact
 
 from .labels import CREDIT_NOTE_TYPES, PARTY_ROLES
 from .model import ParsedInvoice, Party
@@ -42,11 +43,24 @@ class Remark(NamedTuple):
 
 def check_iban(value: str) -> Remark:
     """An account without IBAN may stand in the same place: only what begins like one is checked."""
-    if not value[:2].isalpha():
+    if not looks_like_iban(value):
         return Remark(_("not an IBAN"), False)
-    if iban.is_valid(value):
-        return Remark(_("check digits right"), True)
-    return Remark(_("The check digits of this IBAN are wrong: ask the supplier before paying."), False)
+    if not is_iban(value):
+        return Remark(_("The check digits of this IBAN are wrong: ask the supplier before paying."), False)
+    if not iban.is_valid(compact(value)):
+        return Remark(_("check digits right; bank not in our list"), True)
+    return Remark(_("check digits right"), True)
+
+
+def looks_like_iban(value: str) -> bool:
+    return compact(value)[:2].isalpha()
+
+
+def is_iban(value: str) -> bool:
+    """As ISO 13616 decides: country, length and form, check digits. Whether a national register knows the bank, it does
+    not ask: those lists are never complete.
+    """
+    return iban.is_valid(compact(value), check_country=False)
 
 
 def check_bic(value: str) -> Remark:
@@ -65,7 +79,7 @@ def content_warnings(invoice: ParsedInvoice) -> Iterator[str | Promise]:
             yield message
     yield from suspicions(invoice)
     for means in invoice.payment_means:
-        if means.iban and means.iban[:2].isalpha() and not iban.is_valid(means.iban):
+        if looks_like_iban(means.iban) and not is_iban(means.iban):
             yield format_lazy(
                 _("The IBAN {value} is not valid. Ask the supplier before paying."), value=means.iban[:40]
             )

@@ -9,11 +9,11 @@ from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
-from stdnum import iban
 from stdnum.fr import siren, siret
 
 from lifecycle.codes import CORRECTIVE_TYPES, CREDIT_NOTE_TYPES, SELF_BILLED_TYPES
 
+from ..documents.checks import is_iban
 from ..documents.model import ParsedInvoice
 from .compose import TRANSFERS
 from .tables import DEPOSIT_TYPES, FACTORED_TYPES, FINAL_FRAMES, PAID_FRAMES
@@ -132,7 +132,7 @@ CHECKS: tuple[Check, ...] = (
     (
         "iban",
         _("Give a valid IBAN for the transfer."),
-        lambda d: all(iban.is_valid(row.iban) for row in d.payment_means if row.code in TRANSFERS),
+        lambda d: all(is_iban(row.iban) for row in d.payment_means if row.code in TRANSFERS),
     ),
     ("payee_name", _("Name the factor who is to be paid."), lambda d: d.type_code not in FACTORED_TYPES or d.payee),
     ("lines-0-name", _("Add at least one line."), lambda d: d.lines),

@@ -53,6 +53,24 @@ class ReferenceSerializer(serializers.Serializer[Any]):
     issue_date = serializers.DateField(allow_null=True, help_text="BT-26; null where the document gives none.")
 
 
+class NamedAccountSerializer(serializers.Serializer[Any]):
+    iban = serializers.CharField()
+    holder = serializers.CharField(allow_blank=True)
+
+
+class KnownAccountSerializer(NamedAccountSerializer):
+    invoice = serializers.CharField(help_text="Number of the newest invoice that named it.")
+    id = serializers.UUIDField(help_text="Of that invoice.")
+
+
+class AccountChangeSerializer(serializers.Serializer[Any]):
+    new = NamedAccountSerializer(many=True)
+    known = KnownAccountSerializer(many=True)
+    found_at = serializers.DateTimeField()
+    acknowledged_by = serializers.CharField(source="acknowledged_by.username", default=None, allow_null=True)
+    acknowledged_at = serializers.DateTimeField(allow_null=True, help_text="Null: nobody has checked it.")
+
+
 class InvoiceSerializer(RowSerializer):
     customer = serializers.CharField(source="customer.siren", help_text="SIREN of our customer.")
     connection = serializers.CharField(source="connection.name")
@@ -71,6 +89,11 @@ class InvoiceSerializer(RowSerializer):
     preceding_invoices = ReferenceSerializer(source="references", many=True)
     warnings = serializers.ListField(child=serializers.CharField())
     validation = serializers.SerializerMethodField(help_text="Of its original; null before it was checked.")
+    account_change = AccountChangeSerializer(
+        default=None,
+        allow_null=True,
+        help_text="The supplier names another account than on its last invoices. Null: it does not.",
+    )
 
     class Meta:
         model = Invoice
@@ -79,7 +102,8 @@ class InvoiceSerializer(RowSerializer):
             "total_without_vat", "total_vat", "total_with_vat", "amount_due", "debt", "vat_breakdown", "seller",
             "buyer", "preceding_numbers", "preceding_invoices", "customer", "addressing_line", "connection",
             "provider_ref", "status", "status_label", "status_at", "alert", "next_statuses", "version",
-            "assigned_to", "document_state", "document_error", "warnings", "validation", "created_at", "updated_at",
+            "assigned_to", "document_state", "document_error", "warnings", "validation", "account_change", "created_at",
+            "updated_at",
         ]  # fmt: skip
 
     @extend_schema_field(PartySerializer)
@@ -163,12 +187,13 @@ class RateLeftSerializer(serializers.Serializer[Any]):
 
 class InvoiceDetailSerializer(InvoiceSerializer):
     alerts = serializers.SerializerMethodField(help_text="Answers that a person has to look at.")
+    ibans = serializers.SlugRelatedField("iban", source="accounts", many=True, read_only=True, help_text="To pay on.")
     links = serializers.SerializerMethodField(help_text="What it credits, corrects or settles, and what does so to it.")
     paid = serializers.SerializerMethodField(help_text="What the buyer says was paid (211), by VAT rate.")
     received = serializers.SerializerMethodField(help_text="What the seller says was received (212), by VAT rate.")
 
     class Meta(InvoiceSerializer.Meta):
-        fields = [*InvoiceSerializer.Meta.fields, "alerts", "links", "paid", "received"]
+        fields = [*InvoiceSerializer.Meta.fields, "alerts", "ibans", "links", "paid", "received"]
 
     @extend_schema_field(AlertSerializer(many=True))
     def get_alerts(self, invoice: Invoice) -> Any:

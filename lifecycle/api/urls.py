@@ -12,6 +12,7 @@ urlpatterns = [
     path("invoices/<uuid:invoice_id>/events/", invoices.EventList.as_view(), name="event-list"),
     path("invoices/<uuid:invoice_id>/events/<uuid:event_id>/settle/", invoices.EventSettle.as_view(), name="settle"),
     path("invoices/<uuid:invoice_id>/documents/", invoices.DocumentList.as_view(), name="document-list"),
+    path("invoices/<uuid:invoice_id>/account/", invoices.AccountAcknowledgement.as_view(), name="invoice-account"),
     path("invoices/<uuid:invoice_id>/decisions/", invoices.DecisionView.as_view(), name="decisions"),
     path(
         "invoices/<uuid:invoice_id>/documents/<uuid:document_id>/file/",

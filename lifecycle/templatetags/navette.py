@@ -15,11 +15,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from invoices.documents.wording import as_money
+from invoices.documents.wording import as_iban, as_money
 from lifecycle.codes import STATUSES, Role, reason_label, status_label, status_tone
 from lifecycle.models import RelayState
 
 register = template.Library()
+
+register.filter("account", as_iban)
 
 RELAY_TONES = {
     RelayState.AWAITING_APPROVAL: "info",

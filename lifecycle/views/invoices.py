@@ -52,7 +52,7 @@ def filtered(request: DeskRequest, form: InvoiceFilterForm) -> QuerySet[Invoice]
 
 
 def visible_invoice(request: DeskRequest, invoice_id: UUID) -> Invoice:
-    related = ("customer", "connection", "addressing_line", "assigned_to")
+    related = ("customer", "connection", "addressing_line", "assigned_to", "account_change__acknowledged_by")
     return get_object_or_404(invoices_of(request.user).select_related(*related), pk=invoice_id)
 
 
@@ -218,6 +218,14 @@ def comment(request: DeskRequest, invoice_id: UUID) -> HttpResponse:
         return done(request, str(form.errors["text"][0]), to=here, tone="bad")
     services.add_comment(user=request.user, invoice=shown, text=form.cleaned_data["text"])
     return done(request, _("Comment added."), to=here)
+
+
+@page
+@require_POST
+def acknowledge_account(request: DeskRequest, invoice_id: UUID) -> HttpResponse:
+    shown = visible_invoice(request, invoice_id)
+    services.acknowledge_account(user=request.user, invoice=shown)
+    return done(request, _("The account is confirmed."), to=reverse("lifecycle:invoice", args=[shown.pk]))
 
 
 @page

@@ -5,6 +5,7 @@ from django.urls import reverse
 from rest_framework.test import APIClient
 
 from invoices import services as invoices
+from invoices.models import AccountChange
 from lifecycle import services
 from lifecycle.api.urls import urlpatterns
 from lifecycle.models import RelayTask
@@ -41,6 +42,7 @@ CASES = {
     "event-list": ("get", None, ONE, ""),
     "document-list": ("get", None, ONE, ""),
     "document-file": ("get", None, ONE, ""),
+    "invoice-account": ("post", {}, (401, 404, 403, 200, 200, 200), ""),
     "decisions": ("post", {"status": "207", "reasons": [{"code": "QTE_ERR"}]}, CLERKS, "confirmed"),
     "relay-list": ("get", None, LIST, ""),
     "relay-detail": ("get", None, ONE, ""),
@@ -80,6 +82,7 @@ class World:
         self.line = make_line(self.customer, self.connection)
         self.invoice = make_invoice(self.customer, self.connection, ["200", "201", "202", "203"])
         self.document = invoices.store_document(invoice=self.invoice, file=File(kind="original", content=b"<x/>"))
+        AccountChange.objects.create(invoice=self.invoice, new=[{"iban": "FR76", "holder": ""}])
         self.delivery = make_delivery(self.connection)
         self.colleague = make_user(self.customer, "approver", username="colleague")
         wish = Wish(status="205") if relay_state == "awaiting_approval" else Wish(status="204")

@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.exceptions import NotFound
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -24,6 +25,7 @@ from lifecycle.api.filters import InvoiceFilters
 from lifecycle.api.pagination import settled_before
 from lifecycle.api.schema import IDEMPOTENCY_KEY
 from lifecycle.api.serializers import (
+    AccountChangeSerializer,
     DecidedSerializer,
     DecisionSerializer,
     DocumentSerializer,
@@ -157,6 +159,17 @@ class DocumentFile(OfOneInvoice):
             content_type=document.media_type or "application/octet-stream",
             headers={"ETag": f'"{document.sha256}"', "Content-Security-Policy": "sandbox"},
         )
+
+
+class AccountAcknowledgement(OfOneInvoice):
+    @extend_schema(operation_id="invoices_account_acknowledge", request=None, responses=AccountChangeSerializer)
+    def post(self, request: Request, invoice_id: Any) -> Response:
+        """Vouch for the supplier's new account; who did so first, and when, stays."""
+        if not hasattr(self.invoice, "account_change"):
+            raise NotFound(_("The supplier names no new account on this invoice."))
+        services.acknowledge_account(user=request.user, invoice=self.invoice)
+        self.invoice.account_change.refresh_from_db()
+        return Response(AccountChangeSerializer(self.invoice.account_change).data)
 
 
 AS_ZIP = {(200, "application/zip"): OpenApiResponse(OpenApiTypes.BINARY, "The ZIP, sent while it is made.")}
