@@ -55,7 +55,7 @@ class CompanyNumberField(forms.CharField):
         del self.widget.attrs["maxlength"]  # counted without the spaces
 
     def to_python(self, value: Any) -> str:
-        return compact(super().to_python(value))
+        return compact(super().to_python(value) or "")
 
 
 def text(label: Any, length: int = 100, **attributes: Any) -> forms.CharField:

@@ -187,7 +187,9 @@ class RateLeftSerializer(serializers.Serializer[Any]):
 
 class InvoiceDetailSerializer(InvoiceSerializer):
     alerts = serializers.SerializerMethodField(help_text="Answers that a person has to look at.")
-    ibans = serializers.SlugRelatedField("iban", source="accounts", many=True, read_only=True, help_text="To pay on.")
+    ibans: Any = serializers.SlugRelatedField(
+        "iban", source="accounts", many=True, read_only=True, help_text="To pay on; as written, without spaces."
+    )
     links = serializers.SerializerMethodField(help_text="What it credits, corrects or settles, and what does so to it.")
     paid = serializers.SerializerMethodField(help_text="What the buyer says was paid (211), by VAT rate.")
     received = serializers.SerializerMethodField(help_text="What the seller says was received (212), by VAT rate.")
