@@ -377,7 +377,7 @@ class Invoice(models.Model):
 
 
 class PaymentAccount(models.Model):
-    """An account on which a supplier wants an invoice paid. `supplier` is its key (`identity`), `holder` whose it is."""
+    """Where a supplier wants an invoice paid. `supplier` is its key (`identity`), `holder` whose account it is."""
 
     invoice = models.ForeignKey(Invoice, on_delete=models.CASCADE, related_name="accounts")
     customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="+")
