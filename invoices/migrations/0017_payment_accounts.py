@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('invoices', '0015_number_of_a_seller'),
+        ('invoices', '0016_index_of_alerts'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
