@@ -12,6 +12,7 @@ from rest_framework.reverse import reverse
 from invoices.models import AddressingLine, Customer, Direction, Invoice, InvoiceDocument, Role
 from lifecycle import answers, codes
 from lifecycle.api.answers import AlertSerializer
+from lifecycle.api.invoice_parts import AccountChangeSerializer, PartySerializer, ReferenceSerializer, VatRowSerializer
 from lifecycle.api.verdicts import OUTCOME, ValidationSerializer
 from lifecycle.links import RELATIONS, links_of
 from lifecycle.models import RelayTask, StatusEvent
@@ -30,45 +31,6 @@ DEBT = (
 )
 
 # --- invoices ---------------------------------------------------------------------------------------------------------
-
-
-class PartySerializer(serializers.Serializer[Any]):
-    name = serializers.CharField(help_text="As the document or the platform gives it.")
-    siren = serializers.CharField(
-        help_text="Derived where only a SIRET, French VAT number or address is written. Its check digit may be wrong, "
-        "see the invoice's warnings. Empty: no French company, or not identified."
-    )
-    vat_number = serializers.CharField()
-
-
-class VatRowSerializer(serializers.Serializer[Any]):
-    category = serializers.CharField(help_text="UNTDID 5305 code.")
-    rate = serializers.CharField(allow_null=True, help_text="Percent, a decimal string.")
-    base = serializers.CharField(allow_null=True, help_text="Decimal string.")
-    amount = serializers.CharField(allow_null=True, help_text="Decimal string.")
-
-
-class ReferenceSerializer(serializers.Serializer[Any]):
-    number = serializers.CharField(help_text="BT-25.")
-    issue_date = serializers.DateField(allow_null=True, help_text="BT-26; null where the document gives none.")
-
-
-class NamedAccountSerializer(serializers.Serializer[Any]):
-    iban = serializers.CharField()
-    holder = serializers.CharField(allow_blank=True)
-
-
-class KnownAccountSerializer(NamedAccountSerializer):
-    invoice = serializers.CharField(help_text="Number of the newest invoice that named it.")
-    id = serializers.UUIDField(help_text="Of that invoice.")
-
-
-class AccountChangeSerializer(serializers.Serializer[Any]):
-    new = NamedAccountSerializer(many=True)
-    known = KnownAccountSerializer(many=True)
-    found_at = serializers.DateTimeField()
-    acknowledged_by = serializers.CharField(source="acknowledged_by.username", default=None, allow_null=True)
-    acknowledged_at = serializers.DateTimeField(allow_null=True, help_text="Null: nobody has checked it.")
 
 
 class InvoiceSerializer(RowSerializer):

@@ -22,10 +22,10 @@ from invoices.models import Invoice, InvoiceDocument, Role
 from lifecycle import rejections, services, transitions
 from lifecycle.api.answers import SettlementSerializer
 from lifecycle.api.filters import InvoiceFilters
+from lifecycle.api.invoice_parts import AccountChangeSerializer
 from lifecycle.api.pagination import settled_before
 from lifecycle.api.schema import IDEMPOTENCY_KEY
 from lifecycle.api.serializers import (
-    AccountChangeSerializer,
     DecidedSerializer,
     DecisionSerializer,
     DocumentSerializer,
