@@ -233,6 +233,16 @@ def first(*readers: Reader) -> Reader:
     return read_first
 
 
+def beside(marker: Reader, read: Reader) -> Reader:
+    """What `read` finds; `marker` only says where, and has then been read too."""
+
+    def read_beside(node: Node) -> Any:
+        marker(node)
+        return read(node)
+
+    return read_beside
+
+
 def record(build: Callable[..., Any], **readers: Reader) -> Reader:
     return lambda node: build(**{name: read(node) for name, read in readers.items()})
 
