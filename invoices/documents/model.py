@@ -340,11 +340,3 @@ class ParsedInvoice:
         """The parts the amount due is to be paid in, by their day; none where it is to be paid at once."""
         parts = [term for term in self.terms if term.is_part and not term.discount and term.due_date]
         return tuple(sorted(parts, key=lambda term: term.due_date or date.max)) if len(parts) > 1 else ()
-
-    @property
-    def invoices_named(self) -> tuple[Reference, ...]:
-        """The earlier invoices this document speaks of, with their days: in its head or on its lines (BR-FR-CO-05)."""
-        found: dict[tuple[str, date | None], Reference] = {}
-        for each in (*self.preceding_invoices, *(each for line in self.lines for each in line.preceding_invoices)):
-            found.setdefault((each.number, each.issue_date), each)
-        return tuple(found.values())

@@ -133,11 +133,14 @@ class Filler:
 
     def fill(self) -> Filler:
         for term in all_terms().values():
-            if not term.is_group and (self.is_extended or term.code.startswith("BT-") and "-X-" not in term.code):
+            if not term.is_group and self.wants(term.code):
                 for path in self.paths(term):
                     self.put(term.code, path)
         self.complete(self.root)
         return self
+
+    def wants(self, code: str) -> bool:
+        return self.is_extended or (code.startswith("BT-") and "-X-" not in code)
 
     def paths(self, term: Term) -> list[str]:
         moved = MOVED.get((self.syntax, term.code), term.path(self.syntax))
