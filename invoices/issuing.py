@@ -57,9 +57,13 @@ class CannotIssue(Exception):
 def read_for_issue(file: File) -> ParsedInvoice:
     """Raises CannotIssue where there is no invoice in the file."""
     try:
-        return read_invoice(file.content, media_type=file.media_type, filename=file.filename)
+        parsed = read_invoice(file.content, media_type=file.media_type, filename=file.filename)
     except UnreadableDocument as error:
         raise CannotIssue([Fault(error.code, str(error.message))]) from error
+    if parsed.envelope:
+        message = _("The file is an envelope, %(name)s. Hand in the invoice that is in it, as a file of its own.")
+        raise CannotIssue([Fault("envelope", message % {"name": parsed.envelope})])
+    return parsed
 
 
 def record_issue(*, line: AddressingLine, file: File, parsed: ParsedInvoice, formats: Iterable[str]) -> Invoice:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .xml import beginning
+from .xml import first_tag, root_name
 
 INVOICE_ROOTS = frozenset({"Invoice", "CreditNote", "CrossIndustryInvoice"})
 UBL = "urn:oasis:names:specification:ubl:schema:xsd:"
@@ -22,5 +22,5 @@ def find_format(content: bytes) -> str:
         return "facturx"
     if start.lstrip().startswith(b"{"):
         return "json"
-    root = beginning(content).partition("<")[2]
-    return "ubl" if UBL in root else "cii" if CII in root else ""
+    tag = first_tag(content) if root_name(content) in INVOICE_ROOTS else ""
+    return "ubl" if UBL in tag else "cii" if CII in tag else ""

@@ -232,10 +232,15 @@ def beginning(content: bytes) -> str:
     return content[:BEGINNING].decode(encoding, "ignore")
 
 
+def first_tag(content: bytes) -> str:
+    """The first element with its attributes, as far as it stands in the first characters."""
+    text = without_declaration(beginning(content))
+    return text[end_of_prolog(text) :].partition(">")[0]
+
+
 def root_name(content: bytes) -> str:
     """The local name of the first element, without a look at the rest; "" where there is none."""
-    text = without_declaration(beginning(content))
-    found = ROOT.match(text, end_of_prolog(text))
+    found = ROOT.match(first_tag(content))
     return found[1] if found else ""
 
 

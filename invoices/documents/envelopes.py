@@ -27,9 +27,9 @@ MAX_LETTERS = 100
 class Letter(NamedTuple):
     """A file in an envelope, with the names it is given."""
 
-    content: bytes
     filename: str
     media_type: str
+    content: bytes
 
 
 def name_of(root: etree._Element) -> str:
@@ -63,7 +63,8 @@ def files_in(xml: Xml) -> Iterator[Letter]:
         except ValueError:
             continue
         if content:
-            yield Letter(content, element.get("filename", ""), element.get("mimeCode", element.get("mimeType", "")))
+            media_type = element.get("mimeCode", element.get("mimeType", ""))
+            yield Letter(element.get("filename", ""), media_type, content)
 
 
 def texts_in(xml: Xml) -> Iterator[Letter]:
@@ -71,4 +72,4 @@ def texts_in(xml: Xml) -> Iterator[Letter]:
         text = (element.text or "").strip()
         if text.startswith("<"):
             # Characters already: the mark overrules what its declaration says.
-            yield Letter(put_back(text, xml.files).encode("utf-8-sig"), "", "application/xml")
+            yield Letter("", "application/xml", put_back(text, xml.files).encode("utf-8-sig"))

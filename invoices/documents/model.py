@@ -334,6 +334,7 @@ class ParsedInvoice:
     lines: tuple[Line, ...] = ()  # BG-25
     warnings: tuple[str | Promise, ...] = ()  # translated when shown
     other_data: tuple[OtherData, ...] = ()
+    envelope: str = ""  # in which the file had it, "" where the file is the invoice itself
 
     @property
     def instalments(self) -> tuple[PaymentTerm, ...]:

@@ -46,6 +46,7 @@ class Unread:
     def __init__(self, node: Node, lines: frozenset[str]) -> None:
         self.seen = node.seen or set()
         self.lines = lines
+        self.files = node.files
         found = (compiled(path)(node.element) for path in CURRENCIES)
         self.currencies = {content_of(element) for elements in found for element in elements}
 
@@ -61,7 +62,8 @@ class Unread:
 
     def value(self, parent: etree._Element, element: etree._Element, is_read: bool) -> str:
         tag, content = tag_of(element), content_of(element)
-        if tag in NO_DATA or content in MARKERS.get(f"{tag_of(parent)}/{tag}", ()):
+        # A file: reader.py has it among the attachments.
+        if content in self.files or tag in NO_DATA or content in MARKERS.get(f"{tag_of(parent)}/{tag}", ()):
             return ""
         attributes = ((str(name), str(value)) for name, value in element.attrib.items())
         about = ", ".join(f"{name}: {value}" for name, value in attributes if self.tells(element, name, value))

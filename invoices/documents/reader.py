@@ -1,7 +1,7 @@
 """From bytes to an invoice, by looking at the bytes: names and media types lie."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath, PureWindowsPath
 
 from django.utils.functional import Promise
@@ -14,7 +14,7 @@ from providers.xml import Files, UnreadableDocument, Xml, read_xml
 from . import envelopes
 from .checks import content_warnings
 from .cii import parse_cii
-from .envelopes import ENVELOPES, Letter
+from .envelopes import ENVELOPES
 from .facturx import extract_invoice
 from .mapping import NAMESPACES
 from .model import Attachment, ParsedInvoice, Syntax
@@ -63,6 +63,7 @@ class OpenedInvoice:
     xml: Xml
     attachments: tuple[Attachment, ...] = ()
     warnings: tuple[str | Promise, ...] = ()
+    envelope: str = ""
 
     @property
     def root(self) -> etree._Element:
@@ -88,9 +89,20 @@ def read_invoice(content: bytes, *, media_type: str = "", filename: str = "") ->
     return dataclasses.replace(
         invoice,
         syntax=opened.syntax,
-        attachments=(*invoice.attachments, *opened.attachments),
+        envelope=opened.envelope,
+        attachments=(*invoice.attachments, *files_elsewhere(opened.xml, invoice), *opened.attachments),
         warnings=(*opened.warnings, *invoice.warnings, *claims, *content_warnings(invoice)),
     )
+
+
+def files_elsewhere(xml: Xml, invoice: ParsedInvoice) -> Iterator[Attachment]:
+    """Files where the model has no place for one, in an extension for example."""
+    known = {id(attachment.content) for attachment in invoice.attachments}
+    words = {word for word, content in xml.files.items() if content is not None and id(content) not in known}
+    for element in xml.root.iter(etree.Element) if words else ():
+        if (word := (element.text or "").strip()) in words:
+            name, filename = etree.QName(element).localname, element.get("filename", "")
+            yield attached(filename or name, element.get("mimeCode", ""), xml.files[word])
 
 
 def open_invoice(content: bytes, *, depth: int = 0) -> OpenedInvoice:
@@ -136,25 +148,26 @@ def open_envelope(xml: Xml, depth: int) -> OpenedInvoice:
     if name in OTHER_MESSAGES or depth >= MAX_DEPTH:
         raise unknown_message(name)
     opened = [plainly(each) for each in envelopes.inside(xml, tuple(PARSERS))]
-    attached: list[Attachment] = []
+    others: list[Attachment] = []
     for letter in [] if opened else envelopes.letters(xml):
         try:
             opened.append(open_invoice(letter.content, depth=depth + 1))
         except UnreadableDocument:
-            attached.append(attached_letter(letter))
+            others.append(attached(*letter))
     if len(opened) != 1:
         raise unknown_message(name) if name not in ENVELOPES and not opened else envelope_refused(xml, len(opened))
     words = _("The invoice came in an envelope, {name}, out of which it was taken.")
     return dataclasses.replace(
         opened[0],
-        attachments=(*opened[0].attachments, *attached),
+        envelope=envelopes.name_of(xml.root),
+        attachments=(*opened[0].attachments, *others),
         warnings=(format_lazy(words, name=envelopes.name_of(xml.root)), *opened[0].warnings),
     )
 
 
-def attached_letter(letter: Letter) -> Attachment:
-    filename = PurePosixPath(PureWindowsPath(letter.filename).name).name[-150:]
-    return Attachment(reference=filename, filename=filename, media_type=letter.media_type, content=letter.content)
+def attached(filename: str, media_type: str, content: bytes | None) -> Attachment:
+    name = PurePosixPath(PureWindowsPath(filename).name).name[-150:]
+    return Attachment(reference=name, filename=name, media_type=media_type, content=content)
 
 
 def envelope_refused(xml: Xml, count: int) -> UnreadableDocument:

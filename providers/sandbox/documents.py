@@ -112,7 +112,7 @@ def read_document(content: bytes) -> Document:
         root = etree.fromstring(content, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise NotAnInvoiceError(f"The file is not well-formed XML: {error}") from error
-    if b"<!DOCTYPE" in content:
+    if root.getroottree().docinfo.internalDTD is not None:
         raise NotAnInvoiceError("The file declares a document type, which is not accepted.")
     syntax = ROOTS.get(etree.QName(root).localname)
     if syntax is None:

@@ -14,7 +14,9 @@ from invoices.documents.model import ParsedInvoice
 from invoices.documents.pdf_files import MAX_NODES
 from invoices.documents.reader import read_invoice
 from invoices.documents.source import show_xml
+from invoices.issuing import CannotIssue, read_for_issue
 from invoices.validation import validate
+from providers.base import File
 from providers.xml import UnreadableDocument
 from tests.invoices.odd_files import CII, MB, UBL, body
 
@@ -204,6 +206,7 @@ def test_other_files_are_attachments_once() -> None:
 # --- envelopes
 
 SBDH = "http://www.unece.org/cefact/namespaces/StandardBusinessDocumentHeader"
+EXTENSIONS = "urn:oasis:names:specification:ubl:schema:xsd:CommonExtensionComponents-2"
 ATTACHED = "urn:oasis:names:specification:ubl:schema:xsd:AttachedDocument-2"
 DECLARATION = '<?xml version="1.0" encoding="ISO-8859-1"?>'
 
@@ -356,3 +359,27 @@ def test_source_of_an_invoice_leaves_its_file_out() -> None:
 
     assert "9,0" in html
     assert len(html) < 100_000
+
+
+def test_file_in_an_extension_is_an_attachment() -> None:
+    file = os.urandom(9 * MB)
+    written = (
+        f'<cbc:MyBinaryObject filename="x/a.bin" mimeCode="a/b">{base64.b64encode(file).decode()}</cbc:MyBinaryObject>'
+    )
+    extension = f'<e:UBLExtensions xmlns:e="{EXTENSIONS}"><e:UBLExtension>{written}</e:UBLExtension></e:UBLExtensions>'
+    invoice = read_invoice(UBL.replace("<cbc:CustomizationID>", f"{extension}<cbc:CustomizationID>").encode())
+
+    assert [(each.filename, each.media_type, each.content) for each in invoice.attachments][1:] == [
+        ("a.bin", "a/b", file)
+    ]
+    assert [item for item in invoice.other_data if "EmbeddedFile" in item.value] == []
+
+
+@pytest.mark.parametrize(
+    "letter", [sbdh(body(UBL)), attached_document(in_base64(make_pdf(Inner("factur-x.xml", INVOICE))))]
+)
+def test_envelope_is_not_handed_in(letter: str) -> None:
+    with pytest.raises(CannotIssue) as caught:
+        read_for_issue(File(kind="original", content=letter.encode()))
+
+    assert [fault.code for fault in caught.value.faults] == ["envelope"]

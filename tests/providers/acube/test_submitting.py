@@ -32,7 +32,8 @@ def ubl(content: bytes = UBL) -> File:
 
 @pytest.mark.parametrize(
     ("content", "found"), [(UBL, "ubl"), (b"\xef\xbb\xbf" + UBL, "ubl"), (CII, "cii"), (PDF, "facturx"), (b"", ""),
-                           (b"<a/>", ""), (b"PK\x03\x04", "")]
+                           (b"<a/>", ""), (b"<a>" + UBL + b"</a>", ""),
+                           (f"<!-- <a> -->{CII.decode()}".encode("utf-16"), "cii"), (b"PK\x03\x04", "")]
 )  # fmt: skip
 def test_formats(content, found):
     assert find_format(content) == found
