@@ -38,6 +38,22 @@ VARIABLES = (
         required=True,
     ),
     Variable(
+        "HISTORY_KEYS",
+        "list",
+        "Random texts of at least 32 characters, newest first: the first one seals the end of each history and signs "
+        "anchors and exports, all of them check. Keep them out of the database and its backups.",
+        default=[],
+        shown_default="derived from `SECRETS_KEYS`",
+    ),
+    Variable(
+        "ANCHOR_MAIL",
+        "list",
+        "Addresses that are mailed the hash of each history anchor: outside this machine, it proves that no history "
+        "older than it was changed.",
+        default=[],
+        shown_default="none",
+    ),
+    Variable(
         "PUBLIC_URL",
         "address",
         "The address under which people and platforms reach Navette, for example `https://navette.example.com`. "

@@ -270,6 +270,9 @@ class Invoice(models.Model):
     holds_number = models.BooleanField(_("holds its number"), default=False, editable=False)
     status = models.CharField(_("status"), max_length=3, null=True, editable=False)
     status_at = models.DateTimeField(_("status since"), null=True, editable=False)
+    # Where its history ends, under a key that is not in the database; written by lifecycle with the status.
+    head_sequence = models.PositiveIntegerField(default=0, editable=False)
+    head_seal = models.CharField(max_length=80, blank=True, editable=False)
     version = models.PositiveIntegerField(_("version"), default=1, editable=False)
     assigned_to = models.ForeignKey(
         settings.AUTH_USER_MODEL,

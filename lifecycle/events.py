@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from invoices.models import Direction, Invoice
@@ -16,7 +16,7 @@ from invoices.services import store_document
 from providers.base import Payment, Reason, StatusReport
 from providers.services import storable, storable_key
 
-from . import answers, rejections, transitions
+from . import answers, rejections, seals, transitions
 from .codes import FINAL_STATUSES, INVOICE_STATUSES, Status
 from .models import NOT_TOLD, WITHOUT_EFFECT, Origin, RelayState, RelayTask, SeenReport, StatusEvent, hash_of
 
@@ -24,6 +24,9 @@ from .models import NOT_TOLD, WITHOUT_EFFECT, Origin, RelayState, RelayTask, See
 CLOCK_TOLERANCE = timedelta(minutes=5)
 # How long after a fact a push without a time may still speak of it.
 RECENT = timedelta(hours=1)
+# What `project` writes, the end of the history beside it.
+PROJECTED = ("status", "status_at", "alert", "version", "holds_number", "updated_at")
+HEAD = ("head_sequence", "head_seal")
 # Begins the identity of a report that the platform names itself.
 KEYED = "key:"
 
@@ -68,7 +71,7 @@ def append_event(
     unexpected: bool = False,
     actor: Any = None,
 ) -> StatusEvent:
-    """Add one link to the chain of a locked invoice."""
+    """Add one link to the chain of a locked invoice. `project` has to follow: it writes the seal of the new end too."""
     last = invoice.status_events.order_by("-sequence").first()
     now = timezone.now()
     event = StatusEvent(
@@ -93,6 +96,8 @@ def append_event(
     )
     event.hash = event.compute_hash()
     event.save(force_insert=True)
+    invoice.head_sequence = event.sequence
+    invoice.head_seal = seals.seal_head(invoice.pk, event.sequence, event.hash)
     return event
 
 
@@ -121,7 +126,7 @@ def project(invoice: Invoice) -> None:
     invoice.holds_number = invoice.holds_number and status != Status.REJECTED
     alerts = answers.open_answers(said)
     invoice.alert = alerts[-1].status or "" if alerts else ""
-    invoice.save(update_fields=["status", "status_at", "alert", "version", "holds_number", "updated_at"])
+    invoice.save(update_fields=[*PROJECTED, *HEAD])
 
 
 # --- what platforms report --------------------------------------------------------------------------------------------
@@ -285,8 +290,32 @@ def _is_unexpected(invoice: Invoice, report: StatusReport) -> bool:
 
 
 def find_break(invoice: Invoice) -> str:
-    """The first thing wrong with an invoice's chain, in words; "" if it is whole."""
-    return first_break((event.facts(), event.hash) for event in invoice.status_events.order_by("sequence"))
+    """The first thing wrong with an invoice's chain or with its end, in words; "" if it is whole."""
+    # Both in one statement: the history may grow while it is read.
+    rows = invoice.status_events.annotate(head=F("invoice__head_sequence"), seal=F("invoice__head_seal"))
+    events = list(rows.order_by("sequence"))
+    return first_break((event.facts(), event.hash) for event in events) or _end_break(invoice, events)
+
+
+def _end_break(invoice: Invoice, events: list[Any]) -> str:
+    head = events[-1].head if events else invoice.head_sequence
+    if len(events) < head:
+        return f"it ends at event {len(events)}, and {head} were recorded"
+    if not events:
+        return ""
+    last = events[-1]
+    fault = seals.head_fault(last.seal, invoice.pk, last.sequence, last.hash)
+    return f"its end, event {last.sequence}, {fault}" if fault else ""
+
+
+@transaction.atomic
+def seal_anew(invoice_id: Any) -> None:
+    """A sound history under the newest key; one that is not keeps the seal that says so."""
+    invoice = lock_invoice(invoice_id)
+    last = invoice.status_events.order_by("-sequence").first()
+    if last and not find_break(invoice):
+        invoice.head_seal = seals.seal_head(invoice.pk, last.sequence, last.hash)
+        invoice.save(update_fields=["head_seal"])
 
 
 def first_break(chain: Iterable[tuple[dict[str, Any], str]]) -> str:

@@ -25,10 +25,11 @@ from invoices.models import AccountChange, Invoice, InvoiceDocument
 from invoices.services import original_of, read_document
 from providers.xml import UnreadableDocument
 
+from . import seals
 from .models import RelayTask, StatusEvent
 
-FORMAT = "navette-export/1"
-MANIFEST, README = "manifest.json", "README.txt"
+FORMAT = "navette-export/2"
+MANIFEST, SIGNATURE, README = "manifest.json", "signature.json", "README.txt"
 INVOICE, EVENTS, RELAYS, READABLE = "invoice.json", "events.json", "relays.json", "readable.pdf"
 CHUNK = 256 * 1024
 # What one request may ask for; the command has no limit.
@@ -109,7 +110,9 @@ class Archive:
                 invoice = Invoice.objects.select_related("customer", "connection").filter(pk=invoice_id).first()
                 if invoice is not None:
                     yield from self.add_invoice(invoice)
-            yield from self.add(MANIFEST, [as_json(self.manifest())])
+            manifest = as_json(self.manifest())
+            yield from self.add(MANIFEST, [manifest])
+            yield from self.add(SIGNATURE, [as_json(seals.sign(manifest))])
         yield self.pipe.take()
 
     def manifest(self) -> dict[str, Any]:
@@ -200,7 +203,7 @@ def readme(language: str) -> str:
             "  invoice.json  what it says\n"
             "  events.json   its history; each hash covers the event before it\n"
             "  relays.json   what was told to the platform, when, and what it answered\n"
-            "manifest.json names every file with its SHA-256.\n"
+            "manifest.json names every file with its SHA-256; signature.json signs it.\n"
             "Check all of it, without any database: manage.py verify_history --export THIS_FILE.zip"
         )
     return f"{words}\n"

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from .events import first_break
-from .export import EVENTS, FORMAT, INVOICE, MANIFEST
+from .export import EVENTS, FORMAT, INVOICE, MANIFEST, SIGNATURE
+from .seals import is_signed
 
+# Before signatures there was another format.
+UNSIGNED_FORMAT = "navette-export/1"
 CHUNK = 1024 * 1024
 # More than the history of any invoice; a file beyond it is no export of ours.
 MAX_JSON_BYTES = 512 * 1024 * 1024
@@ -26,6 +29,8 @@ class Report:
     manifest_sha256: str = ""
     made_at: str = ""
     made_by: str = ""
+    # The public key its signature fits; "" where it is not signed.
+    public_key: str = ""
     problems: list[str] = field(default_factory=list)
 
 
@@ -51,17 +56,19 @@ def check_archive(archive: zipfile.ZipFile) -> Report:
         made_at=str(manifest.get("made_at", "")),
         made_by=str(manifest.get("made_by", "")),
     )
+    report.public_key, unsigned = signed_by(archive, manifest)
     report.problems += [f"noted when it was made: {each}" for each in manifest.get("problems", [])]
     report.problems += names_that_differ(archive, manifest)
     report.problems += files_that_differ(archive, manifest)
     for invoice in manifest["invoices"]:
         report.problems += [f"{invoice.get('folder')}: {each}" for each in invoice_problems(archive, manifest, invoice)]
+    report.problems += [unsigned] if unsigned else []
     return report
 
 
 def read_manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
     manifest = read_json(archive, MANIFEST)
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+    if not isinstance(manifest, dict) or manifest.get("format") not in (FORMAT, UNSIGNED_FORMAT):
         raise NotAnExport(f"{MANIFEST} is missing or not of the format {FORMAT}.")
     if not isinstance(manifest.get("files"), dict) or not isinstance(manifest.get("invoices"), list):
         raise NotAnExport(f"{MANIFEST} does not list files and invoices.")
@@ -78,6 +85,16 @@ def read_json(archive: zipfile.ZipFile, name: str) -> Any:
         return None
 
 
+def signed_by(archive: zipfile.ZipFile, manifest: dict[str, Any]) -> tuple[str, str]:
+    """The public key, and what is wrong with the signature."""
+    if manifest["format"] == UNSIGNED_FORMAT:
+        return "", ""
+    signed = read_json(archive, SIGNATURE)
+    if not is_signed(archive.read(MANIFEST), signed):
+        return "", f"{SIGNATURE} is missing or does not fit the manifest"
+    return signed["public_key"], ""
+
+
 def digest_of(archive: zipfile.ZipFile, name: str) -> tuple[str, int]:
     digest, size = hashlib.sha256(), 0
     with archive.open(name) as file:
@@ -91,7 +108,9 @@ def names_that_differ(archive: zipfile.ZipFile, manifest: dict[str, Any]) -> Ite
     counted = Counter(archive.namelist())
     yield from (f"{name}: is there {count} times" for name, count in counted.items() if count > 1)
     yield from (f"{name}: is missing" for name in manifest["files"] if name not in counted)
-    yield from (f"{name}: is not in the manifest" for name in counted if name not in {MANIFEST, *manifest["files"]})
+    yield from (
+        f"{name}: is not in the manifest" for name in counted if name not in {MANIFEST, SIGNATURE, *manifest["files"]}
+    )
 
 
 def files_that_differ(archive: zipfile.ZipFile, manifest: dict[str, Any]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -58,6 +59,8 @@ class StatusEvent(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["invoice", "sequence"], name="one_event_per_sequence"),
         ]
+        # What was recorded since the last anchor; small, for rows are only ever added, in the order of time.
+        indexes = [BrinIndex(fields=["recorded_at"], name="event_recorded")]
 
     def __str__(self) -> str:
         return f"{self.invoice} {self.label}"
@@ -103,6 +106,24 @@ def hash_of(facts: dict[str, Any]) -> str:
     """SHA-256 over the canonical JSON of an event's facts."""
     text = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+class HistoryAnchor(models.Model):
+    """The ends of the histories that changed, as they were written down outside the database (`anchors`)."""
+
+    number = models.PositiveIntegerField(_("number"), primary_key=True)
+    made_at = models.DateTimeField(_("made at"))
+    heads = models.PositiveIntegerField(_("histories"))
+    sha256 = models.CharField("SHA-256", max_length=64)
+    file = models.CharField(_("file"), max_length=200)
+
+    class Meta:
+        verbose_name = _("history anchor")
+        verbose_name_plural = _("history anchors")
+        ordering = ["-number"]
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.made_at:%Y-%m-%d %H:%M}"
 
 
 class SeenReport(models.Model):

@@ -10,7 +10,7 @@ from invoices.validation import services as validation
 from providers.base import PlatformError, Unsupported
 from providers.models import Connection
 
-from . import asking, inbox, polling, relays
+from . import anchors, asking, inbox, polling, relays
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def ask_open() -> int:
 def sweep() -> None:
     """Every minute: whatever a lost nudge, a killed worker or a silent platform left behind."""
     nudges = (asking.nudge_for_due, validation.nudge_for_due)  # what may take longer than a sweep has
-    for step in (inbox.retry_waiting, inbox.drain, relays.drain, poll_due, *nudges):
+    for step in (inbox.retry_waiting, inbox.drain, relays.drain, poll_due, *nudges, anchors.make_due):
         try:
             step()
         except Exception:  # a fault in one must not stop the others, minute after minute

@@ -20,7 +20,7 @@ from django.urls import reverse
 
 from invoices import services as invoices
 from invoices.models import Invoice
-from lifecycle import export
+from lifecycle import export, seals
 from lifecycle.export_check import NotAnExport, check_export
 from lifecycle.models import RelayAttempt, RelayTask
 from lifecycle.services import Wish, issue_status
@@ -39,6 +39,7 @@ from tests.factories import (
 
 pytestmark = pytest.mark.django_db
 
+UNSIGNED = "signature.json is missing or does not fit the manifest"
 UBL = (Path(__file__).parent.parent / "samples" / "invoices" / "invoice.ubl.xml").read_bytes()
 
 
@@ -90,7 +91,7 @@ def test_export_holds_everything_of_an_invoice(tmp_path: Path, invoice: Invoice)
         readable = archive.read(f"{folder(invoice)}/readable.pdf")
     sha = invoice.documents.get(kind="original").sha256[:8], invoice.documents.get(kind="attachment").sha256[:8]
     assert names == {
-        "README.txt", "manifest.json", "invoice.json", "events.json", "relays.json", "readable.pdf",
+        "README.txt", "manifest.json", "signature.json", "invoice.json", "events.json", "relays.json", "readable.pdf",
         f"original/{sha[0]}-facture.xml", f"attachment/{sha[1]}-annexe.csv.xml",
     }  # fmt: skip
     assert (originals, readable[:5]) == ([UBL], b"%PDF-")
@@ -206,8 +207,33 @@ def test_exchanged_original_is_found(tmp_path: Path, invoice: Invoice) -> None:
         }  # fmt: skip
         files["manifest.json"] = export.as_json(manifest)
 
-    (problem,) = check_export(rewritten(exported(tmp_path, invoice.pk), change)).problems
+    problem, unsigned = check_export(rewritten(exported(tmp_path, invoice.pk), change)).problems
     assert problem.endswith("-facture.xml is not the one that was received")
+    assert unsigned == UNSIGNED
+
+
+def test_wholly_made_up_manifest_is_not_signed(tmp_path: Path, invoice: Invoice) -> None:
+    """Whoever makes every hash fit still lacks the key."""
+
+    def change(files: dict[str, bytes]) -> None:
+        manifest = json.loads(files["manifest.json"])
+        files["manifest.json"] = export.as_json(manifest | {"made_by": "somebody else"})
+
+    assert check_export(rewritten(exported(tmp_path, invoice.pk), change)).problems == [UNSIGNED]
+
+
+def test_signature_names_our_public_key(tmp_path: Path, invoice: Invoice) -> None:
+    assert check_export(exported(tmp_path, invoice.pk)).public_key in seals.own_public_keys()
+
+
+def test_export_of_an_older_version_needs_no_signature(tmp_path: Path, invoice: Invoice) -> None:
+    def change(files: dict[str, bytes]) -> None:
+        manifest = json.loads(files["manifest.json"])
+        files["manifest.json"] = export.as_json(manifest | {"format": "navette-export/1"})
+        del files["signature.json"]
+
+    report = check_export(rewritten(exported(tmp_path, invoice.pk), change))
+    assert (report.problems, report.public_key) == ([], "")
 
 
 def test_invoice_deleted_meanwhile_is_left_out(tmp_path: Path, invoice: Invoice) -> None:
@@ -397,4 +423,5 @@ def test_events_of_another_invoice_are_found(tmp_path: Path, invoice: Invoice) -
     assert check_export(rewritten(path, change)).problems == [
         f"{folder(invoice)}: an event belongs to another invoice",
         f"{folder(invoice)}: the history does not end where the manifest says",
+        UNSIGNED,
     ]

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import QuerySet
 
 from invoices.models import Customer, Invoice, InvoiceDocument
-from lifecycle import events
+from lifecycle import anchors, events, seals
 from lifecycle.export_check import NotAnExport, check_export
 from providers.companies import siren_in
 
@@ -19,14 +19,17 @@ PROGRESS = 10_000
 
 class Command(BaseCommand):
     help = (
-        "Checks that nobody rewrote the history: recomputes every hash of every invoice's status events, link by link. "
-        "Exit code 1 if a chain is broken; each is named. With --files the stored files are read and hashed too. With "
-        "--export it checks an exported ZIP instead, without any database."
+        "Checks that nobody rewrote the history: recomputes every hash of every invoice's status events, link by link, "
+        "checks the seal at its end, and holds the whole against the anchors kept outside the database. Exit code 1 if "
+        "anything was changed, cut off, inserted or taken back; each is named. With --files the stored files are read "
+        "and hashed too. With --export it checks an exported ZIP instead, without any database."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--customer", metavar="SIREN", help="only the invoices of this customer")
         parser.add_argument("--files", action="store_true", help="also read every stored file and compare its SHA-256")
+        parser.add_argument("--reseal", action="store_true", help="seal sound histories under the newest key")
+        parser.add_argument("--show-key", action="store_true", help="print the public key of our signatures, and end")
         parser.add_argument("--export", metavar="FILE.zip", type=Path, help="check this ZIP and nothing else")
 
     def handle(
@@ -35,16 +38,22 @@ class Command(BaseCommand):
         customer: str | None,
         files: bool,
         export: Path | None,
+        reseal: bool,
+        show_key: bool,
         verbosity: int,
         **options: Any,
     ) -> None:
-        self.verbosity = verbosity
+        self.verbosity, self.reseal = verbosity, reseal
+        if show_key:
+            self.stdout.write(seals.own_public_keys()[0])
+            return
         if export is not None:
             if customer is not None or files:
                 raise CommandError("--export is checked as a whole: leave --customer and --files away.")
             is_whole = self.check_export(export)
         else:
             is_whole = self.check_histories(chosen_invoices(customer))
+            is_whole &= customer is not None or self.check_anchors()
             is_whole &= not files or self.check_files(chosen_documents(customer))
         if not is_whole:
             sys.exit(1)
@@ -56,9 +65,19 @@ class Command(BaseCommand):
             if problem := events.find_break(invoice):
                 broken += 1
                 self.stderr.write(f"BROKEN {invoice.pk} {invoice}: {problem}")
+            elif self.reseal:
+                events.seal_anew(invoice.pk)
             self.say_progress(checked)
         self.say(f"{checked} invoices checked, {broken} broken")
         return not broken
+
+    def check_anchors(self) -> bool:
+        faults = list(anchors.faults())
+        for fault in faults:
+            self.stderr.write(f"BROKEN {fault}")
+        until = anchors.vouched_until()
+        self.say(f"vouched for until {until.isoformat()} by the anchors" if until else "no anchor was made yet")
+        return not faults
 
     def check_files(self, documents: QuerySet[InvoiceDocument]) -> bool:
         checked = broken = 0
@@ -81,6 +100,9 @@ class Command(BaseCommand):
         self.say(f"{path}: made {report.made_at} by {report.made_by}")
         self.say(f"{report.invoices} invoices and {report.files} files checked, {len(report.problems)} problems")
         self.say(f"SHA-256 of its manifest: {report.manifest_sha256}")
+        if report.public_key:
+            whose = "this installation's" if report.public_key in seals.own_public_keys() else "somebody else's"
+            self.say(f"signed with {whose} key {report.public_key}")
         return not report.problems
 
     def say_progress(self, checked: int) -> None:
@@ -104,7 +126,7 @@ def file_problem(document: InvoiceDocument) -> str:
 
 
 def chosen_invoices(siren: str | None) -> QuerySet[Invoice]:
-    invoices = Invoice.objects.only("pk", "number", "provider_ref").order_by("pk")
+    invoices = Invoice.objects.only("pk", "number", "provider_ref", "head_sequence", "head_seal").order_by("pk")
     if siren is None:
         return invoices
     if not Customer.numbered(siren).exists():

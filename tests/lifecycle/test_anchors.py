@@ -1,0 +1,341 @@
+"""A history that was cut, rewritten or taken back is found, even by somebody who may write to the database."""
+
+import io
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from django.conf import settings
+from django.core import mail
+from django.core.files.storage import default_storage
+from django.core.management import call_command
+from django.db import ProgrammingError, transaction
+from django.db import connection as database
+from django.utils import timezone
+
+from invoices.models import Invoice
+from lifecycle import anchors, events, seals
+from lifecycle.models import HistoryAnchor, PurgedInvoice
+from tests import fake_provider
+from tests.factories import make_connection, make_customer, make_event, make_invoice
+
+pytestmark = pytest.mark.django_db
+
+CHANGE = "UPDATE lifecycle_statusevent SET status = %s, note = %s, previous_hash = %s, hash = %s WHERE id = %s"
+
+
+@pytest.fixture(autouse=True)
+def _own_shelf(monkeypatch, settings, tmp_path):
+    fake_provider.register(monkeypatch)
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {"BACKEND": "einvoice_project.storage.Shelf", "OPTIONS": {"location": tmp_path}},
+    }
+
+
+@pytest.fixture
+def connection():
+    return make_connection()
+
+
+@pytest.fixture
+def invoice(connection):
+    return make_invoice(make_customer(), connection, ["200", "202", "203", "205", "212"])
+
+
+def as_owner(*statements):
+    """What whoever owns the tables can do."""
+    with database.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE lifecycle_statusevent DISABLE TRIGGER USER")
+        for sql, *values in statements:
+            cursor.execute(sql, values)
+        cursor.execute("ALTER TABLE lifecycle_statusevent ENABLE TRIGGER USER")
+
+
+def cut(invoice, after):
+    as_owner(
+        ("DELETE FROM lifecycle_seenreport WHERE invoice_id = %s", invoice.pk),
+        ("DELETE FROM lifecycle_statusevent WHERE invoice_id = %s AND sequence > %s", invoice.pk, after),
+    )
+
+
+def verify(*options):
+    out, err = io.StringIO(), io.StringIO()
+    try:
+        call_command("verify_history", *options, stdout=out, stderr=err)
+    except SystemExit as end:
+        return end.code, out.getvalue(), err.getvalue()
+    return 0, out.getvalue(), err.getvalue()
+
+
+def rehash_from(invoice, sequence, **changes):
+    """Change an event and hash it and all that follow anew, as only the owner can."""
+    previous = ""
+    for event in invoice.status_events.order_by("sequence"):
+        if event.sequence >= sequence:
+            for name, value in changes.items() if event.sequence == sequence else ():
+                setattr(event, name, value)
+            event.previous_hash = previous
+            event.hash = event.compute_hash()
+            values = [event.status, event.note, event.previous_hash, event.hash, event.pk]
+            as_owner((CHANGE, *values))
+        previous = event.hash
+
+
+def test_whole_history_is_vouched_for(invoice):
+    anchors.make()
+
+    code, out, err = verify()
+
+    assert [code, err] == [0, ""]
+    assert "vouched for until" in out
+
+
+def test_cut_tail_is_found_at_once(invoice):
+    cut(invoice, 3)
+
+    code, _out, err = verify()
+
+    assert code == 1
+    assert f"{invoice.pk} {invoice}: it ends at event 3, and 5 were recorded" in err
+
+
+def test_cut_tail_with_the_count_set_back_is_found_by_the_seal(invoice):
+    cut(invoice, 3)
+    Invoice.objects.update(head_sequence=3)
+
+    assert events.find_break(Invoice.objects.get()) == "its end, event 3, was not sealed by us"
+
+
+def test_cut_tail_with_an_old_seal_put_back_is_found_by_the_anchor(connection):
+    invoice = make_invoice(make_customer(), connection, ["200", "202"])
+    old = Invoice.objects.values("head_sequence", "head_seal").get()
+    make_event(invoice, "205")
+    anchors.make()
+    cut(invoice, 2)
+    Invoice.objects.update(**old)
+
+    code, _out, err = verify()
+
+    assert [code, events.find_break(Invoice.objects.get())] == [1, ""]
+    assert err == f"BROKEN invoice {invoice.pk}: event 3, which anchor 1 holds, is gone\n"
+
+
+@pytest.mark.parametrize("sequence", [1, 3, 5])
+def test_rehashed_history_is_found(invoice, sequence):
+    rehash_from(invoice, sequence, note="rewritten")
+
+    assert events.find_break(Invoice.objects.get()) == "its end, event 5, was not sealed by us"
+
+
+def test_removed_seal_is_no_way_out(invoice):
+    rehash_from(invoice, 5, status="210")
+    Invoice.objects.update(head_seal="")
+
+    assert events.find_break(Invoice.objects.get()) == "its end, event 5, carries no seal"
+
+
+def test_event_removed_from_the_middle_is_found(invoice):
+    as_owner(
+        ("DELETE FROM lifecycle_seenreport",),
+        ("DELETE FROM lifecycle_statusevent WHERE sequence = 3",),
+    )
+
+    assert events.find_break(Invoice.objects.get()) == "event 3 is missing"
+
+
+def test_events_that_changed_places_are_found(invoice):
+    as_owner(
+        ("UPDATE lifecycle_statusevent SET sequence = 99 WHERE sequence = 2",),
+        ("UPDATE lifecycle_statusevent SET sequence = 2 WHERE sequence = 3",),
+        ("UPDATE lifecycle_statusevent SET sequence = 3 WHERE sequence = 99",),
+    )
+
+    assert events.find_break(Invoice.objects.get()) != ""
+
+
+def test_event_inserted_at_the_end_is_found(invoice):
+    last = invoice.status_events.get(sequence=5)
+    last.pk, last.sequence, last.previous_hash, last.note = uuid4(), 6, last.hash, "inserted"
+    last.hash = last.compute_hash()
+    last.save(force_insert=True)
+
+    assert events.find_break(Invoice.objects.get()) == "its end, event 6, was not sealed by us"
+
+
+def test_emptied_table_is_found(invoice):
+    anchors.make()
+    cut(invoice, 0)
+    Invoice.objects.update(head_sequence=0, head_seal="", status=None)
+
+    code, _out, err = verify()
+
+    assert [code, err] == [1, f"BROKEN invoice {invoice.pk}: event 5, which anchor 1 holds, is gone\n"]
+
+
+def test_database_taken_back_to_before_the_anchor_is_found(invoice):
+    anchors.make()
+    HistoryAnchor.objects.all().delete()
+
+    code, _out, err = verify()
+
+    assert [code, err] == [1, "BROKEN anchor 1 is not in the database: the database is older than this anchor\n"]
+
+
+def anchor_twice(invoice):
+    first = anchors.make()
+    make_event(invoice, "207")
+    return first, anchors.make()
+
+
+def test_second_anchor_holds_what_changed_and_names_the_first(invoice):
+    first, second = anchor_twice(invoice)
+
+    kept = list(anchors.kept())
+
+    assert [each.number for each in kept] == [first.number, second.number]
+    assert kept[1].previous == first.sha256
+    assert {head[:2] for head in kept[1].heads} >= {(str(invoice.pk), 6)}
+    assert verify()[0] == 0
+
+
+def test_removed_anchor_is_missed(invoice):
+    first, _second = anchor_twice(invoice)
+    path = default_storage.path(first.file)
+    default_storage.delete(first.file)
+
+    code, _out, err = verify()
+
+    assert code == 1, path
+    assert "anchor 1: its file is gone" in err
+    assert "an anchor is missing" in err
+
+
+def test_changed_anchor_is_found(invoice, tmp_path):
+    anchor = anchors.make()
+    path = tmp_path / anchor.file
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes().replace(b"205", b"206") + b" ")
+
+    code, _out, err = verify()
+
+    assert code == 1
+    assert f"anchor {anchor.number} is not the one that was made" in err
+
+
+def test_forged_anchor_is_not_signed_by_us(invoice, settings, tmp_path):
+    ours = settings.HISTORY_KEYS
+    settings.HISTORY_KEYS = ["somebody else's key, long enough to be one"]
+    anchors.make()
+    settings.HISTORY_KEYS = ours
+
+    assert "is not signed with a key of HISTORY_KEYS" in verify()[2]
+
+
+def test_anchor_is_made_when_due_and_only_if_something_changed(invoice):
+    made = anchors.make_due()
+    too_soon = anchors.make_due()
+    HistoryAnchor.objects.update(made_at=timezone.now() - timedelta(hours=2))
+    again = anchors.make_due()
+    HistoryAnchor.objects.update(made_at=timezone.now() + timedelta(minutes=1))
+
+    assert made is not None
+    assert too_soon is None
+    assert again is not None
+    assert anchors.make() is None
+
+
+def test_anchor_is_mailed_outside(invoice, settings):
+    settings.ANCHOR_MAIL = ["audit@example.test"]
+
+    anchor = anchors.make()
+
+    assert [anchor.sha256 in mail.outbox[0].body, mail.outbox[0].to] == [True, ["audit@example.test"]]
+
+
+def test_purged_invoice_is_not_missed(invoice):
+    anchors.make()
+    PurgedInvoice.objects.create(
+        id=invoice.pk, customer=invoice.customer, direction="received", kept_until=timezone.localdate(), events=5
+    )
+    cut(invoice, 0)
+    Invoice.objects.update(head_sequence=0, head_seal="")
+
+    assert verify()[0] == 0
+
+
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+OLD, NEW = "an old key that is at least long enough", "a new key that is at least long enough"
+
+
+def test_new_key_checks_and_seals_anew_what_the_old_one_sealed(settings, connection):
+    settings.HISTORY_KEYS = [OLD]
+    invoice = make_invoice(make_customer(), connection, ["200"])
+    settings.HISTORY_KEYS = [NEW, OLD]
+    both = events.find_break(invoice)
+
+    code = verify("--reseal")[0]
+    settings.HISTORY_KEYS = [NEW]
+
+    assert [both, code, events.find_break(Invoice.objects.get())] == ["", 0, ""]
+
+
+def test_lost_key_is_said(settings, connection):
+    settings.HISTORY_KEYS = [OLD]
+    invoice = make_invoice(make_customer(), connection, ["200"])
+    settings.HISTORY_KEYS = [NEW]
+
+    assert events.find_break(invoice) == "its end, event 1, is sealed with a key that is not in HISTORY_KEYS"
+
+
+def test_broken_history_is_never_sealed_anew(settings, connection):
+    settings.HISTORY_KEYS = [OLD]
+    invoice = make_invoice(make_customer(), connection, ["200", "202"])
+    settings.HISTORY_KEYS = [NEW, OLD]
+    cut(invoice, 1)
+
+    verify("--reseal")
+
+    assert events.find_break(Invoice.objects.get()) == "it ends at event 1, and 2 were recorded"
+
+
+def test_signature_fits_its_content_alone():
+    signed = seals.sign(b"content")
+
+    assert [seals.is_signed(b"content", signed), seals.is_signed(b"Content", signed)] == [True, False]
+    assert [seals.is_signed(b"content", broken) for broken in (None, {}, {"public_key": "zz", "signature": ""})] == [
+        False
+    ] * 3
+
+
+# --- roles ------------------------------------------------------------------------------------------------------------
+
+ROLES = (Path(settings.BASE_DIR) / "deploy" / "roles.sql").read_text()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE lifecycle_statusevent SET note = 'x'",
+        "DELETE FROM lifecycle_statusevent",
+        "TRUNCATE lifecycle_statusevent CASCADE",
+        "ALTER TABLE lifecycle_statusevent DISABLE TRIGGER USER",
+        "DROP TRIGGER status_events_are_append_only ON lifecycle_statusevent",
+        "DELETE FROM lifecycle_historyanchor",
+    ],
+)
+def test_role_of_web_and_workers_adds_to_the_history_and_does_nothing_else(connection, invoice, statement):
+    with database.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("CREATE ROLE navette")
+        cursor.execute(ROLES)
+        cursor.execute("SET ROLE navette")
+        make_event(invoice, "207")
+        with pytest.raises(ProgrammingError), transaction.atomic():
+            cursor.execute(statement)
+        cursor.execute("RESET ROLE")
+
+    assert [invoice.status_events.count(), events.find_break(Invoice.objects.get())] == [6, ""]
