@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('invoices', '0013_history_heads'),
+        ('invoices', '0018_history_heads'),
         ('lifecycle', '0008_admin_labels'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -330,9 +330,9 @@ ROLES = (Path(settings.BASE_DIR) / "deploy" / "roles.sql").read_text()
 def test_role_of_web_and_workers_adds_to_the_history_and_does_nothing_else(connection, invoice, statement):
     with database.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        cursor.execute("CREATE ROLE navette")
+        cursor.execute("CREATE ROLE navette_app")
         cursor.execute(ROLES)
-        cursor.execute("SET ROLE navette")
+        cursor.execute("SET ROLE navette_app")
         make_event(invoice, "207")
         with pytest.raises(ProgrammingError), transaction.atomic():
             cursor.execute(statement)

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('invoices', '0012_company_numbers'),
+        ('invoices', '0017_payment_accounts'),
     ]
 
     operations = [
