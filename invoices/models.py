@@ -239,6 +239,8 @@ class Invoice(models.Model):
     process = models.CharField(_("billing frame"), max_length=100, blank=True)
     issue_date = models.DateField(_("issue date"), null=True)
     due_date = models.DateField(_("due date"), null=True)
+    # Where it is to be paid in parts: `due_on` and `amount` of each, by day. `due_date` is then the next one unpaid.
+    instalments = models.JSONField(_("instalments"), default=list, editable=False)
     currency = models.CharField(_("currency"), max_length=3, blank=True)
     total_without_vat = models.DecimalField(_("total without VAT"), max_digits=18, decimal_places=2, null=True)
     total_vat = models.DecimalField(_("total VAT"), max_digits=18, decimal_places=2, null=True)
@@ -353,6 +355,11 @@ class Invoice(models.Model):
     def original(self) -> InvoiceDocument | None:
         """The file that counts: of several, the first that came."""
         return self.documents.filter(kind=InvoiceDocument.Kind.ORIGINAL).order_by("received_at").first()
+
+    @property
+    def parts(self) -> list[tuple[date, Decimal]]:
+        """Day and amount of each instalment."""
+        return [(date.fromisoformat(part["due_on"]), Decimal(part["amount"])) for part in self.instalments]
 
     @property
     def is_credit_note(self) -> bool:

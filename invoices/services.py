@@ -22,6 +22,7 @@ from providers.xml import UnreadableDocument
 
 from .accounts import record_accounts
 from .documents.model import ParsedInvoice
+from .documents.payment_terms import instalments_of
 from .documents.reader import read_invoice
 from .identity import key_of, party_key, references_in, seller_key
 from .models import AddressingLine, Direction, DocumentState, Invoice, InvoiceDocument, document_path
@@ -29,10 +30,10 @@ from .validation import services as validation
 
 # What a document tells of an invoice, as `describe` writes it.
 DESCRIBED = (
-    "document_state", "document_error", "number", "type_code", "process", "issue_date", "due_date", "currency",
-    "total_without_vat", "total_vat", "total_with_vat", "amount_due", "vat_breakdown", "preceding_numbers", "warnings",
-    "preceding_dates", "seller_key", "seller_name", "seller_siren", "seller_vat_number", "buyer_name", "buyer_siren",
-    "buyer_vat_number", "updated_at",
+    "document_state", "document_error", "number", "type_code", "process", "issue_date", "due_date", "instalments",
+    "currency", "total_without_vat", "total_vat", "total_with_vat", "amount_due", "vat_breakdown", "preceding_numbers",
+    "preceding_dates", "warnings", "seller_key", "seller_name", "seller_siren", "seller_vat_number", "buyer_name",
+    "buyer_siren", "buyer_vat_number", "updated_at",
 )  # fmt: skip
 AMOUNTS = ("total_without_vat", "total_vat", "total_with_vat", "amount_due")
 # What their columns hold, rounded to cents.
@@ -188,6 +189,10 @@ def describe(invoice: Invoice, parsed: ParsedInvoice | None, error: str) -> None
     invoice.process = parsed.process[:100]
     invoice.issue_date = parsed.issue_date or invoice.issue_date
     invoice.due_date = parsed.due_date or invoice.due_date
+    parts = ((day, in_column(amount)) for day, amount in instalments_of(parsed))
+    invoice.instalments = [
+        {"due_on": f"{day}", "amount": f"{amount:.2f}"} for day, amount in parts if amount is not None
+    ]
     invoice.currency = parsed.currency[:3] or invoice.currency
     for name in AMOUNTS:
         setattr(invoice, name, in_column(getattr(parsed, name)))

@@ -16,7 +16,7 @@ from invoices.services import store_document
 from providers.base import Payment, Reason, StatusReport
 from providers.services import storable, storable_key
 
-from . import answers, rejections, seals, transitions
+from . import answers, instalments, rejections, seals, transitions
 from .codes import FINAL_STATUSES, INVOICE_STATUSES, Status
 from .models import NOT_TOLD, WITHOUT_EFFECT, Origin, RelayState, RelayTask, SeenReport, StatusEvent, hash_of
 
@@ -25,7 +25,7 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 # How long after a fact a push without a time may still speak of it.
 RECENT = timedelta(hours=1)
 # What `project` writes, the end of the history beside it.
-PROJECTED = ("status", "status_at", "alert", "version", "holds_number", "updated_at")
+PROJECTED = ("status", "status_at", "alert", "due_date", "version", "holds_number", "updated_at")
 HEAD = ("head_sequence", "head_seal")
 # Begins the identity of a report that the platform names itself.
 KEYED = "key:"
@@ -114,13 +114,15 @@ def _payment_row(payment: Payment) -> dict[str, str | None]:
 
 
 def project(invoice: Invoice) -> None:
-    """Write `status` and `alert` from the events, and nothing else does. The invoice is locked."""
+    """Write `status`, `alert` and the next day of instalments from the events. The invoice is locked."""
     status, status_at = None, None
     said = rejections.said_events(invoice)
-    for event in rejections.counting(said):
+    counting = rejections.counting(said)
+    for event in counting:
         if event.status in INVOICE_STATUSES and status not in FINAL_STATUSES:
             status, status_at = event.status, event.occurred_at
     invoice.status, invoice.status_at = status, status_at
+    invoice.due_date = instalments.due_date_of(invoice, counting)
     invoice.version += 1
     # A rejected invoice was never issued: a corrected one may bear its number.
     invoice.holds_number = invoice.holds_number and status != Status.REJECTED

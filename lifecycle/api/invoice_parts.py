@@ -21,6 +21,11 @@ class VatRowSerializer(serializers.Serializer[Any]):
     amount = serializers.CharField(allow_null=True, help_text="Decimal string.")
 
 
+class InstalmentSerializer(serializers.Serializer[Any]):
+    due_on = serializers.DateField()
+    amount = serializers.DecimalField(max_digits=18, decimal_places=2)
+
+
 class ReferenceSerializer(serializers.Serializer[Any]):
     number = serializers.CharField(help_text="BT-25.")
     issue_date = serializers.DateField(allow_null=True, help_text="BT-26; null where the document gives none.")

@@ -12,7 +12,13 @@ from rest_framework.reverse import reverse
 from invoices.models import AddressingLine, Customer, Direction, Invoice, InvoiceDocument, Role
 from lifecycle import answers, codes
 from lifecycle.api.answers import AlertSerializer
-from lifecycle.api.invoice_parts import AccountChangeSerializer, PartySerializer, ReferenceSerializer, VatRowSerializer
+from lifecycle.api.invoice_parts import (
+    AccountChangeSerializer,
+    InstalmentSerializer,
+    PartySerializer,
+    ReferenceSerializer,
+    VatRowSerializer,
+)
 from lifecycle.api.verdicts import OUTCOME, ValidationSerializer
 from lifecycle.links import RELATIONS, links_of
 from lifecycle.models import RelayTask, StatusEvent
@@ -47,6 +53,9 @@ class InvoiceSerializer(RowSerializer):
     assigned_to = serializers.CharField(source="assigned_to.username", default=None, allow_null=True)
     debt = serializers.DecimalField(max_digits=18, decimal_places=2, allow_null=True, help_text=DEBT)
     vat_breakdown = VatRowSerializer(many=True)
+    instalments = InstalmentSerializer(
+        many=True, help_text="Where it is to be paid in parts; `due_date` is then the first that is not paid."
+    )
     preceding_numbers = serializers.ListField(child=serializers.CharField())
     preceding_invoices = ReferenceSerializer(source="references", many=True)
     warnings = serializers.ListField(child=serializers.CharField())
@@ -60,7 +69,7 @@ class InvoiceSerializer(RowSerializer):
     class Meta:
         model = Invoice
         fields = [
-            "id", "number", "direction", "type_code", "process", "issue_date", "due_date", "currency",
+            "id", "number", "direction", "type_code", "process", "issue_date", "due_date", "instalments", "currency",
             "total_without_vat", "total_vat", "total_with_vat", "amount_due", "debt", "vat_breakdown", "seller",
             "buyer", "preceding_numbers", "preceding_invoices", "customer", "addressing_line", "connection",
             "provider_ref", "status", "status_label", "status_at", "alert", "next_statuses", "version",
