@@ -85,6 +85,7 @@ def test_invoice_has_the_agreed_shape(api):
         "type_code": "380",
         "process": "",
         "issue_date": "2026-10-04",
+        "instalments": [],
         "due_date": "2026-11-03",
         "currency": "EUR",
         "total_without_vat": "1000.00",
