@@ -357,11 +357,6 @@ class Invoice(models.Model):
         return self.documents.filter(kind=InvoiceDocument.Kind.ORIGINAL).order_by("received_at").first()
 
     @property
-    def parts(self) -> list[tuple[date, Decimal]]:
-        """Day and amount of each instalment."""
-        return [(date.fromisoformat(part["due_on"]), Decimal(part["amount"])) for part in self.instalments]
-
-    @property
     def is_credit_note(self) -> bool:
         return self.type_code in CREDIT_NOTE_TYPES
 

@@ -23,7 +23,12 @@ def due_date_of(invoice: Invoice, events: Iterable[StatusEvent]) -> date | None:
     events = list(events)
     # The buyer says what was sent, the seller what came: of the same money.
     paid = max(abs(sum(paid_by(status, events, invoice.currency), Decimal(0))) for status in PAYMENTS)
-    return next_due(invoice.parts, paid)
+    return next_due(parts_of(invoice), paid)
+
+
+def parts_of(invoice: Invoice) -> list[tuple[date, Decimal]]:
+    """Day and amount of each."""
+    return [(date.fromisoformat(part["due_on"]), Decimal(part["amount"])) for part in invoice.instalments]
 
 
 def paid_by(status: str, events: Iterable[StatusEvent], currency: str) -> Iterator[Decimal]:
