@@ -16,6 +16,7 @@ from django.utils import timezone
 from invoices.models import Invoice, Membership
 from lifecycle import messages, relays, services
 from lifecycle.models import RelayState, RelayTask
+from lifecycle.relay_claims import claim_to_tell
 from lifecycle.services import Wish
 from providers.registry import get_adapter
 
@@ -93,7 +94,7 @@ def one_by_one(count: int) -> float:
     make_due(count)
     started = time.perf_counter()
     for _each in range(count):
-        (relay,) = relays.claim(1)
+        relay = claim_to_tell(1)[0].relay
         with httpx.Client() as client:
             receipt = get_adapter(relay.connection, client=client).send_status(messages.message_of(relay))
         relay.state, relay.sent_at = RelayState.SENT, timezone.now()

@@ -8,7 +8,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Max
 from django.utils.translation import gettext as _
 
 from invoices.documents.model import Party as WrittenParty
@@ -70,8 +69,6 @@ def known_of(relays: Iterable[RelayTask]) -> dict[Any, Known]:
     rows = {relay.pk: relay for relay in relays}
     if not rows:
         return {}
-    sent = RelayAttempt.objects.filter(relay__in=rows, kind=RelayAttempt.Kind.SEND)
-    told_at = dict(sent.values_list("relay").annotate(Max("started_at")).order_by())
     told = RelayTask.objects.filter(
         invoice__in={relay.invoice_id for relay in rows.values()},
         kind=RelayTask.Kind.STATUS,
@@ -81,16 +78,14 @@ def known_of(relays: Iterable[RelayTask]) -> dict[Any, Known]:
     like: dict[Any, list[RelayTask]] = {}
     for each in told:
         like.setdefault((each.invoice_id, each.status), []).append(each)
-    return {
-        pk: _known(relay, told_at.get(pk), like.get((relay.invoice_id, relay.status), ())) for pk, relay in rows.items()
-    }
+    return {pk: _known(relay, like.get((relay.invoice_id, relay.status), ())) for pk, relay in rows.items()}
 
 
-def _known(relay: RelayTask, told_at: datetime | None, like: Iterable[RelayTask]) -> Known:
+def _known(relay: RelayTask, like: Iterable[RelayTask]) -> Known:
     keys = {other.pk: _keys_shown(other) for other in like if other.pk != relay.pk}
     unseen = [other for other in like if other.sequence < relay.sequence and not keys[other.pk]]
     return Known(
-        told_at=told_at if relay.state == RelayState.UNCERTAIN else None,
+        told_at=relay.spoke_at if relay.state == RelayState.UNCERTAIN else None,
         others=frozenset().union(*keys.values()),
         unseen=len(unseen),
     )

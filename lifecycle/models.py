@@ -209,6 +209,9 @@ class RelayTask(models.Model):
     last_error = models.TextField(_("last error"), blank=True)
     receipt = models.JSONField(_("receipt"), null=True)
     created_at = models.DateTimeField(_("created"), default=timezone.now)
+    spoke_at = models.DateTimeField(
+        _("told"), null=True, help_text=_("When its first byte may have left, last; empty while nothing of it has.")
+    )
     sent_at = models.DateTimeField(_("sent"), null=True)
     confirmed_at = models.DateTimeField(_("confirmed"), null=True)
     deadline_at = models.DateTimeField(_("legal deadline"), null=True)
@@ -235,6 +238,17 @@ class RelayTask(models.Model):
                 name="relay_unsettled",
             ),
             models.Index(fields=["state", "-created_at", "-id"], name="relay_list"),
+            # Claims go by connection, the nearest legal deadline first.
+            models.Index(
+                fields=["connection", "deadline_at", "next_attempt_at"],
+                condition=Q(state__in=["scheduled", "pending"]),
+                name="relay_to_tell",
+            ),
+            models.Index(
+                fields=["connection", "next_attempt_at"],
+                condition=Q(state__in=["uncertain", "sent"], next_attempt_at__isnull=False),
+                name="relay_to_look_up",
+            ),
         ]
         constraints = [
             models.CheckConstraint(

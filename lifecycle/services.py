@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -21,15 +21,14 @@ from invoices.issuing import free_number
 from invoices.models import Comment, Customer, Direction, Invoice, Role
 from invoices.money import gives_back
 from providers.base import Adapter, Payment, Reason
-from providers.nudge import nudge
 from providers.registry import find_adapter_class, get_adapter
 
 from . import answers, events, rejections, transitions
 from .codes import STATUSES, Side, Status, reason_label, reasons_for, status_label
 from .links import corrected_among
 from .messages import payments_of, reasons_of
-from .models import IdempotencyKey, Origin, RelayState, RelayTask, StatusEvent
-from .relays import DRAIN_TASK
+from .models import NOT_TOLD, IdempotencyKey, Origin, RelayState, RelayTask, StatusEvent
+from .relay_states import nudge_drain
 from .transitions import Facts, Problem
 
 # Decisions that a second person releases where the customer asks for four eyes.
@@ -88,10 +87,10 @@ def facts_of(invoice: Invoice) -> Facts:
     return facts_for([invoice])[invoice.pk]
 
 
-def facts_for(invoices: Sequence[Invoice]) -> dict[Any, Facts]:
-    """`facts_of` for a page of invoices: the same queries whatever their number."""
+def facts_for(invoices: Sequence[Invoice], *, without: Iterable[Any] = ()) -> dict[Any, Facts]:
+    """`facts_of` for a page of invoices: the same queries whatever their number. `without`: but for these events."""
     prefetch_related_objects(list(invoices), "connection", "addressing_line")
-    histories = events.histories_of(invoices)
+    histories = events.histories_of(invoices, without=without)
     corrected = corrected_among(invoices)
     return {
         invoice.pk: Facts(
@@ -173,6 +172,44 @@ def can_carry(invoice: Invoice, status: str) -> bool:
     """Whether the invoice's platform takes this status from us."""
     capabilities = get_adapter(invoice.connection).capabilities
     return status in capabilities.of_side(seat_of(invoice))
+
+
+# --- what may still be told -------------------------------------------------------------------------------------------
+
+
+def objections_to(relays: Sequence[RelayTask]) -> dict[Any, str]:
+    """What the table has against telling these decisions now, in words, by relay: an invoice may have moved on since.
+
+    Asked as if neither they nor what we mean to say after them were in the history. The same queries for any number.
+    """
+    invoices = {relay.invoice_id: relay.invoice for relay in relays}
+    if not invoices:
+        return {}
+    facts = facts_for(list(invoices.values()), without=_unsaid_from(relays))
+    return {
+        relay.pk: _overtaken(facts[relay.invoice_id], relay.status)
+        for relay in relays
+        if relay.status not in transitions.issuable(facts[relay.invoice_id])
+    }
+
+
+def _unsaid_from(relays: Sequence[RelayTask]) -> list[Any]:
+    """The events of these relays, and of what follows them and was not told either."""
+    first = {relay.invoice_id: relay.sequence for relay in relays}
+    unsaid = RelayTask.objects.filter(invoice__in=first, spoke_at=None, event__isnull=False, state__in=NOT_TOLD)
+    later = unsaid.exclude(state=RelayState.UNSUPPORTED).values_list("event", "invoice", "sequence")
+    return [relay.event_id for relay in relays] + [
+        event_id for event_id, invoice_id, sequence in later if sequence > first[invoice_id]
+    ]
+
+
+def _overtaken(facts: Facts, status: str) -> str:
+    current = transitions.current_status(facts.history)
+    told = {"status": f"{status} {status_label(status)}"}
+    if current is None:
+        return _("“%(status)s” was not told: it cannot be said of this invoice. Give it up.") % told
+    told["current"] = f"{current} {status_label(current)}"
+    return _("“%(status)s” was not told: the invoice is “%(current)s” by now. Give it up, or decide anew.") % told
 
 
 # --- deciding ---------------------------------------------------------------------------------------------------------
@@ -272,7 +309,7 @@ def first_state(customer: Customer) -> tuple[RelayState, Any]:
 def nudge_for(relay: RelayTask) -> None:
     if relay.next_attempt_at:
         delay = max(0.0, (relay.next_attempt_at - timezone.now()).total_seconds())
-        transaction.on_commit(lambda: nudge(DRAIN_TASK, delay=delay))
+        transaction.on_commit(lambda: nudge_drain(delay))
 
 
 # --- afterwards -------------------------------------------------------------------------------------------------------

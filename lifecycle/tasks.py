@@ -31,8 +31,9 @@ def ask_open() -> int:
 
 def sweep() -> None:
     """Every minute: whatever a lost nudge, a killed worker or a silent platform left behind."""
-    nudges = (asking.nudge_for_due, validation.nudge_for_due)  # what may take longer than a sweep has
-    for step in (inbox.retry_waiting, inbox.drain, relays.drain, poll_due, *nudges, anchors.make_due):
+    # What may take longer than a sweep has.
+    nudges = (relays.nudge_for_due, asking.nudge_for_due, validation.nudge_for_due)
+    for step in (inbox.retry_waiting, inbox.drain, poll_due, *nudges, anchors.make_due):
         try:
             step()
         except Exception:  # a fault in one must not stop the others, minute after minute

@@ -6,6 +6,7 @@ itself.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,6 +22,7 @@ from .errors import (
     LoginRefused,
     Malformed,
     NotGenuine,
+    NotSpoken,
     Nowhere,
     PermanentError,
     PlatformError,
@@ -78,6 +80,7 @@ __all__ = [
     "NoLines",
     "NoSubscriptions",
     "NotGenuine",
+    "NotSpoken",
     "Nowhere",
     "Party",
     "Payment",
@@ -329,12 +332,28 @@ class Adapter:
     gives_connection_data: ClassVar[bool] = False
     wants_addresses: ClassVar[bool] = False  # of both parties, and `received_at`, with each status told
     requests_per_second: ClassVar[float] = 5.0
+    # It calls `before_speaking` by itself, as late as can be; for another one the caller does so before the call.
+    marks_speaking: ClassVar[bool] = False
 
     def __init__(self, account: Account, *, client: httpx.Client, tokens: Tokens, memory: Memory) -> None:
         self.account = account
         self.client = client
         self.tokens = tokens
         self.memory = memory
+        self.before_speaking: Callable[[], None] = lambda: None
+
+    def speaking(self, before_speaking: Callable[[], None]) -> Self:
+        """This adapter for one message. `before_speaking` is called right before the first byte of what must not be
+        said twice may leave: after login, locks and waits. It raises NotSpoken where it must not be said now.
+        """
+        speaking = copy.copy(self)
+        speaking.before_speaking = before_speaking
+        return speaking
+
+    @property
+    def shown_after(self) -> float:
+        """Seconds within which the platform shows what it has taken in: not shown before, it may still be there."""
+        return 0.0
 
     def setting(self, name: str) -> Any:
         """The connection's setting, or the declared default."""

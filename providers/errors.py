@@ -27,6 +27,10 @@ class TemporaryError(PlatformError):
         self.retry_after = retry_after
 
 
+class NotSpoken(TemporaryError):
+    """It was not said, for it may not be said now: nothing of it has left."""
+
+
 class UncertainError(PlatformError):
     """May have been accepted: look at the platform before saying it again."""
 

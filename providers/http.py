@@ -6,7 +6,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import Message
@@ -19,7 +19,9 @@ from django.utils.translation import gettext as _
 
 from .base import MIB, Adapter, PermanentError, PlatformError, TemporaryError, UncertainError
 
-LONGEST_ANSWER_SECONDS = 180.0  # a read timeout bounds one chunk; this bounds a body that drips
+# A read timeout bounds one chunk; this bounds a body that drips: a file, and the answer to what must not be said twice.
+LONGEST_ANSWER_SECONDS = 180.0
+LONGEST_RECEIPT_SECONDS = 60.0
 LONGEST_RETRY_AFTER = 24 * 3600.0
 LONGEST_TEXT = 64 * 1024
 HIDDEN = "•••"
@@ -58,16 +60,26 @@ class Answer:
 
 
 class Wire:
-    """The calls of one connection. `repeatable`: a read, or a call that may be made twice without saying more."""
+    """The calls of one connection. `repeatable`: a read, or a call that may be made twice without saying more; before
+    any other's first byte may leave, `before_speaking` is asked, and raises where it must not.
+    """
 
     def __init__(
-        self, client: httpx.Client, *, platform: str, scope: str, per_second: float, secrets: Iterable[str] = ()
+        self,
+        client: httpx.Client,
+        *,
+        platform: str,
+        scope: str,
+        per_second: float,
+        secrets: Iterable[str] = (),
+        before_speaking: Callable[[], None] = lambda: None,
     ) -> None:
         self.client = client
         self.platform = platform
         self.scope = scope
         self.per_second = per_second
         self.secrets = tuple(secret for secret in secrets if secret)
+        self.before_speaking = before_speaking
 
     def exchange(
         self, method: str, url: str, *, repeatable: bool, bearer: str = "", max_bytes: int = MIB, **options: Any
@@ -77,9 +89,12 @@ class Wire:
         if bearer:
             headers["Authorization"] = f"Bearer {bearer}"
         wait_turn(self.scope, self.per_second)
+        if not repeatable:
+            self.before_speaking()
+        longest = LONGEST_ANSWER_SECONDS if repeatable else LONGEST_RECEIPT_SECONDS
         try:
             with self.client.stream(method, url, headers=headers, follow_redirects=False, **options) as response:
-                content = _read(response, max_bytes)
+                content = _read(response, max_bytes, longest)
         except NEVER_SENT as error:
             raise TemporaryError(self._say(_("%(platform)s cannot be reached."), error)) from None
         except MISCONFIGURED as error:
@@ -107,9 +122,23 @@ class Wire:
             raise (TemporaryError if repeatable else UncertainError)(message.strip(), **facts)
         if 300 <= answer.status_code < 400:
             message = _("%(platform)s answers with a redirect (%(code)s), which is never followed: check the address.")
-            raise PermanentError(message % names, **facts)
+            raise (PermanentError if repeatable else UncertainError)(message % names, **facts)
         message = _("%(platform)s refuses (%(code)s). %(told)s") % names
         raise PermanentError(message.strip(), **facts)
+
+    def require_receipt(self, answer: Answer, *, empty: Collection[int] = ()) -> Any:
+        """The JSON by which the platform says that it took in what must not be said twice; None where it says so by one
+        of the codes `empty`, without a body. Anything else, such as the page of a gateway, leaves it open: look first.
+        """
+        self.require_success(answer, repeatable=False)
+        if answer.status_code in empty and not answer.content.strip():
+            return None
+        document = answer.find_json()
+        if document is None:
+            message = _("%(platform)s answered with something that is no receipt: did it take it in?")
+            facts: dict[str, Any] = {"status_code": answer.status_code, "answer": answer.text}
+            raise UncertainError(message % {"platform": self.platform}, **facts)
+        return document
 
     def require_json(self, answer: Answer) -> Any:
         """The JSON of a read that succeeded. A page of some gateway in its place will pass."""
@@ -139,6 +168,8 @@ class HttpAdapter(Adapter):
     `connect_timeout`, `read_timeout` and, where files are sent, `upload_timeout` (seconds).
     """
 
+    marks_speaking = True
+
     @property
     def platform(self) -> str:
         """The platform in messages to people."""
@@ -160,6 +191,7 @@ class HttpAdapter(Adapter):
             scope=self.account.id,
             per_second=self.pace,
             secrets=(*self.account.secrets.values(), *secrets),
+            before_speaking=self.before_speaking,
         )
 
     def timeout(self, *, upload: bool = False) -> httpx.Timeout:
@@ -171,9 +203,9 @@ class _TooLong(Exception):
     pass
 
 
-def _read(response: httpx.Response, max_bytes: int) -> bytes:
+def _read(response: httpx.Response, max_bytes: int, longest: float) -> bytes:
     content = bytearray()
-    deadline = time.monotonic() + LONGEST_ANSWER_SECONDS
+    deadline = time.monotonic() + longest
     for chunk in response.iter_bytes():
         content += chunk
         if len(content) > max_bytes:

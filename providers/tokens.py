@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import F, Func, JSONField, Value
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
+from .errors import TemporaryError, UncertainError
 from .models import CachedToken, Connection
 from .sealing import Secrets
 
@@ -24,15 +27,29 @@ class SharedTokens:
     def __init__(self, connection_id: Any) -> None:
         self.connection_id = connection_id
         self._kept: dict[str, tuple[str, datetime]] = {}
+        self._failed: dict[str, tuple[float, Exception]] = {}
         self._lock = threading.Lock()
 
     def get(self, scope: str, login: Callable[[], tuple[str, datetime]]) -> str:
-        # One thread of a pool opens a database connection for it, the others wait.
+        # One thread of a pool opens a database connection for it, the others wait, and share how that ended.
+        asked_at = time.monotonic()
         with self._lock:
             token, expires_at = self._kept.get(scope, ("", None))
             if expires_at is None or expires_at <= timezone.now():
-                token, expires_at = self._kept[scope] = self._read(scope) or self._log_in(scope, login)
+                failed_at, failure = self._failed.get(scope, (0.0, None))
+                if failure is not None and failed_at > asked_at:
+                    raise failure
+                token, expires_at = self._kept[scope] = self._find(scope, login)
         return token
+
+    def _find(self, scope: str, login: Callable[[], tuple[str, datetime]]) -> tuple[str, datetime]:
+        """Whatever goes wrong here, nothing was said yet: not even a lost answer leaves anything uncertain."""
+        try:
+            return self._read(scope) or self._log_in(scope, login)
+        except Exception as error:
+            failure = _nothing_said(error)
+            self._failed[scope] = time.monotonic(), failure
+            raise failure from error
 
     def _read(self, scope: str) -> tuple[str, datetime] | None:
         row = CachedToken.objects.filter(
@@ -59,6 +76,14 @@ class SharedTokens:
             if row and row.value.get("token") == token:
                 row.value, row.expires_at = {}, None
                 row.save(update_fields=["value", "expires_at"])
+
+
+def _nothing_said(error: Exception) -> Exception:
+    if isinstance(error, OperationalError):
+        return TemporaryError(_("Another worker's login did not end in time: it is tried again."))
+    if isinstance(error, UncertainError):
+        return TemporaryError(error.message, status_code=error.status_code, answer=error.answer)
+    return error
 
 
 class ConnectionVault:

@@ -195,7 +195,8 @@ class ACube(Companies, Destinations, Keys, polling.Listing):
         headers = {"Content-Type": "application/json"}
         content = lifecycle.dump(letter.body).encode()
         answer = self.tell(self.setting("lifecycle_method"), url, content=content, headers=headers)
-        return Receipt(reference=_reference_in(answer.find_json()), text=letter.left_out)
+        document = self.wire.require_receipt(answer, empty=tables.TAKEN_IN)
+        return Receipt(reference=_reference_in(document), text=letter.left_out)
 
     def find_status(self, message: StatusMessage) -> Receipt | None:
         reports, is_whole = self._fetch_history(message.invoice.provider_ref)

@@ -34,6 +34,10 @@ CODES = {name: code for code, name in NAMES.items()}
 # a national code: our assumption is 212, and the report says that it is derived.
 DERIVED = {"PAID": "212"}
 
+# With which code it takes a status in, to work on it later; no body is documented (page "reference: Invoices", November
+# 2026). An empty answer with another code is no receipt.
+TAKEN_IN = frozenset({202})
+
 # What our customer may say through A-Cube: our assumption, the pages list all codes without saying who may send which.
 BUYER_STATUSES = frozenset({"204", "205", "206", "207", "208", "210", "211"})
 SELLER_STATUSES = frozenset({"209", "211", "212"})

@@ -52,7 +52,8 @@ class Telling(Orders):
         url = self.url("payments_path", order=message.invoice.provider_ref)
         headers = {"Idempotency-Key": idempotency_key(message.id)}
         try:
-            self.tell("POST", url, body, party=entity.party, headers=headers)
+            # Any JSON: no page shows the answer (November 2026).
+            self.wire.require_receipt(self.tell("POST", url, body, party=entity.party, headers=headers))
         except PermanentError as error:
             if not is_done_already(error):
                 raise

@@ -130,7 +130,8 @@ class Cegid(Session):
             return Receipt(reference=message_id, text=_("The concentrator had this message already."))
         if answer.status_code == 403:
             self._suspend(line, answer)
-        self.line_wire(line).require_success(answer, repeatable=False)
+        # Assumed, as the whole call: 202 with JSON, in which stands the number of the event.
+        self.line_wire(line).require_receipt(answer)
         return Receipt(reference=reference_in(answer, "eventId") or message_id)
 
     def _suspend(self, line: Line, answer: Answer) -> None:

@@ -188,7 +188,8 @@ class CegidOD(Seat):
         )
         if answer.status_code == 409 and self.setting("conflict_is_duplicate"):
             return Receipt(reference=message_id, text=_("The platform had this message already."))
-        wire.require_success(answer, repeatable=False)
+        # Unknown what platforms answer (assumed): JSON, or nothing with a code that says so.
+        wire.require_receipt(answer, empty=(202, 204))
         return Receipt(reference=reference_in(answer, "id", "eventId") or message_id)
 
     def _require_allowed(self, subscription: Subscription) -> None:

@@ -184,7 +184,7 @@ class Seqino(registration.Registration, mandates.Mandates, drafts.Drafts):
         url = self.api_url + "/" + endpoint.lstrip("/").replace("{invoice_id}", quote(reference, safe=""))
         named = {} if "{invoice_id}" in endpoint else {"object_type": "invoice", "object_id": reference}
         answer = self.tell("POST", url, client=self.clients_for(reference)[0], params=named, json=letter.body)
-        receipt = text(self.told_object(answer).get("id"))
+        receipt = text(self.receipt_object(answer).get("id"))
         return Receipt(reference=receipt, text=letter.left_out)
 
     def find_status(self, message: StatusMessage) -> Receipt | None:
@@ -216,7 +216,7 @@ class Seqino(registration.Registration, mandates.Mandates, drafts.Drafts):
             if _speaks_of_duplicate(error):  # our own earlier try may be what is there
                 raise UncertainError(error.message, status_code=error.status_code, answer=error.answer) from None
             raise
-        taken = self.told_object(answer)
+        taken = self.receipt_object(answer)
         reference, state = text(taken.get("invoice_id")), text(taken.get("status"))
         facts: dict[str, Any] = {"status_code": answer.status_code, "answer": answer.text}
         if not reference:

@@ -69,7 +69,7 @@ class Drafts(Session):
         url = self.url("drafts", self.reference(draft), "validate")
         answer = self.tell("POST", url, client=client, **options)
         self._remember(place, "")
-        issued = self.told_object(answer)
+        issued = self.receipt_object(answer)
         reference = next(filter(None, map(text, (issued.get("invoice_id"), issued.get("id")))), "")
         if not reference or reference == draft:
             message = _("Seqino issued draft %(draft)s but did not say under which number the invoice goes.")

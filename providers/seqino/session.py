@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 from django.utils.translation import gettext as _
 
-from ..base import MIB, Account, Line, LoginRefused, Memory, PermanentError, Tokens
+from ..base import MIB, Account, Line, LoginRefused, Memory, PermanentError, Tokens, UncertainError
 from ..http import Answer, HttpAdapter, Wire
 from . import tables, usage
 
@@ -156,6 +156,16 @@ class Session(HttpAdapter):
         """The object a change was answered with; {} where there is none."""
         document = answer.find_json()
         return document if isinstance(document, dict) else {}
+
+    def receipt_object(self, answer: Answer) -> Mapping[str, Any]:
+        """Likewise of what must not be said twice. That it is a JSON object is our assumption (November 2026): no page
+        shows such an answer.
+        """
+        document = self.wire.require_receipt(answer)
+        if not isinstance(document, dict):
+            message = _("Seqino answered with something that is no receipt: did it take it in?")
+            raise UncertainError(message, status_code=answer.status_code, answer=answer.text)
+        return document
 
 
 def objects(document: Any, *names: str) -> tuple[dict[str, Any], ...]:

@@ -2,8 +2,11 @@
 
 from django.utils import timezone
 
+from lifecycle import relay_claims, relay_states, relays
 from lifecycle.models import RelayAttempt, RelayTask
+from providers import health
 from providers.base import UncertainError
+from providers.models import Connection
 
 CUT = UncertainError("The connection broke off after the request was sent.")
 
@@ -17,8 +20,10 @@ def state_of(relay):
 
 
 def make_due():
-    """As if the time had passed."""
+    """As if the time had passed, and the platform had answered others meanwhile."""
     RelayTask.objects.exclude(next_attempt_at=None).update(next_attempt_at=timezone.now())
+    for connection in Connection.objects.all():
+        health.reset(connection.pk)
 
 
 def wait_of(relay):
@@ -27,3 +32,14 @@ def wait_of(relay):
 
 def outcomes(relay):
     return list(RelayAttempt.objects.filter(relay=relay).order_by("id").values_list("kind", "outcome"))
+
+
+def begin(relay):
+    """As a worker does that tells it now and has no answer yet: the claim, and the mark that it spoke."""
+    (claim,) = [each for each in relay_claims.claim_to_tell() if each.relay.pk == relay.pk]
+    return claim, relay_states.speak([claim])[relay.pk]
+
+
+def ended(claim, spoke_at, **outcome):
+    """What a worker writes when the call has ended."""
+    relays.record(relays.Try(claim, "send", timezone.now(), 0.1, spoke_at=spoke_at, **outcome))

@@ -8,15 +8,16 @@ from django.db import connection as database
 from django.db import transaction
 from django.utils import timezone
 
-from lifecycle import relays, services
+from lifecycle import relay_states, relays, services
 from lifecycle.models import RelayTask
+from lifecycle.relay_claims import claim_to_tell
 from lifecycle.services import Wish
 from providers.base import PermanentError, Reason, Receipt, TemporaryError
 from providers.models import Connection
 from tests.factories import make_connection, make_invoice, make_user
 from tests.scripted import together
 
-from .relaying import CUT, fresh, make_due, outcomes, state_of, wait_of
+from .relaying import CUT, begin, ended, fresh, make_due, outcomes, state_of, wait_of
 
 pytestmark = pytest.mark.django_db
 
@@ -52,8 +53,8 @@ def decide(connection, user):
 @pytest.mark.parametrize("error", [TemporaryError("Down."), CUT])
 def test_second_word_about_an_invoice_waits_for_the_first(decide, far_end, connection, error):
     invoice = make_invoice(connection=connection, statuses=["203"])
-    far_end.answer("send", error, Receipt())
     first, second = decide("204", invoice), decide("205", invoice)
+    far_end.answer("send", lambda message: error if message.id == str(first.pk) else Receipt())
     other = decide()
     relays.drain()
     make_due()
@@ -123,7 +124,7 @@ def test_connection_that_cannot_be_set_up_stops_nobody(decide, far_end, broken):
             )
     relays.drain()
 
-    assert (state_of(good), state_of(other), fresh(other).attempts) == ("sent", "pending", 1)
+    assert (state_of(good), state_of(other), fresh(other).attempts) == ("sent", "pending", 0)
     assert wait_of(other) > 0
 
 
@@ -132,7 +133,7 @@ def test_connection_that_cannot_be_set_up_stops_nobody(decide, far_end, broken):
 
 def test_what_a_dead_worker_was_sending_is_looked_up(decide, far_end):
     relay = decide()
-    relays.claim()
+    begin(relay)
     assert state_of(relay) == "sending"
     relays.drain()
     assert (state_of(relay), far_end.told) == ("sending", [])
@@ -147,32 +148,31 @@ def test_what_a_dead_worker_was_sending_is_looked_up(decide, far_end):
 
 def test_late_result_after_the_lease_is_not_written(decide, far_end):
     relay = decide()
-    (slow,) = relays.claim()
+    claim, spoke_at = begin(relay)
     RelayTask.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
-    relays.free_stuck()
-    relays._record_all([relays.Try(slow, "send", timezone.now(), 400.0, error=PermanentError("No."))])
+    relay_states.doubt_killed()
+    ended(claim, spoke_at, error=PermanentError("No."))
 
     assert (state_of(relay), fresh(relay).attempts) == ("uncertain", 1)
     assert outcomes(relay) == [("send", "PermanentError")]
 
 
-def test_worker_that_waited_too_long_does_not_speak(decide, far_end, settings):
+def test_worker_that_waited_too_long_does_not_speak(decide):
     relay = decide()
-    (row,) = relays.claim()
-    row.leased_until = timezone.now() + timedelta(seconds=settings.LEASE_SECONDS / 2 - 1)
-    tried = relays._tell(relays._adapter_or_fault(row.connection), row)
+    (claim,) = claim_to_tell()
+    RelayTask.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
 
-    assert (type(tried.error), far_end.told) == (TemporaryError, [])
-    assert relay.state == "pending"
+    assert relay_states.speak([claim]) == {}
+    assert (state_of(relay), fresh(relay).spoke_at) == ("pending", None)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_claim_different_rows(decide):
     for _number in range(20):
         decide()
-    claimed = together(*[lambda: relays.claim(8)] * 4)
+    claimed = together(*[lambda: claim_to_tell(8)] * 4)
 
-    keys = [row.pk for rows in claimed for row in rows]
+    keys = [claim.relay.pk for claims in [*claimed, claim_to_tell(20)] for claim in claims]
     assert (len(keys), len(set(keys))) == (20, 20)
 
 
@@ -190,7 +190,7 @@ def test_claim_passes_over_rows_another_worker_holds(decide):
     def claim():
         held.wait(10)
         try:
-            return [row.pk for row in relays.claim()]
+            return [claim.relay.pk for claim in claim_to_tell()]
         finally:
             done.set()
 

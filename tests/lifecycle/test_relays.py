@@ -6,12 +6,13 @@ import pytest
 from django.utils import timezone
 
 from lifecycle import events, relays, services
+from lifecycle.relays import CONFIRM_DELAYS, LOOK_UP_DELAYS, RETRY_DELAYS
 from lifecycle.services import Wish
 from providers.base import PermanentError, Reason, Receipt, StatusReport, TemporaryError, UncertainError, Unsupported
 from providers.models import Connection
 from tests.factories import make_connection, make_invoice, make_line, make_user
 
-from .relaying import CUT, fresh, make_due, outcomes, state_of, wait_of
+from .relaying import CUT, begin, ended, fresh, make_due, outcomes, state_of, wait_of
 
 pytestmark = pytest.mark.django_db
 
@@ -90,10 +91,10 @@ def test_receipt_that_shows_the_status_confirms(decide, far_end):
 
 def test_echo_quicker_than_our_own_answer_stays_confirmed(decide, far_end, connection):
     relay = decide()
-    (row,) = relays.claim()
+    claim, spoke_at = begin(relay)
     told = StatusReport(provider_ref="", status="204", issuer_role="BY", key="e", occurred_at=timezone.now())
     events.record_report(relay.invoice_id, told)
-    relays._record_all([relays.Try(row, "send", timezone.now(), 0.1, receipt=Receipt(reference="late"))])
+    ended(claim, spoke_at, receipt=Receipt(reference="late"))
 
     assert (state_of(relay), fresh(relay).attempts) == ("confirmed", 1)
     assert relay.invoice.status_events.count() == 2
@@ -116,12 +117,12 @@ def test_temporary_failure_is_tried_later_and_longer(decide, far_end):
 def test_failing_for_too_long_goes_to_a_person(decide, far_end):
     far_end.answer("send", TemporaryError("No."))
     relay = decide()
-    for _time in range(len(relays.RETRY_DELAYS) + 1):
+    for _time in range(len(RETRY_DELAYS) + 1):
         make_due()
         relays.drain()
 
     assert (state_of(relay), fresh(relay).next_attempt_at) == ("failed", None)
-    assert len(far_end.told) == len(relays.RETRY_DELAYS) + 1
+    assert len(far_end.told) == len(RETRY_DELAYS) + 1
 
 
 def test_retry_after_quiets_only_its_connection(decide, far_end, connection):
@@ -214,7 +215,7 @@ def test_lost_answer_never_found_is_sent_again_after_the_last_look_up(decide, fa
     far_end.answer("send", CUT, Receipt())
     relay = decide()
     relays.drain()
-    for look in range(len(relays.LOOK_UP_DELAYS)):
+    for look in range(len(LOOK_UP_DELAYS)):
         assert (state_of(relay), fresh(relay).look_ups, len(far_end.told)) == ("uncertain", look, 1)
         make_due()
         relays.drain()
@@ -222,7 +223,7 @@ def test_lost_answer_never_found_is_sent_again_after_the_last_look_up(decide, fa
     assert (state_of(relay), len(far_end.told)) == ("sent", 2)
     assert outcomes(relay) == [
         ("send", "UncertainError"),
-        *[("look_up", "not found")] * len(relays.LOOK_UP_DELAYS),
+        *[("look_up", "not found")] * len(LOOK_UP_DELAYS),
         ("send", "accepted"),
     ]
 
@@ -230,12 +231,12 @@ def test_lost_answer_never_found_is_sent_again_after_the_last_look_up(decide, fa
 def test_lost_answer_twice_is_looked_up_twice(decide, far_end):
     far_end.answer("send", CUT)
     relay = decide()
-    for _time in range(2 + 2 * len(relays.LOOK_UP_DELAYS)):
+    for _time in range(2 + 2 * len(LOOK_UP_DELAYS)):
         make_due()
         relays.drain()
 
     kinds = [kind for kind, _outcome in outcomes(relay)]
-    looks = ["look_up"] * len(relays.LOOK_UP_DELAYS)
+    looks = ["look_up"] * len(LOOK_UP_DELAYS)
     assert kinds[: 2 + len(looks) * 2] == ["send", *looks, "send", *looks]
 
 
@@ -284,7 +285,7 @@ def test_sent_one_without_echo_is_looked_up_and_never_sent_again(decide, far_end
         relays.drain()
 
     assert (state_of(relay), len(far_end.told), fresh(relay).next_attempt_at) == ("sent", 1, None)
-    assert fresh(relay).look_ups == len(relays.CONFIRM_DELAYS)
+    assert fresh(relay).look_ups == len(CONFIRM_DELAYS)
 
 
 def test_sent_one_found_is_confirmed(decide, far_end):

@@ -20,6 +20,7 @@ from invoices.services import receive_invoice
 from invoices.validation import services as validation
 from lifecycle import relays, services, submissions
 from lifecycle.models import RelayAttempt, RelayState, RelayTask
+from lifecycle.relays import LOOK_UP_DELAYS
 from lifecycle.services import KeyReused, WrongRelayState
 from lifecycle.submissions import Submission
 from providers.base import (
@@ -305,7 +306,7 @@ def test_lost_answer_is_looked_up_and_not_sent_again(approver, line, platform):
 def test_invoice_the_platform_never_shows_is_sent_again(approver, line, platform):
     platform.answer("submit", UncertainError("Timed out."), Receipt(reference="p-8"))
     relay = drained(hand_in(approver, line))
-    for _look in relays.LOOK_UP_DELAYS:
+    for _look in LOOK_UP_DELAYS:
         assert (relay.state, len(platform.handed_in)) == (RelayState.UNCERTAIN, 1)
         relay = drained(relay)
     assert (relay.state, relay.invoice.provider_ref, len(platform.handed_in)) == ("sent", "p-8", 2)

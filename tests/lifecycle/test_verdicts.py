@@ -8,12 +8,14 @@ from django.utils import timezone
 
 from invoices.services import store_document
 from lifecycle import inbox, relays, services
-from lifecycle.models import RelayAttempt, RelayTask
+from lifecycle.models import RelayTask
 from lifecycle.services import Wish
 from providers.base import Delivery, File, Receipt, UncertainError, Verdict
 from providers.models import WebhookDelivery
 from tests.factories import make_connection, make_invoice, make_user
 from tests.scripted import Scripted
+
+from .relaying import begin, ended
 
 pytestmark = pytest.mark.django_db
 
@@ -111,9 +113,9 @@ def test_verdict_of_another_connection_or_software_changes_nothing(decide, hear)
 
 def test_verdict_quicker_than_our_own_answer_stays(decide, hear):
     relay = decide()
-    (row,) = relays.claim()
+    claim, spoke_at = begin(relay)
     hear(verdict(relay, is_accepted=False))
-    relays._record_all([relays.Try(row, "send", timezone.now(), 0.1, receipt=Receipt(reference="late"))])
+    ended(claim, spoke_at, receipt=Receipt(reference="late"))
 
     assert outcome(relay) == REFUSED
 
@@ -134,10 +136,10 @@ def test_look_up_knows_when_it_was_told_last(decide, far_end):
     far_end.answer("find", lambda message: asked.append(message.told_at))
     relay = decide()
     relays.drain()
-    RelayAttempt.objects.update(started_at=timezone.now() - timedelta(minutes=3))
+    RelayTask.objects.update(spoke_at=timezone.now() - timedelta(minutes=3))
     look_up(relay)
 
-    assert asked == [None, RelayAttempt.objects.get(kind="send").started_at]
+    assert asked == [None, RelayTask.objects.get().spoke_at]
 
 
 @pytest.mark.parametrize("wanted", [True, False])

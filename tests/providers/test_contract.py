@@ -221,7 +221,10 @@ def test_offered_reasons_are_national(case: Case, status, side):
         ((503, {}), UncertainError, None),
         ((503, {}, {"retry-after": "17"}), TemporaryError, 17),
         ((429, {}, {"retry-after": "17"}), TemporaryError, 17),
-        ((302, {}, {"location": "https://elsewhere.example.test/"}), PermanentError, None),
+        ((302, {}, {"location": "https://elsewhere.example.test/"}), UncertainError, None),
+        ((200, b"<html><title>Please log in</title></html>", {"content-type": "text/html"}), UncertainError, None),
+        ((200, b""), UncertainError, None),
+        ((200, b"\xff\xfe\x00{"), UncertainError, None),
         ((400, {}), PermanentError, None),
         ((403, b"<html>"), PermanentError, None),
         ((401, {}), PermanentError, None),
@@ -232,7 +235,8 @@ def test_telling_fails_in_our_terms(case: Case, status, side, answer, kind, retr
     far_end = case.failing(answer)
     with pytest.raises(base.PlatformError) as caught:
         case.make(far_end).send_status(case.message(status, side))
-    assert (type(caught.value), getattr(caught.value, "retry_after", None)) == (kind, retry_after)
+    told = base.PermanentError if isinstance(caught.value, base.LoginRefused) else type(caught.value)
+    assert (told, getattr(caught.value, "retry_after", None)) == (kind, retry_after)
     again = case.renews_token and isinstance(answer, tuple) and answer[0] == 401  # once more with a new token
     assert len(far_end.requests) == (2 if again else 1)
 

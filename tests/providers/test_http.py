@@ -74,7 +74,7 @@ def test_unusable_address_is_permanent(error):
 @pytest.mark.parametrize(
     ("status_code", "headers", "for_read", "for_statement"),
     [
-        (301, {"location": "https://evil.example.test/"}, PermanentError, PermanentError),
+        (301, {"location": "https://evil.example.test/"}, PermanentError, UncertainError),
         (400, {}, PermanentError, PermanentError),
         (403, {}, PermanentError, PermanentError),
         (404, {}, PermanentError, PermanentError),

@@ -173,9 +173,15 @@ def test_send_failing_is_never_repeated_by_itself(answer, kind):
     assert getattr(caught.value, "retry_after", None) == (30 if isinstance(answer, tuple) and answer[2:] else None)
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]"])
+@pytest.mark.parametrize("body", [b"", b"[]"])
 def test_send_accepted_with_an_odd_body(body):
     assert make_acube({LIFECYCLE: (202, body)})[0].send_status(make_message()).reference == ""
+
+
+@pytest.mark.parametrize("answer", [(202, b"<html>"), (200, b""), (200, b"\x00")])
+def test_send_answered_by_no_receipt_is_uncertain(answer):
+    with pytest.raises(UncertainError):
+        make_acube({LIFECYCLE: answer})[0].send_status(make_message())
 
 
 @pytest.mark.parametrize("missing_documents_on_208", [True, False])

@@ -99,7 +99,7 @@ class Pigeon(HttpAdapter):
             "note": message.note,
         }
         path = f"/bills/{self._checked(message.invoice.provider_ref)}/states"
-        self._call("POST", path, repeatable=False, json=wish)
+        self.wire.require_receipt(self._call("POST", path, repeatable=False, json=wish))
         return Receipt(reference=message.id)
 
     def find_status(self, message: StatusMessage) -> Receipt | None:
