@@ -3,9 +3,10 @@ from __future__ import annotations
 import hashlib
 import secrets
 import uuid
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from itertools import zip_longest
+from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex
@@ -317,6 +318,8 @@ class Invoice(models.Model):
             models.Index(fields=["customer", "status", "-created_at", "-id"], name="invoice_by_status"),
             models.Index(fields=["customer", "number"], name="invoice_number"),
             models.Index(fields=["-created_at", "-id"], name="invoice_newest"),
+            # A message that names its invoice by seller and number.
+            models.Index(fields=["seller_key", "number"], name="invoice_identity"),
             models.Index(fields=["customer", "updated_at", "id"], name="invoice_changes"),
             # The few that correct another: asked for each issued invoice shown.
             models.Index(
@@ -361,6 +364,22 @@ class Invoice(models.Model):
         return self.type_code in CREDIT_NOTE_TYPES
 
     @property
+    def origins(self) -> list[Invoice | InvoiceOrigin]:
+        """The platforms that hold it: first the one that is told what we decide. Each has a connection, a
+        `provider_ref`, an addressing line and the time it came."""
+        return [self, *self.other_origins.all()]
+
+    @property
+    def arrived_at(self) -> datetime:
+        return self.created_at
+
+    def origin_at(self, connection_id: Any) -> Invoice | InvoiceOrigin:
+        """What a platform knows it by; of one that does not hold it, the origin that is told."""
+        if connection_id in (None, self.connection_id):
+            return self
+        return next((each for each in self.other_origins.all() if each.connection_id == connection_id), self)
+
+    @property
     def references(self) -> list[Reference]:
         """The earlier invoices it names, with their dates where it gives them."""
         days = [day and date.fromisoformat(day) for day in self.preceding_dates]
@@ -381,6 +400,33 @@ class Invoice(models.Model):
     @property
     def is_corrective(self) -> bool:
         return self.type_code in CORRECTIVE_TYPES
+
+
+class InvoiceOrigin(models.Model):
+    """Another platform that holds an invoice, beside the one that brought it first: a change of platform lasts a year.
+
+    The invoice is decided once, and told to the platform of its own `connection`; what any of them reports lands on it.
+    """
+
+    invoice = models.ForeignKey(Invoice, on_delete=models.CASCADE, related_name="other_origins")
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="invoice_origins")
+    addressing_line = models.ForeignKey(
+        AddressingLine, on_delete=models.SET_NULL, null=True, blank=True, related_name="invoice_origins"
+    )
+    provider_ref = models.CharField(_("platform's reference"), max_length=200)
+    arrived_at = models.DateTimeField(_("arrived"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("further origin")
+        verbose_name_plural = _("further origins")
+        ordering = ["arrived_at", "pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["connection", "provider_ref"], name="one_origin_per_platform_reference"),
+            models.UniqueConstraint(fields=["invoice", "connection"], name="one_origin_per_invoice_and_connection"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.invoice} – {self.connection}"
 
 
 def document_path(document: InvoiceDocument, filename: str) -> str:

@@ -20,6 +20,7 @@ from providers.companies import clean_address, siren_in
 from providers.models import Connection
 from providers.xml import UnreadableDocument
 
+from . import origins
 from .accounts import record_accounts
 from .documents.model import ParsedInvoice
 from .documents.payment_terms import instalments_of
@@ -57,17 +58,21 @@ def receive_invoice(*, connection: Connection, report: InvoiceReport, files: Seq
     """
     parsed, error, is_original = _read_best(files)
     with transaction.atomic():
-        known = Invoice.objects.filter(connection=connection, provider_ref=report.provider_ref).exists()
-        created = not known and (_adopt(connection, report, parsed) or _create_invoice(connection, report, parsed))
+        held = origins.find_at(connection, report.provider_ref)
+        created = held is None and (_adopt(connection, report, parsed) or _create_invoice(connection, report, parsed))
+        held = held or origins.find_at(connection, report.provider_ref)
         # Locked, for its status may be written at the same time; and that is not among what is saved here.
-        invoice = Invoice.objects.select_for_update().get(connection=connection, provider_ref=report.provider_ref)
+        invoice = Invoice.objects.select_for_update().get(pk=held.pk if held else None)
         for file in files:
             store_document(invoice=invoice, file=file)
-        if (parsed is not None or error) and (is_original or invoice.original is None):
+        # The platform that brought it first says what is in it.
+        is_first = invoice.connection_id == connection.pk or invoice.document_state != DocumentState.READ
+        if is_first and (parsed is not None or error) and (is_original or invoice.original is None):
             describe(invoice, parsed, error)
             invoice.save(update_fields=DESCRIBED)
             if parsed is not None:
                 record_accounts(invoice, parsed)
+            origins.warn_of_namesakes(invoice)
     return invoice, created
 
 
@@ -107,28 +112,34 @@ def _adopt(connection: Connection, report: InvoiceReport, parsed: ParsedInvoice 
 
 
 def _create_invoice(connection: Connection, report: InvoiceReport, parsed: ParsedInvoice | None) -> bool:
-    """False where another worker was quicker."""
+    """True too where it is the second copy of one we have; False where another worker was quicker."""
     line = find_line(connection, report, parsed)
+    told = {
+        "customer": line.customer,
+        "addressing_line": line,
+        "direction": report.direction,
+        "number": report.number[:200],
+        "type_code": report.type_code[:3],
+        "issue_date": report.issue_date,
+        "due_date": report.due_date,
+        "currency": report.currency[:3],
+        "total_with_vat": in_column(report.total_with_vat),
+        "seller_name": report.seller.name[:300],
+        "seller_siren": report.seller.siren[:30],
+        "seller_vat_number": report.seller.vat_number[:30],
+        "buyer_name": report.buyer.name[:300],
+        "buyer_siren": report.buyer.siren[:30],
+        "buyer_vat_number": report.buyer.vat_number[:30],
+    }
+    copy = Invoice(connection=connection, provider_ref=report.provider_ref, **told)
+    if parsed is not None:
+        describe(copy, parsed, "")
+    else:
+        copy.seller_key = key_of(siren=copy.seller_siren, vat_number=copy.seller_vat_number, name=copy.seller_name)
+    if origins.join(copy):
+        return True
     _invoice, created = Invoice.objects.get_or_create(
-        connection=connection,
-        provider_ref=report.provider_ref,
-        defaults={
-            "customer": line.customer,
-            "addressing_line": line,
-            "direction": report.direction,
-            "number": report.number[:200],
-            "type_code": report.type_code[:3],
-            "issue_date": report.issue_date,
-            "due_date": report.due_date,
-            "currency": report.currency[:3],
-            "total_with_vat": in_column(report.total_with_vat),
-            "seller_name": report.seller.name[:300],
-            "seller_siren": report.seller.siren[:30],
-            "seller_vat_number": report.seller.vat_number[:30],
-            "buyer_name": report.buyer.name[:300],
-            "buyer_siren": report.buyer.siren[:30],
-            "buyer_vat_number": report.buyer.vat_number[:30],
-        },
+        connection=connection, provider_ref=report.provider_ref, defaults=told
     )
     return created
 

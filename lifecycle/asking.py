@@ -62,25 +62,26 @@ def interval(quiet: timedelta) -> timedelta | None:
 # --- planning ---------------------------------------------------------------------------------------------------------
 
 
-def open_invoices(connection: Connection) -> QuerySet[Invoice]:
+def open_invoices(held: Q) -> QuerySet[Invoice]:
     still_open = Q(status=None) | ~Q(status__in=FINAL_STATUSES)
     recent = timezone.now() - EVERY[-1][0]
-    rows = Invoice.objects.filter(still_open, connection=connection, updated_at__gt=recent)
-    return rows.exclude(provider_ref="")
+    return Invoice.objects.filter(still_open, held, updated_at__gt=recent).exclude(provider_ref="")
 
 
 def plan(connection: Connection) -> None:
     """A row for every open invoice that has none, some thousands at a time; the next poll goes on."""
     planned = PlannedLook.objects.filter(invoice=OuterRef("pk"))
-    missing = open_invoices(connection).filter(~Exists(planned)).order_by("pk").values_list("pk", "updated_at")
     now = timezone.now()
-    rows = [
-        PlannedLook(
-            invoice_id=invoice_id, connection=connection, due_at=updated_at + (interval(now - updated_at) or LEASE)
-        )
-        for invoice_id, updated_at in missing[:PLANNED_AT_ONCE]
-    ]
-    PlannedLook.objects.bulk_create(rows, ignore_conflicts=True)
+    # What came through it first, then what it holds besides: two conditions, so that each has its index.
+    for held in (Q(connection=connection), Q(other_origins__connection=connection)):
+        missing = open_invoices(held).filter(~Exists(planned)).order_by("pk").values_list("pk", "updated_at")
+        rows = [
+            PlannedLook(
+                invoice_id=invoice_id, connection=connection, due_at=updated_at + (interval(now - updated_at) or LEASE)
+            )
+            for invoice_id, updated_at in missing[:PLANNED_AT_ONCE]
+        ]
+        PlannedLook.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 def look_again(invoice: Invoice) -> None:
@@ -191,7 +192,7 @@ class Run:
     def look(self, row: PlannedLook) -> None:
         """Whatever is wrong with one invoice stays with it, unless the platform is to be left alone."""
         try:
-            reports = self.adapter.fetch_statuses(row.invoice.provider_ref)
+            reports = self.adapter.fetch_statuses(row.invoice.origin_at(row.connection_id).provider_ref)
             self.new += len(events.record_reports(row.invoice_id, reports))
         except TemporaryError as error:
             self.failures += 1

@@ -17,6 +17,7 @@ from providers.base import Payment, Reason, StatusReport
 from providers.services import storable, storable_key
 
 from . import answers, instalments, rejections, seals, transitions
+from .arrivals import as_heard
 from .codes import FINAL_STATUSES, INVOICE_STATUSES, Status
 from .models import NOT_TOLD, WITHOUT_EFFECT, Origin, RelayState, RelayTask, SeenReport, StatusEvent, hash_of
 
@@ -157,6 +158,7 @@ def record_reports(invoice_id: Any, reports: Iterable[StatusReport]) -> list[Sta
 def record_on_locked(invoice: Invoice, report: StatusReport) -> StatusEvent | None:
     if invoice.direction == Direction.ISSUED and not report.refused:
         confirm_submission(invoice)
+    report = as_heard(invoice, report)
     identity = identity_of(report)
     if SeenReport.objects.filter(invoice=invoice, identity=identity).exists():
         return None

@@ -226,6 +226,10 @@ def invoice_facts(invoice: Invoice) -> dict[str, Any]:
         "connection": connection_facts(invoice.connection),
         "ibans": [account.iban for account in invoice.accounts.all()],
         "account_change": account_change_facts(getattr(invoice, "account_change", None)),
+        "other_origins": [
+            {"connection": connection_facts(each.connection), "provider_ref": each.provider_ref, "at": each.arrived_at}
+            for each in invoice.other_origins.select_related("connection")
+        ],
     }
 
 
@@ -266,7 +270,10 @@ def told(relay: RelayTask) -> dict[str, Any]:
         return {"document": relay.get_document().sha256}
     event = relay.get_event()
     names = ("status", "issuer_role", "occurred_at", "reasons", "note", "payments")
-    return {"invoice": relay.invoice.provider_ref, **{name: getattr(event, name) for name in names}}
+    return {
+        "invoice": relay.invoice.origin_at(relay.connection_id).provider_ref,
+        **{name: getattr(event, name) for name in names},
+    }
 
 
 def relay_facts(relay: RelayTask) -> dict[str, Any]:

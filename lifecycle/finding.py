@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from uuid import UUID
 
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
+from invoices import origins
 from invoices.identity import key_of
-from invoices.models import Invoice
+from invoices.models import Invoice, InvoiceOrigin
 from providers.base import InvoiceKey, StatusReport
 from providers.models import Connection
 
@@ -68,10 +71,8 @@ class NotShown(UnknownInvoice):
     """The platform announced an invoice that it does not show: its answers may lag behind its pushes."""
 
 
-def find_invoice(connection: Connection, provider_ref: str) -> Invoice | None:
-    # Without a reference are those of ours that the platform has not taken yet.
-    rows = Invoice.objects.filter(connection=connection, provider_ref=provider_ref)
-    return rows.first() if provider_ref else None
+def find_invoice(connection: Connection | UUID, provider_ref: str) -> Invoice | None:
+    return origins.find_at(connection, provider_ref)
 
 
 def find_reported(connection: Connection, report: StatusReport, line_identifier: str = "") -> Invoice | None:
@@ -95,7 +96,7 @@ def fitting(connection: Connection, key: InvoiceKey, line_identifier: str = "") 
     seller = key_of(siren=key.seller_siren)
     if not seller and not key.is_quoted:
         return []
-    rows = Invoice.objects.filter(connection=connection, number=key.number)
+    rows = Invoice.objects.filter(origins.held_by(connection), number=key.number)
     if seller:
         rows = rows.filter(seller_key=seller)
     if key.direction:
@@ -103,7 +104,9 @@ def fitting(connection: Connection, key: InvoiceKey, line_identifier: str = "") 
     if key.issue_date:
         rows = rows.filter(Q(issue_date__year=key.issue_date.year) | Q(issue_date=None))
     if line_identifier:
-        rows = rows.filter(addressing_line__identifier=line_identifier)
+        line = Q(addressing_line__identifier=line_identifier)
+        further = InvoiceOrigin.objects.filter(line, connection=connection)
+        rows = rows.filter(line | Q(pk__in=further.values("invoice")))
     return list(rows[:MOST_NAMED])
 
 
@@ -140,3 +143,9 @@ def unknown(connection: Connection, report: StatusReport, line_identifier: str =
     candidates = fitting(connection, by_name, line_identifier) if by_name else []
     name = waiting_name(report)
     return Ambiguous(name, candidates) if candidates else UnknownInvoice(name)
+
+
+def told_at(connection: Connection, invoice: Invoice, report: StatusReport) -> StatusReport:
+    """The report with the reference of the platform it comes from, where it names the invoice by its names in law."""
+    reference = report.provider_ref or invoice.origin_at(connection.pk).provider_ref
+    return replace(report, provider_ref=reference)

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import reduce
+from operator import or_
 from typing import Any, TypeVar, cast
 
 from django.conf import settings
@@ -25,6 +27,7 @@ from django.utils.translation import gettext as _
 from invoices import services as invoices
 from invoices.access import customers_of
 from invoices.models import DocumentState, Invoice, Role
+from invoices.origins import held_by
 from providers.base import (
     Adapter,
     Bell,
@@ -43,7 +46,17 @@ from providers.registry import get_adapter
 from providers.services import read_stored, storable
 
 from . import asking, events, relays
-from .finding import NotShown, UnknownInvoice, find_invoice, find_reported, get_invoice, lawful_name, named_so, unknown
+from .finding import (
+    NotShown,
+    UnknownInvoice,
+    find_invoice,
+    find_reported,
+    get_invoice,
+    lawful_name,
+    named_so,
+    told_at,
+    unknown,
+)
 from .looking import Look, look
 
 logger = logging.getLogger(__name__)
@@ -293,7 +306,7 @@ def _record_pushed(row: WebhookDelivery, report: StatusReport, place: int) -> Un
         return unknown(row.connection, report, row.line_identifier)
     if not report.key and report.occurred_at is None:
         report = replace(report, key=f"{row.key}:{place}")
-    events.record_report(invoice.pk, report)
+    events.record_report(invoice.pk, told_at(row.connection, invoice, report))
     return None
 
 
@@ -361,10 +374,9 @@ def save_invoice(connection: Connection, report: InvoiceReport, files: tuple[Fil
 
 def wake(invoice: Invoice) -> None:
     """Deliveries that waited for this invoice are due again."""
-    names = [invoice.provider_ref, lawful_name(invoice.seller_key, invoice.number)]
-    waiting = WebhookDelivery.objects.filter(
-        connection=invoice.connection_id, state=State.QUARANTINED, waits_for__in=names
-    )
+    lawful = lawful_name(invoice.seller_key, invoice.number)
+    meant = [Q(connection=each.connection_id, waits_for__in=[each.provider_ref, lawful]) for each in invoice.origins]
+    waiting = WebhookDelivery.objects.filter(reduce(or_, meant), state=State.QUARANTINED)
     if waiting.update(**_fresh()):
         transaction.on_commit(lambda: nudge(DRAIN_TASK))
 
@@ -435,11 +447,11 @@ def retry_waiting() -> int:
     waiting = WebhookDelivery.objects.filter(state=State.QUARANTINED).exclude(waits_for="")
     for connection_id, ref in waiting.values_list("connection", "waits_for").distinct():
         rows = waiting.filter(connection=connection_id, waits_for=ref)
-        if Invoice.objects.filter(connection=connection_id, provider_ref=ref).exists():
+        if find_invoice(connection_id, ref):
             woken += rows.update(**_fresh())
             continue
         # An invoice of this name that was there already was not the one meant: only a change is worth another look.
-        named = Invoice.objects.filter(named_so(ref), connection=connection_id)
+        named = Invoice.objects.filter(named_so(ref), held_by(connection_id))
         if newest := named.order_by("-updated_at").first():
             woken += rows.filter(processed_at__lte=newest.updated_at).update(**_fresh())
     return woken

@@ -106,7 +106,7 @@ def _keys_shown(relay: RelayTask) -> set[str]:
 def message_of(relay: RelayTask, *, with_addresses: bool = False, known: Known = NOTHING) -> StatusMessage:
     """What a platform is told; the same on every try. `known` where it is looked up."""
     event = relay.get_event()
-    facts = facts_for_platform(relay.invoice)
+    facts = facts_for_platform(relay.invoice, relay.connection_id)
     return StatusMessage(
         id=str(relay.id),
         invoice=_with_addresses(facts, relay.invoice) if with_addresses else facts,
@@ -130,16 +130,18 @@ def file_of(relay: RelayTask) -> File:
     return File(kind=document.kind, content=content, media_type=document.media_type, filename=document.filename)
 
 
-def facts_for_platform(invoice: Invoice) -> InvoiceFacts:
+def facts_for_platform(invoice: Invoice, at: Any = None) -> InvoiceFacts:
+    """The invoice as a platform knows it; `at`: its connection, else the one that is told what we decide."""
+    origin = invoice.origin_at(at)
     return InvoiceFacts(
-        provider_ref=invoice.provider_ref,
+        provider_ref=origin.provider_ref,
         direction=invoice.direction,
         number=invoice.number,
         type_code=invoice.type_code,
         issue_date=invoice.issue_date,
         seller=Party(name=invoice.seller_name, siren=invoice.seller_siren, vat_number=invoice.seller_vat_number),
         buyer=Party(name=invoice.buyer_name, siren=invoice.buyer_siren, vat_number=invoice.buyer_vat_number),
-        line_identifier=invoice.addressing_line.identifier if invoice.addressing_line else "",
+        line_identifier=origin.addressing_line.identifier if origin.addressing_line else "",
     )
 
 
@@ -166,7 +168,7 @@ def _message(adapter: Adapter, relay: RelayTask, known: Known) -> StatusMessage:
 
 
 def _facts(relay: RelayTask, known: Known) -> InvoiceFacts:
-    return replace(facts_for_platform(relay.invoice), told_at=known.told_at)
+    return replace(facts_for_platform(relay.invoice, relay.connection_id), told_at=known.told_at)
 
 
 def hand_in(adapter: Adapter, relay: RelayTask, known: Known) -> Receipt:

@@ -19,7 +19,7 @@ from providers.services import store_polled
 from providers.tokens import ConnectionMemory
 
 from . import asking, events
-from .finding import UnknownInvoice, find_invoice, find_reported, get_invoice, waiting_name
+from .finding import UnknownInvoice, find_invoice, find_reported, get_invoice, told_at, waiting_name
 from .inbox import DRAIN_TASK, save_look
 from .looking import look
 
@@ -30,10 +30,12 @@ LEFT_OUT = "left_out_of_poll"
 LEFT_OUT_KEPT = 1000
 
 
-def refresh(invoice: Invoice) -> list[Any]:
-    """Ask the platform for an invoice's history now and record what is new. Raises PlatformError."""
-    adapter = get_adapter(invoice.connection)
-    return events.record_reports(invoice.pk, adapter.fetch_statuses(invoice.provider_ref))
+def refresh(invoice: Invoice, connection: Connection | None = None) -> list[Any]:
+    """Ask an invoice's platforms, or one of them, for its history now and record what is new. Raises PlatformError."""
+    told: list[StatusReport] = []
+    for origin in invoice.origins if connection is None else [invoice.origin_at(connection.pk)]:
+        told += get_adapter(origin.connection).fetch_statuses(origin.provider_ref)
+    return events.record_reports(invoice.pk, told)
 
 
 def poll(connection: Connection) -> int:
@@ -99,7 +101,7 @@ def _polled_status(connection: Connection, adapter: Adapter, status: StatusRepor
         return 0
     if invoice is None:  # its history will tell this status too
         return _polled_bell(connection, adapter, Bell(provider_ref=status.provider_ref, is_new_invoice=True), left_out)
-    return int(events.record_report(invoice.pk, status) is not None)
+    return int(events.record_report(invoice.pk, told_at(connection, invoice, status)) is not None)
 
 
 def _note_poll(connection: Connection, page: PollPage, left_out: list[str]) -> None:

@@ -16,6 +16,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from invoices.models import Direction, Invoice, Role
+from invoices.origins import through
 from providers.companies import siren_in
 
 from .codes import Status
@@ -102,7 +103,7 @@ def filter_invoices(invoices: QuerySet[Invoice], wanted: dict[str, Any], user: A
     plain = {name: wanted[name] for name in ("direction", "status", "number") if wanted.get(name)}
     invoices = invoices.filter(**plain)
     if wanted.get("connection"):
-        invoices = invoices.filter(connection__name=wanted["connection"])
+        invoices = invoices.filter(through(wanted["connection"]))
     if wanted.get("since"):
         invoices = invoices.filter(issue_date__gte=wanted["since"])
     if wanted.get("until"):
@@ -119,7 +120,8 @@ def filter_invoices(invoices: QuerySet[Invoice], wanted: dict[str, Any], user: A
 def of_customers(ids: list[int]) -> QuerySet[Invoice]:
     """One customer by equality: then the index gives the order too."""
     rows = Invoice.objects.filter(customer_id=ids[0]) if len(ids) == 1 else Invoice.objects.filter(customer_id__in=ids)
-    return rows.select_related("customer", "connection", "assigned_to", "account_change__acknowledged_by")
+    related = ("customer", "connection", "assigned_to", "account_change__acknowledged_by")
+    return rows.select_related(*related).prefetch_related("other_origins__connection")
 
 
 def with_relay_states(invoices: Sequence[Invoice]) -> None:

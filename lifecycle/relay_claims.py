@@ -73,7 +73,7 @@ def _take(due: QuerySet[RelayTask], order: list[Any], share: int, passing_over: 
         due.filter(pk__in=chosen)
         .select_for_update(skip_locked=True, of=("self",))
         .select_related("event", "document", "invoice__addressing_line", "connection")
-        .prefetch_related("document__validations")
+        .prefetch_related("document__validations", "invoice__other_origins__addressing_line")
         .order_by(*order)
     )
     until = now + timedelta(seconds=max(LEAST_LEASE, settings.LEASE_SECONDS / 3))

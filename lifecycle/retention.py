@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from invoices.models import Customer, Invoice
+from invoices.origins import held_by
 from invoices.services import discard_content
 from providers.models import Connection, WebhookDelivery
 
@@ -52,7 +53,7 @@ def due_invoices(customer: Customer, day: date) -> QuerySet[Invoice]:
 
 def due_deliveries(connection: Connection, day: date) -> QuerySet[WebhookDelivery]:
     """Its stored webhooks that no customer it serves has to keep."""
-    served = Q(addressing_lines__connection=connection) | Q(invoices__connection=connection)
+    served = Q(addressing_lines__connection=connection) | Q(invoices__in=Invoice.objects.filter(held_by(connection)))
     moments = [cutoff(customer, day) for customer in Customer.objects.filter(served).distinct()]
     settled = WebhookDelivery.objects.filter(connection=connection, state__in=SETTLED_DELIVERIES)
     return settled.filter(received_at__lt=min(moments)) if moments else settled.none()

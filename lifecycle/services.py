@@ -20,6 +20,7 @@ from invoices.access import has_role
 from invoices.issuing import free_number
 from invoices.models import Comment, Customer, Direction, Invoice, Role
 from invoices.money import gives_back
+from invoices.origins import speak_through_open
 from providers.base import Adapter, Payment, Reason
 from providers.registry import find_adapter_class, get_adapter
 
@@ -231,6 +232,7 @@ def issue_status(*, user: Any, invoice_id: Any, wish: Wish, idempotency_key: str
             return answered, False
         if wish.version is not None and wish.version != invoice.version:
             raise StaleInvoice(_("Invoice %(invoice)s changed meanwhile: look at it again.") % {"invoice": invoice})
+        speak_through_open(invoice)
         if problems := problems_with(invoice, wish):
             raise DecisionRefused(problems)
         relay = _record_decision(user, invoice, wish)

@@ -70,6 +70,7 @@ class ConnectionLines:
         self._rows = connection.addressing_lines
         self._hooks = connection.hooks
         self._invoices = connection.invoices
+        self._origins = connection.invoice_origins
 
     def find(self, identifier: str) -> base.Line | None:
         row = self._rows.filter(identifier=identifier).first()
@@ -84,6 +85,7 @@ class ConnectionLines:
 
     def of_invoice(self, provider_ref: str) -> base.Line | None:
         row = self._rows.filter(invoices__in=self._invoices.filter(provider_ref=provider_ref)).first()
+        row = row or self._rows.filter(invoice_origins__in=self._origins.filter(provider_ref=provider_ref)).first()
         return as_line(row) if row else None
 
 

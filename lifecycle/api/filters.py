@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from rest_framework import serializers
 
 from invoices.models import Customer, Direction
+from invoices.origins import known_as, through
 from lifecycle import codes
 from lifecycle.models import RelayState
 from lifecycle.queries import prefix_search
@@ -33,8 +34,6 @@ class InvoiceFilters(Filters):
         "number": "number",
         "status": "status",
         "direction": "direction",
-        "connection": "connection__name",
-        "provider_ref": "provider_ref",
         "type_code": "type_code",
         "issue_date_from": "issue_date__gte",
         "issue_date_to": "issue_date__lte",
@@ -64,6 +63,9 @@ class InvoiceFilters(Filters):
             # By id, not by a join: the index of a customer's invoices then gives the order too.
             found = Customer.numbered(wanted["customer"]).values_list("pk", flat=True).first()
             rows = rows.filter(customer_id=found) if found else rows.none()
+        for name, held in (("connection", through), ("provider_ref", known_as)):
+            if name in wanted:
+                rows = rows.filter(held(wanted[name]))
         if "assigned" in wanted:
             rows = rows.filter(**_assigned(wanted["assigned"], user))
         if query := prefix_search(wanted.get("q", "")):

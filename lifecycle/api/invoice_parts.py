@@ -4,6 +4,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from lifecycle.serializer_fields import UtcDateTimeField
+
 
 class PartySerializer(serializers.Serializer[Any]):
     name = serializers.CharField(help_text="As the document or the platform gives it.")
@@ -47,3 +49,9 @@ class AccountChangeSerializer(serializers.Serializer[Any]):
     found_at = serializers.DateTimeField()
     acknowledged_by = serializers.CharField(source="acknowledged_by.username", default=None, allow_null=True)
     acknowledged_at = serializers.DateTimeField(allow_null=True, help_text="Null: nobody has checked it.")
+
+
+class OriginSerializer(serializers.Serializer[Any]):
+    connection = serializers.CharField(source="connection.name")
+    provider_ref = serializers.CharField()
+    arrived_at = UtcDateTimeField()

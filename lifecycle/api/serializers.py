@@ -15,6 +15,7 @@ from lifecycle.api.answers import AlertSerializer
 from lifecycle.api.invoice_parts import (
     AccountChangeSerializer,
     InstalmentSerializer,
+    OriginSerializer,
     PartySerializer,
     ReferenceSerializer,
     VatRowSerializer,
@@ -52,6 +53,10 @@ class InvoiceSerializer(RowSerializer):
     )
     assigned_to = serializers.CharField(source="assigned_to.username", default=None, allow_null=True)
     debt = serializers.DecimalField(max_digits=18, decimal_places=2, allow_null=True, help_text=DEBT)
+    origins = OriginSerializer(
+        many=True,
+        help_text="The platforms that hold it. The first is told what is decided: the invoice's `connection`.",
+    )
     vat_breakdown = VatRowSerializer(many=True)
     instalments = InstalmentSerializer(
         many=True, help_text="Where it is to be paid in parts; `due_date` is then the first that is not paid."
@@ -72,7 +77,7 @@ class InvoiceSerializer(RowSerializer):
             "id", "number", "direction", "type_code", "process", "issue_date", "due_date", "instalments", "currency",
             "total_without_vat", "total_vat", "total_with_vat", "amount_due", "debt", "vat_breakdown", "seller",
             "buyer", "preceding_numbers", "preceding_invoices", "customer", "addressing_line", "connection",
-            "provider_ref", "status", "status_label", "status_at", "alert", "next_statuses", "version",
+            "provider_ref", "origins", "status", "status_label", "status_at", "alert", "next_statuses", "version",
             "assigned_to", "document_state", "document_error", "warnings", "validation", "account_change", "created_at",
             "updated_at",
         ]  # fmt: skip

@@ -102,6 +102,9 @@ def test_invoice_has_the_agreed_shape(api):
         "addressing_line": None,
         "connection": "acube-main",
         "provider_ref": invoice.provider_ref,
+        "origins": [
+            {"connection": "acube-main", "provider_ref": invoice.provider_ref, "arrived_at": stamps[0]},
+        ],
         "status": "204",
         "status_label": "Prise en charge",
         "alert": "",

@@ -11,6 +11,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from invoices.models import Invoice
+from invoices.origins import held_by
 from lifecycle import polling
 from lifecycle.codes import FINAL_STATUSES
 from lifecycle.models import RelayState, RelayTask
@@ -63,7 +64,7 @@ class Command(BaseCommand):
         compared = found = open_points = failures = failures_in_row = 0
         for invoice in invoices.iterator(chunk_size=200):
             try:
-                new = polling.refresh(invoice)
+                new = polling.refresh(invoice, connection)
             except PlatformError as error:
                 self.stderr.write(f"{connection.name}  {invoice}: {error.message}")
                 failures, failures_in_row = failures + 1, failures_in_row + 1
@@ -88,7 +89,7 @@ class Command(BaseCommand):
 
 def open_invoices(connection: Connection, since: Any) -> QuerySet[Invoice]:
     still_open = Q(status=None) | ~Q(status__in=FINAL_STATUSES)
-    rows = Invoice.objects.filter(still_open, connection=connection, created_at__gte=since)
+    rows = Invoice.objects.filter(still_open, held_by(connection), created_at__gte=since)
     return rows.exclude(provider_ref="").select_related("connection").order_by("created_at", "pk")
 
 

@@ -1,0 +1,150 @@
+"""One invoice through several platforms is one case: found by any of its references, joined when its second copy comes,
+and told where it is told.
+
+A second copy may be of another syntax. It is the same invoice by seller, number and year, and only where its amounts
+agree too; otherwise it stays apart, and both warn.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from decimal import Decimal
+from uuid import UUID
+
+from django.db import connection as database
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
+
+from lifecycle.codes import Status
+from providers.models import Connection
+
+from . import money
+from .models import Invoice, InvoiceOrigin
+
+# Begins the number of a lock; any that no other advisory lock of ours has.
+IDENTITY_LOCK = 7_304_002
+
+
+def find_at(connection: Connection | UUID, provider_ref: str) -> Invoice | None:
+    """The invoice that a platform knows by this reference."""
+    if not provider_ref:  # so are those of ours that the platform has not taken yet
+        return None
+    found = Invoice.objects.filter(connection=connection, provider_ref=provider_ref).first()
+    if found is None:
+        origins = InvoiceOrigin.objects.filter(connection=connection, provider_ref=provider_ref)
+        found = Invoice.objects.filter(other_origins__in=origins).first()
+    return found
+
+
+def held_by(connection: Connection | UUID) -> Q:
+    """Invoices that came through a connection, first or later; to be narrowed by what has an index."""
+    return Q(connection=connection) | Q(pk__in=InvoiceOrigin.objects.filter(connection=connection).values("invoice"))
+
+
+def through(name: str) -> Q:
+    """The same by the connection's name."""
+    further = InvoiceOrigin.objects.filter(connection__name=name)
+    return Q(connection__name=name) | Q(pk__in=further.values("invoice"))
+
+
+def known_as(provider_ref: str) -> Q:
+    further = InvoiceOrigin.objects.filter(provider_ref=provider_ref)
+    return Q(provider_ref=provider_ref) | Q(pk__in=further.values("invoice"))
+
+
+def namesakes(invoice: Invoice) -> QuerySet[Invoice]:
+    """Others of this customer with the same seller, number and year. A rejected one was never issued."""
+    if not (invoice.seller_key and invoice.number and invoice.issue_date):
+        return Invoice.objects.none()
+    rows = Invoice.objects.filter(
+        customer=invoice.customer_id,
+        direction=invoice.direction,
+        seller_key=invoice.seller_key,
+        number=invoice.number,
+        issue_date__year=invoice.issue_date.year,
+    )
+    # What its platform has not taken yet is not there twice.
+    return rows.exclude(pk=invoice.pk).exclude(provider_ref="").exclude(status=Status.REJECTED).order_by("created_at")
+
+
+def join(copy: Invoice) -> Invoice | None:
+    """Take what another platform just brought, not saved yet, as a further origin of what we have. Returns that, or
+    None where we have none that agrees. Nobody else joins or records the same one until the transaction ends.
+    """
+    _lock_identity(copy)
+    for held in namesakes(copy).prefetch_related("other_origins"):
+        elsewhere = copy.connection_id not in {each.connection_id for each in held.origins}
+        if elsewhere and agree(held, copy):
+            InvoiceOrigin.objects.create(
+                invoice=held,
+                connection=copy.connection,
+                addressing_line=copy.addressing_line,
+                provider_ref=copy.provider_ref,
+            )
+            held.save(update_fields=["updated_at"])
+            return held
+    return None
+
+
+def _lock_identity(invoice: Invoice) -> None:
+    parts = (invoice.customer_id, invoice.direction, invoice.seller_key, invoice.number)
+    number = int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], signed=True)
+    with database.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [IDENTITY_LOCK, number])
+
+
+def agree(one: Invoice, other: Invoice) -> bool:
+    """Type, currency and every amount that both tell are the same, however the signs are written."""
+    if money.debt(one) is None or money.debt(other) is None:
+        return False
+    return all(mine is None or theirs is None or mine == theirs for mine, theirs in _compared(one, other))
+
+
+def _compared(one: Invoice, other: Invoice) -> Iterator[tuple[object, object]]:
+    yield one.type_code or None, other.type_code or None
+    yield one.currency or None, other.currency or None
+    yield money.debt(one), money.debt(other)
+    yield money.due(one), money.due(other)
+    yield _size(one.total_without_vat), _size(other.total_without_vat)
+    yield _size(one.total_vat), _size(other.total_vat)
+    yield money.debt_by_rate(one) or None, money.debt_by_rate(other) or None
+
+
+def _size(amount: Decimal | None) -> Decimal | None:
+    found = money.decimal(amount)
+    return None if found is None else abs(found)
+
+
+def warn_of_namesakes(invoice: Invoice) -> None:
+    """Two that should be one: each says so, with the other's platform and amount."""
+    for other in namesakes(invoice).select_related("connection"):
+        _warn(other, of=invoice)
+        _warn(invoice, of=other)
+
+
+def _warn(invoice: Invoice, *, of: Invoice) -> None:
+    message = _(
+        "Another invoice here has this seller, number and year: %(amount)s through %(platform)s. They were not merged. "
+        "Ask the seller which one counts, and decide only that one."
+    )
+    amount = f"{of.debt} {of.currency}" if of.debt is not None else "?"
+    words = message % {"amount": amount, "platform": of.connection.name}
+    if words not in invoice.warnings:
+        invoice.warnings = [*invoice.warnings, words]
+        invoice.save(update_fields=["warnings", "updated_at"])
+
+
+def speak_through_open(invoice: Invoice) -> None:
+    """A platform that was left hears no more decisions: another that holds the invoice is told. It is locked."""
+    if invoice.connection.is_active:
+        return
+    origins = invoice.other_origins.select_related("connection", "addressing_line")
+    if other := next((each for each in origins if each.connection.is_active), None):
+        names = ("connection", "addressing_line", "provider_ref")
+        for name in names:
+            mine, theirs = getattr(invoice, name), getattr(other, name)
+            setattr(invoice, name, theirs)
+            setattr(other, name, mine)
+        other.save(update_fields=names)
+        invoice.save(update_fields=[*names, "updated_at"])

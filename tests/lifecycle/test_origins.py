@@ -1,0 +1,198 @@
+"""The same invoice through two platforms: one case, decided once, told where it is told."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from invoices.documents.writer import write_invoice
+from invoices.models import Invoice, InvoiceOrigin
+from invoices.services import receive_invoice
+from lifecycle import events, inbox, messages, services
+from lifecycle.finding import find_invoice
+from lifecycle.links import links_of
+from lifecycle.models import RelayTask, StatusEvent
+from lifecycle.services import Wish
+from providers.base import File, InvoiceReport, Party, StatusReport
+from providers.models import WebhookDelivery
+from tests import fake_provider
+from tests.factories import SIREN, make_connection, make_customer, make_delivery, make_line, make_user
+from tests.invoices.documents.issued import BUYER, SELLER, make_document
+from tests.scripted import together
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _platforms(monkeypatch):
+    fake_provider.register(monkeypatch)
+
+
+@pytest.fixture
+def old():
+    return line_at("old")
+
+
+@pytest.fixture
+def new():
+    return line_at("new", f"{SIREN}_NEW")
+
+
+def line_at(name: str, identifier: str = "") -> Any:
+    return make_line(make_customer(), make_connection(name=name), identifier)
+
+
+def arrive(line: Any, ref: str, syntax: str = "ubl", **values: Any) -> Invoice:
+    """A copy of the invoice F-2026-0042 as a platform brings it."""
+    document = make_document(seller=BUYER, buyer=SELLER, **values)
+    report = InvoiceReport(provider_ref=ref, direction="received", buyer=Party(siren=SIREN))
+    file = File(kind="original", content=write_invoice(document, syntax), media_type="application/xml")
+    inbox.save_invoice(line.connection, report, (file,))
+    found = find_invoice(line.connection, ref)
+    assert found is not None
+    return found
+
+
+def report(ref: str, status: str, **values: Any) -> StatusReport:
+    return StatusReport(provider_ref=ref, status=status, **values)
+
+
+def decide(invoice: Invoice, status: str = "204") -> RelayTask:
+    user = make_user(invoice.customer, "approver")
+    return services.issue_status(user=user, invoice_id=invoice.pk, wish=Wish(status=status))[0]
+
+
+@pytest.mark.parametrize("syntax", ["ubl", "cii"])
+def test_second_copy_becomes_another_origin_of_the_first(old, new, syntax):
+    first = arrive(old, "o-1")
+    second = arrive(new, "n-1", syntax)
+    assert (first.pk, Invoice.objects.count()) == (second.pk, 1)
+    assert [(each.connection.name, each.provider_ref) for each in second.origins] == [("old", "o-1"), ("new", "n-1")]
+    assert (first.documents.count(), second.warnings) == (1 if syntax == "ubl" else 2, first.warnings)
+
+
+def test_second_copy_again_is_not_another(old, new):
+    arrive(old, "o-1")
+    for _each in range(2):
+        arrive(new, "n-1", "cii")
+    assert (Invoice.objects.count(), InvoiceOrigin.objects.count()) == (1, 1)
+
+
+def test_file_of_the_first_platform_counts(old, new):
+    first = arrive(old, "o-1")
+    before = (first.original.sha256, first.process)
+    arrive(new, "n-1", "cii", process="M1")
+    first.refresh_from_db()
+    assert (first.original.sha256, first.process) == before
+
+
+def test_statuses_of_either_platform_land_on_the_case(old, new):
+    invoice = arrive(old, "o-1")
+    arrive(new, "n-1")
+    events.record_report(find_invoice(old.connection, "o-1").pk, report("o-1", "203"))
+    events.record_report(find_invoice(new.connection, "n-1").pk, report("n-1", "212", key="k"))
+    invoice.refresh_from_db()
+    assert invoice.status == "212"
+
+
+@pytest.mark.parametrize("status", ["202", "203", "213"])
+def test_way_of_the_second_copy_moves_nothing(old, new, status):
+    invoice = arrive(old, "o-1")
+    events.record_report(invoice.pk, report("o-1", "203"))
+    decide(invoice)
+    arrive(new, "n-1")
+    events.record_report(invoice.pk, report("n-1", status, key="later"))
+    invoice.refresh_from_db()
+    told = StatusEvent.objects.get(invoice=invoice, source_key="later")
+    assert (invoice.status, told.status, told.native_status[:3], "new" in told.native_status) == (
+        "204", None, status, True,
+    )  # fmt: skip
+
+
+def test_decision_is_told_once_where_it_came_from(old, new):
+    invoice = arrive(old, "o-1")
+    events.record_report(invoice.pk, report("o-1", "203"))
+    arrive(new, "n-1")
+    relay = decide(invoice)
+    assert (RelayTask.objects.count(), relay.connection, messages.message_of(relay).invoice.provider_ref) == (
+        1, old.connection, "o-1",
+    )  # fmt: skip
+
+
+def test_decision_goes_through_the_other_where_the_first_was_left(old, new):
+    invoice = arrive(old, "o-1")
+    events.record_report(invoice.pk, report("o-1", "203"))
+    before = decide(invoice)
+    arrive(new, "n-1")
+    old.connection.state = "paused"
+    old.connection.save()
+    relay = decide(invoice, "205")
+    told = messages.message_of(relay).invoice
+    assert (relay.connection, told.provider_ref, told.line_identifier) == (new.connection, "n-1", new.identifier)
+    # What was told before still names the invoice as the first platform knows it.
+    assert messages.message_of(RelayTask.objects.get(pk=before.pk)).invoice.provider_ref == "o-1"
+    assert {find_invoice(each.connection, ref).pk for each, ref in ((old, "o-1"), (new, "n-1"))} == {invoice.pk}
+
+
+def test_other_amounts_are_a_conflict_and_not_merged(old, new, client):
+    first = arrive(old, "o-1")
+    lines = tuple(line.__class__(**{**vars(line), "net_price": Decimal("999.00")}) for line in make_document().lines)
+    second = arrive(new, "n-1", lines=lines)
+    first.refresh_from_db()
+    assert (first.pk == second.pk, Invoice.objects.count()) == (False, 2)
+    assert ([link.relation for link in links_of(first)], [link.invoice for link in links_of(second)]) == (
+        ["same_number"], [first],
+    )  # fmt: skip
+    assert ("new" in first.warnings[-1], "old" in second.warnings[-1]) == (True, True)
+    client.force_login(make_user(first.customer, "reader"))
+    assert "Porte le même numéro" in client.get(f"/invoices/{first.pk}/").content.decode()
+
+
+def test_rejected_first_copy_leaves_the_number_to_the_second(old, new):
+    first = arrive(old, "o-1")
+    events.record_report(first.pk, report("o-1", "213"))
+    second = arrive(new, "n-1")
+    assert (first.pk == second.pk, second.warnings == first.warnings) == (False, True)
+
+
+def test_copy_that_nobody_can_read_is_not_joined(old, new):
+    arrive(old, "o-1")
+    unread = InvoiceReport(provider_ref="x", direction="received", number="F-2026-0042", buyer=Party(siren=SIREN))
+    receive_invoice(connection=new.connection, report=unread, files=())
+    assert (Invoice.objects.count(), InvoiceOrigin.objects.count()) == (2, 0)
+
+
+def test_news_that_waited_for_the_second_copy_is_due_when_it_joins(old, new):
+    arrive(old, "o-1")
+    row = make_delivery(new.connection, state="quarantined", waits_for="n-1")
+    other = make_delivery(old.connection, state="quarantined", waits_for="n-1")
+    arrive(new, "n-1")
+    states = dict(WebhookDelivery.objects.values_list("pk", "state"))
+    assert (states[row.pk], states[other.pk]) == ("received", "quarantined")
+
+
+def test_two_copies_of_one_platform_are_shown_to_a_person(old):
+    first, second = arrive(old, "o-1"), arrive(old, "o-2", "cii")
+    first.refresh_from_db()
+    assert (first.pk == second.pk, "old" in first.warnings[-1], "old" in second.warnings[-1]) == (False, True, True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_copies_at_the_same_moment_are_one_case(old, new):
+    together(lambda: arrive(old, "o-1"), lambda: arrive(new, "n-1", "cii"))
+    assert (Invoice.objects.count(), InvoiceOrigin.objects.count()) == (1, 1)
+
+
+def test_case_is_shown_with_both_origins(old, new, client):
+    invoice = arrive(old, "o-1")
+    arrive(new, "n-1")
+    client.force_login(make_user(invoice.customer, "reader"))
+    body = client.get(f"/api/v1/invoices/{invoice.pk}/").json()
+    assert (body["connection"], [row["provider_ref"] for row in body["origins"]]) == ("old", ["o-1", "n-1"])
+    for name, ref in (("old", "o-1"), ("new", "n-1")):
+        for query in (f"connection={name}", f"provider_ref={ref}"):
+            assert len(client.get(f"/api/v1/invoices/?{query}").json()["results"]) == 1
+    assert "Aussi reçue par" in client.get(f"/invoices/{invoice.pk}/").content.decode()
+    assert client.get("/invoices/?connection=new").content.decode().count(f"/invoices/{invoice.pk}/") == 1
