@@ -31,7 +31,9 @@ from .account_models import AccountChange as AccountChange
 from .account_models import PaymentAccount as PaymentAccount
 from .addressing import parse_address
 from .documents.model import Reference
+from .draft_models import InvoiceDraft as InvoiceDraft
 from .identity import SellerKey
+from .origin_models import InvoiceOrigin as InvoiceOrigin
 from .validation.verdict import Outcome
 
 # Years: 6 for the tax office (Livre des procédures fiscales, art. L102 B). The default is the 10 of vouchers of the
@@ -402,33 +404,6 @@ class Invoice(models.Model):
         return self.type_code in CORRECTIVE_TYPES
 
 
-class InvoiceOrigin(models.Model):
-    """Another platform that holds an invoice, beside the one that brought it first: a change of platform lasts a year.
-
-    The invoice is decided once, and told to the platform of its own `connection`; what any of them reports lands on it.
-    """
-
-    invoice = models.ForeignKey(Invoice, on_delete=models.CASCADE, related_name="other_origins")
-    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="invoice_origins")
-    addressing_line = models.ForeignKey(
-        AddressingLine, on_delete=models.SET_NULL, null=True, blank=True, related_name="invoice_origins"
-    )
-    provider_ref = models.CharField(_("platform's reference"), max_length=200)
-    arrived_at = models.DateTimeField(_("arrived"), default=timezone.now, editable=False)
-
-    class Meta:
-        verbose_name = _("further origin")
-        verbose_name_plural = _("further origins")
-        ordering = ["arrived_at", "pk"]
-        constraints = [
-            models.UniqueConstraint(fields=["connection", "provider_ref"], name="one_origin_per_platform_reference"),
-            models.UniqueConstraint(fields=["invoice", "connection"], name="one_origin_per_invoice_and_connection"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.invoice} – {self.connection}"
-
-
 def document_path(document: InvoiceDocument, filename: str) -> str:
     """Content-addressed: the same bytes are the same file, and no file is ever overwritten."""
     return f"{document.sha256[:2]}/{document.sha256[2:4]}/{document.sha256}"
@@ -496,34 +471,6 @@ class Validation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.document} – {self.rules_version}: {self.get_outcome_display() or self.get_state_display()}"
-
-
-class InvoiceDraft(models.Model):
-    """An invoice in the making: the form as it stands, saved as it is typed. `invoice` is what was made of it.
-
-    `tab` is the browser window that saved last: another one that has not seen it must not overwrite it.
-    """
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    line = models.ForeignKey(AddressingLine, on_delete=models.CASCADE, related_name="drafts")
-    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-    data = models.JSONField(_("data"), default=dict)
-    number = models.CharField(_("number"), max_length=200, blank=True)
-    party_name = models.CharField(_("party"), max_length=300, blank=True)
-    total_with_vat = models.DecimalField(_("total with VAT"), max_digits=18, decimal_places=2, null=True)
-    version = models.PositiveIntegerField(default=1, editable=False)
-    tab = models.CharField(max_length=36, blank=True, editable=False)
-    invoice = models.ForeignKey(Invoice, on_delete=models.CASCADE, null=True, related_name="drafts", editable=False)
-    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
-    updated_at = models.DateTimeField(_("changed"), default=timezone.now, editable=False)
-
-    class Meta:
-        verbose_name = _("draft")
-        verbose_name_plural = _("drafts")
-        ordering = ["-updated_at"]
-
-    def __str__(self) -> str:
-        return self.number or str(self.pk)[:8]
 
 
 class Comment(models.Model):

@@ -37,6 +37,14 @@ def find_at(connection: Connection | UUID, provider_ref: str) -> Invoice | None:
     return found
 
 
+def lock_at(connection: Connection, provider_ref: str) -> Invoice:
+    """The same, locked until the transaction ends."""
+    found = find_at(connection, provider_ref)
+    if found is None:
+        raise Invoice.DoesNotExist(provider_ref)
+    return Invoice.objects.select_for_update().get(pk=found.pk)
+
+
 def held_by(connection: Connection | UUID) -> Q:
     """Invoices that came through a connection, first or later; to be narrowed by what has an index."""
     return Q(connection=connection) | Q(pk__in=InvoiceOrigin.objects.filter(connection=connection).values("invoice"))

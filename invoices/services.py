@@ -58,11 +58,10 @@ def receive_invoice(*, connection: Connection, report: InvoiceReport, files: Seq
     """
     parsed, error, is_original = _read_best(files)
     with transaction.atomic():
-        held = origins.find_at(connection, report.provider_ref)
-        created = held is None and (_adopt(connection, report, parsed) or _create_invoice(connection, report, parsed))
-        held = held or origins.find_at(connection, report.provider_ref)
+        known = origins.find_at(connection, report.provider_ref) is not None
+        created = not known and (_adopt(connection, report, parsed) or _create_invoice(connection, report, parsed))
         # Locked, for its status may be written at the same time; and that is not among what is saved here.
-        invoice = Invoice.objects.select_for_update().get(pk=held.pk if held else None)
+        invoice = origins.lock_at(connection, report.provider_ref)
         for file in files:
             store_document(invoice=invoice, file=file)
         # The platform that brought it first says what is in it.
