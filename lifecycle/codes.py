@@ -5,7 +5,7 @@ French labels are the official ones, letter for letter. Sources: XP Z12-012 as p
 field numbers of the CDAR message; [G7.25] and the like, rules of the DGFiP's annex 7 v1.9, read on 29 November 2026.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
@@ -155,6 +155,7 @@ class StatusInfo:
     obligation: Obligation = "optional"
     reported_to_ppf: Reported = Reported.NO
     reason: Rule = "none"
+    comment: Rule = "allowed"  # MDT-126
     payment: Rule = "none"
     payment_types: tuple[DataType, ...] = ()
     final: bool = False
@@ -232,12 +233,13 @@ _STATUS_ROWS = (
         _("The buyer contests the invoice or a part of it; the invoice stays alive."), BUYER, "46", reason="required",
         tone="warn"),
     _processing(Status.SUSPENDED, "Suspended", _("The buyer needs missing documents before going on."), BUYER, "39",
-        reason="required", tone="warn"),
+        reason="required", comment="required", tone="warn"),
     _processing(Status.COMPLETED, "Completed", _("The seller has answered a suspension with the missing documents."),
         SELLER, "37", tone="info"),
-    # Final for the administration: no mandatory status may follow, hence no 212.
+    # Final for the administration: no mandatory status may follow, hence no 212. A text must travel with 208 and 210
+    # [G7.25], and with a receipt that is taken back [P1.17].
     _processing(Status.REFUSED, "Refused", _("The buyer turns the whole invoice down. There is no way back."), BUYER,
-        "50", reason="required", final=True, tone="bad", **_TO_PPF),
+        "50", reason="required", comment="required", final=True, tone="bad", **_TO_PPF),
     # By the seller for a refund only.
     _processing(Status.PAYMENT_SENT, "Payment sent", _("The payer has sent the money, wholly or in part."),
         BUYER | SELLER, "47", payment="allowed", payment_types=(DataType.MPA,), tone="good"),
@@ -474,6 +476,14 @@ def reasons_for(status: str, *, b2g: bool = False) -> tuple[str, ...]:
     if status == Status.PAYMENT_RECEIVED:
         return CLOSED_LIST
     return tuple(row.code for row in _REASON_ROWS if _listed(row, status, b2g))
+
+
+def official_comment(status: str, reasons: Sequence[str], *, takes_back: bool = False) -> str:
+    """What stands for the person's words (MDT-126) where a text must travel and none was given: the reason's label.
+    `takes_back`: the amounts of a receipt are taken back, which has to be explained too [P1.17].
+    """
+    is_needed = takes_back or (status in STATUSES and STATUSES[status].comment == "required")
+    return REASONS[reasons[0]].label_fr if is_needed and reasons and reasons[0] in REASONS else ""
 
 
 def _in_reader_language(french: str, english: str) -> str:

@@ -40,7 +40,7 @@ def subject_of(event: StatusEvent, others: Container[StatusEvent]) -> StatusObje
     """What an event speaks of; None for a word nobody knows."""
     if event in others:
         return StatusObject.TRANSMISSION
-    return STATUSES[event.status].object if event.status in STATUSES else None
+    return STATUSES[event.status].object if event.status and event.status in STATUSES else None
 
 
 def reason_codes(event: StatusEvent) -> frozenset[str]:

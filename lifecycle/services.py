@@ -75,6 +75,11 @@ class Wish:
     payments: tuple[Payment, ...] = ()
     version: int | None = None
 
+    @property
+    def told_note(self) -> str:
+        """What travels in the end, and is recorded."""
+        return transitions.note_told(self.status, reasons=self.reasons, payments=self.payments, note=self.note)
+
     def fingerprint(self, invoice_id: Any) -> str:
         text = json.dumps([str(invoice_id), self.status, repr(self.reasons), self.note, repr(self.payments)])
         return hashlib.sha256(text.encode()).hexdigest()
@@ -267,7 +272,7 @@ def _record_decision(user: Any, invoice: Invoice, wish: Wish) -> RelayTask:
         origin=Origin.US,
         issuer_role=role_of(invoice),
         reasons=wish.reasons,
-        note=wish.note,
+        note=wish.told_note,
         payments=wish.payments,
         occurred_at=now,
         actor=user,

@@ -24,6 +24,7 @@ from lifecycle.codes import (
     Side,
     Status,
     StatusInfo,
+    official_comment,
     reason_label,
     reasons_for,
     status_label,
@@ -292,6 +293,14 @@ def check_wish(
         *_check_direction(facts, info, payments),
         *_check_note(facts, info, reasons, payments, note),
     ]
+
+
+def note_told(status: str, *, reasons: Sequence[ReasonRow], payments: Sequence[PaymentRow], note: str) -> str:
+    """The note as it travels: the person's, or the official words where a text is needed and none was given."""
+    if note.strip() or any((row.text or "").strip() for row in reasons):
+        return note
+    takes_back = status == Status.PAYMENT_RECEIVED and any(row.amount < 0 for row in payments)
+    return official_comment(status, [row.code for row in reasons], takes_back=takes_back)
 
 
 def _named(code: str) -> str:

@@ -11,9 +11,10 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from lifecycle.codes import REASONS, Role, Side
+from lifecycle.codes import Role, Side
 
-from ..base import Payment, Reason, StatusMessage, StatusReport, Unsupported
+from ..base import Payment, StatusMessage, StatusReport, Unsupported
+from ..told import text_of
 from . import tables
 
 SELLER_ROLES = frozenset({Role.SELLER, Role.SELLER_AGENT, Role.FACTOR, Role.PAYEE, Role.INVOICER})
@@ -63,15 +64,8 @@ def _rejection(message: StatusMessage, names: dict[str, str]) -> dict[str, str]:
         if reason.code not in names:
             told = {"reason": reason.code, "status": message.status}
             raise Unsupported(_("A-Cube does not take reason %(reason)s with status %(status)s.") % told)
-    first, *others = message.reasons
-    text = "\n".join(part for part in (first.text, *map(_in_words, others), message.note) if part)
-    return {"rejectionReason": names[first.code]} | ({"message": text} if text else {})
-
-
-def _in_words(reason: Reason) -> str:
-    """A-Cube has room for one reason; the others stand in its text, in the official French words."""
-    label = f"{REASONS[reason.code].label_fr} ({reason.code})"
-    return f"{label} : {reason.text}" if reason.text else label
+    text = text_of(message)
+    return {"rejectionReason": names[message.reasons[0].code]} | ({"message": text} if text else {})
 
 
 def _payment(payment: Payment) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from lifecycle.codes import REASONS, Role, Side
+from lifecycle.codes import Role, Side
 
-from ..base import PermanentError, Reason, Receipt, StatusMessage, UncertainError, Unsupported
+from ..base import PermanentError, Receipt, StatusMessage, UncertainError, Unsupported
 from ..cdar import PARIS
 from ..decimals import read_decimal
+from ..told import note_of, text_of
 from . import reading, tables
 from .orders import Orders
 from .session import NUMBER
@@ -85,18 +86,11 @@ def refusal(message: StatusMessage) -> dict[str, Any]:
         raise Unsupported(_("Billit wants a reason with a refusal."))
     if not NUMBER.fullmatch(number):
         raise PermanentError(_("“%(value)s” is no number of Billit's.") % {"value": number[:100]})
-    first, *others = message.reasons
-    text = "\n".join(part for part in (first.text, *map(_in_words, others), message.note) if part)
     return {
-        "RefusalReasonCode": tables.REASONS[first.code],
-        "RefusalReasonDescription": text or REASONS[first.code].label_fr,
+        "RefusalReasonCode": tables.REASONS[message.reasons[0].code],
+        "RefusalReasonDescription": text_of(message),
         "OrderIDs": [int(number)],
     }
-
-
-def _in_words(reason: Reason) -> str:
-    label = f"{REASONS[reason.code].label_fr} ({reason.code})"
-    return f"{label} : {reason.text}" if reason.text else label
 
 
 def payment(message: StatusMessage) -> dict[str, Any]:
@@ -113,7 +107,7 @@ def payment(message: StatusMessage) -> dict[str, Any]:
     rows = [f"{each.vat_rate:f} % : {each.amount:.2f}" for each in message.payments if each.vat_rate is not None]
     return {
         "Amount": total,
-        "Description": "\n".join(filter(None, ["TVA " + " ; ".join(rows) if rows else "", message.note])),
+        "Description": "\n".join(filter(None, ["TVA " + " ; ".join(rows) if rows else "", note_of(message)])),
         "Date": message.occurred_at.astimezone(PARIS).date().isoformat(),
     }
 

@@ -11,6 +11,7 @@ from lifecycle.codes import REASONS, STATUSES, Reported, Role
 
 from ..companies import ADDRESS_SCHEME, SIREN_SCHEME
 from ..shapes import Party, Payment, StatusMessage
+from ..told import note_of
 from .model import (
     AMOUNT_TYPES,
     BETWEEN_PLATFORMS,
@@ -165,7 +166,7 @@ def _details(message: StatusMessage) -> list[Detail]:
     if amounts:
         first, *others = details or [Detail()]
         details = [replace(first, characteristics=amounts), *others]
-    if note := _written(message.note):
+    if note := _written(note_of(message)):
         details.append(Detail(notes=note))
     return [replace(each, sequence=str(place)) for place, each in enumerate(details, start=1)]
 

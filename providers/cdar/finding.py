@@ -44,6 +44,7 @@ FIELDS: dict[str, tuple[StrOrPromise, str]] = {
     "MDT-115": (_("Status of the reason"), "SpecifiedDocumentStatus/ProcessConditionCode"),
     "MDT-121": (_("Action asked for"), "SpecifiedDocumentStatus/RequestedActionCode"),
     "MDT-124-2": (_("Position of the reason"), "SpecifiedDocumentStatus/SequenceNumeric"),
+    "MDT-126": (_("Text"), "SpecifiedDocumentStatus/IncludedNote/Content"),
     "MDT-129": (_("Seller's SIREN"), "ReferenceReferencedDocument/IssuerTradeParty/GlobalID"),
     "MDT-132": (_("Seller's role"), "ReferenceReferencedDocument/IssuerTradeParty/RoleCode"),
     "MDT-158": (_("Role of the invoice's recipient"), "ReferenceReferencedDocument/RecipientTradeParty/RoleCode"),

@@ -232,9 +232,14 @@ def _long_numbers(message: Cdar) -> Iterable[str]:
 
 
 def _unexplained_return(message: Cdar) -> Iterable[str]:
-    if message.reasons or any(each.notes for each in message.details):
+    if any(each.notes for each in message.details):
         return ()
     return (each.shown for each in _received(message) if each.amount is not None and each.amount < 0)
+
+
+def _no_text(message: Cdar) -> Iterable[str]:
+    is_needed = message.status in STATUSES and STATUSES[message.status].comment == "required"
+    return [""] if is_needed and not any(each.notes for each in message.details) else []
 
 
 def _foreign_rates(message: Cdar) -> Iterable[str]:
@@ -397,6 +402,13 @@ RULES: tuple[Rule, ...] = (
         "MDT-215",
         _("A negative amount takes a payment back; the administration wants to know why. Say it in the note."),
         _unexplained_return,
+        is_fatal=False,
+    ),
+    Rule(
+        "NV-no-text",
+        "MDT-126",
+        _("The administration turns down a refusal (210) or a suspension (208) without a text. Write why."),
+        _no_text,
         is_fatal=False,
     ),
     Rule(

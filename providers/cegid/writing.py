@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from ..base import File, InvoiceFacts, StatusMessage, Unsupported
 from ..formats import find_format
+from ..told import note_of
 from . import tables
 from .words import Words
 
@@ -34,8 +35,8 @@ def write_status(message: StatusMessage, *, issuer: str, words: Words) -> dict[s
             {"code": words.say_reason(reason.code)} | ({"text": reason.text} if reason.text else {})
             for reason in message.reasons
         ]
-    if message.note:
-        status["note"] = message.note
+    if note := note_of(message):
+        status["note"] = note
     if message.payments:
         status["payments"] = list(_payments(message))
     return _envelope(message.id, message.invoice, message.occurred_at, words) | {"status": status}

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from django.utils.translation import gettext as _
 
-from lifecycle.codes import REASONS, Role, Side
+from lifecycle.codes import Role, Side
 
-from ..base import Reason, StatusMessage, StatusReport, UncertainError, Unsupported
-from ..told import pick_told
+from ..base import StatusMessage, StatusReport, UncertainError, Unsupported
+from ..told import pick_told, text_of
 from . import tables
 
 SELLER_ROLES = frozenset({Role.SELLER, Role.SELLER_AGENT, Role.FACTOR, Role.PAYEE, Role.INVOICER})
@@ -40,25 +40,12 @@ def require_sayable(message: StatusMessage) -> None:
 def write(message: StatusMessage) -> Letter:
     require_sayable(message)
     body = {"status_code": tables.WORDS[message.status]}
-    words = list(_in_words(message))
     if message.reasons:
         body["rejection_reason"] = message.reasons[0].code
-    if words:
-        body["reason"] = "\n".join(words)
+    if words := text_of(message):
+        body["reason"] = words
     left_out = _("Seqino takes no amounts with a status: they were not passed on.") if message.payments else ""
     return Letter(body, left_out)
-
-
-def _in_words(message: StatusMessage) -> Iterator[str]:
-    """There is room for one reason; the others stand in its text, in the official French words."""
-    first, *others = message.reasons or (Reason(),)
-    if first.text:
-        yield first.text
-    for reason in others:
-        label = f"{REASONS[reason.code].label_fr} ({reason.code})"
-        yield f"{label} : {reason.text}" if reason.text else label
-    if message.note:
-        yield message.note
 
 
 def find_told(message: StatusMessage, reports: Iterable[StatusReport]) -> StatusReport | None:

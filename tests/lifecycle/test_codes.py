@@ -113,6 +113,12 @@ def test_reason_rule_against_norm():
 
 
 @needs_norm
+def test_statuses_that_need_a_text_against_norm():
+    needed = {row["code"] for row in norm_table("lifecycle.csv") if row["comment_mdt126"] == "required (G7.25)"}
+    assert {code for code, row in STATUSES.items() if row.comment == "required"} == needed
+
+
+@needs_norm
 def test_issuers_against_norm():
     # The parties named first; what other implementers add in brackets ("some say buyer too") is not ours to offer.
     party = {"buyer": Role.BUYER, "seller": Role.SELLER, "PA-E": Role.PLATFORM, "PA-R": Role.PLATFORM, "PPF": Role.PPF}

@@ -369,3 +369,29 @@ def test_release_and_cancel_at_once_one_wins(careful, user, colleague):
     assert sorted(type(result).__name__ for result in results) == ["RelayTask", "WrongRelayState"]
     relay.refresh_from_db()
     assert status_of(careful) == ("205" if relay.state == "pending" else "203")
+
+
+# --- the text that must travel (MDT-126) ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", ["208", "210"])
+def test_official_words_are_recorded_where_a_text_must_travel(user, invoice, status):
+    wish = Wish(status=status, reasons=(Reason(code="REF_CT_ABSENT"),))
+    relay, _is_new = services.issue_status(user=user, invoice_id=invoice.pk, wish=wish)
+
+    assert relay.event.note == "Référence contractuelle manquante"
+
+
+@pytest.mark.parametrize(
+    ("values", "note"),
+    [
+        ({"status": "208", "note": "Le contrat ?"}, "Le contrat ?"),
+        ({"status": "210", "text": "Contrat clos."}, ""),
+        ({"status": "207"}, ""),
+    ],
+)
+def test_words_of_the_person_stand_alone(user, invoice, values, note):
+    reasons = (Reason(code="REF_CT_ABSENT", text=values.pop("text", "")),)
+    relay, _is_new = services.issue_status(user=user, invoice_id=invoice.pk, wish=Wish(reasons=reasons, **values))
+
+    assert relay.event.note == note

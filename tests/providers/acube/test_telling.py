@@ -83,10 +83,16 @@ def test_send_several_reasons_keeps_the_others_in_words():
     }
 
 
-def test_send_reason_alone_has_no_message():
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [("207", {}), ("208", {"message": "N° de commande incorrect ou manquant"}),
+     ("210", {"message": "N° de commande incorrect ou manquant"})],
+)  # fmt: skip
+def test_send_reason_alone_has_the_official_message_where_one_is_needed(status, message):
     adapter, far_end = make_acube()
-    adapter.send_status(make_message("210", reasons=(Reason(code="DOUBLON"),)))
-    assert sent_body(far_end)["rejectionDetails"] == {"rejectionReason": "DUPLICATE_INVOICE"}
+    adapter.send_status(make_message(status, reasons=(Reason(code="CMD_ERR"),)))
+    details = {"rejectionReason": "PO_REFERENCE_INCORRECT_OR_MISSING"}
+    assert sent_body(far_end)["rejectionDetails"] == details | message
 
 
 def test_send_payments_as_numbers_with_two_decimals():

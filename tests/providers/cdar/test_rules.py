@@ -119,6 +119,7 @@ WARNINGS: list[Case] = [
     ("NV-label-words", good("205"), lambda m: replace(m, label="Acceptée par le service"), "Acceptée par le service"),
     ("NV-no-amount", good("211"), lambda m: replace(m, details=()), ""),
     ("NV-unexplained-return", good("212"), lambda m: with_amounts(m, amount("MEN", "-5")), "-5 EUR 20 %"),
+    ("NV-no-text", good("210"), lambda m: replace(m, details=tuple(replace(d, notes=()) for d in m.details)), ""),
     ("NV-not-for-ppf", good("205"), lambda m: good("205", TO_PPF), "205"),
     (
         "NV-old-ppf",

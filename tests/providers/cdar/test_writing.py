@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from lifecycle.codes import INVOICE_STATUSES, STATUSES, Reported
 from providers import cdar
 from providers.base import Party, Payment, PermanentError, Reason, TemporaryError
+from providers.told import note_of
 
 from .messages import BUYER, FORMS, OTHERS, SELLER, lawful_messages, make_facts, make_message, messages, read_back
 
@@ -31,7 +32,8 @@ def told(message, **envelope):
 def test_written_message_is_read_back_the_same(status, form, data):
     message = data.draw(messages(status))
 
-    assert read_back(cdar.write(message, FORMS[form]), message) == message
+    # Also a 208, 210 or receipt taken back without a word: the official words travel then.
+    assert read_back(cdar.write(message, FORMS[form]), message) == replace(message, note=note_of(message))
 
 
 @pytest.mark.parametrize(("status", "form"), EVERY_WAY)
@@ -47,7 +49,17 @@ def test_lawful_message_is_accepted_by_all_validators(status, form, data):
 def test_least_message_is_prepared(status, form):
     message = make_message(status)
 
-    assert read_back(cdar.prepare(message, FORMS[form]), message) == message
+    assert read_back(cdar.prepare(message, FORMS[form]), message) == replace(message, note=note_of(message))
+
+
+@pytest.mark.parametrize("status", ["208", "210"])
+def test_status_that_needs_a_text_has_the_official_one_at_least(status):
+    message = replace(make_message(status), reasons=(Reason(code="CMD_ERR"),), note="")
+    label = "N° de commande incorrect ou manquant"
+
+    assert read_back(cdar.prepare(message), message).note == label
+    spoken = replace(message, reasons=(Reason(code="CMD_ERR", text="BC-17"),))
+    assert read_back(cdar.prepare(spoken), spoken) == spoken
 
 
 def test_message_is_the_same_on_every_try():
