@@ -113,10 +113,15 @@ def line_rows(line: dict[str, Any]) -> Iterator[list[list[Words]]]:
     words = [Words(line["name"], TEXT if line["is_sub_line"] else STRONG)]
     texts = (line["description"], *line["notes"], *line["allowances_charges"])
     words += [Words(text, SMALL) for text in texts if text]
-    words.append(Words(" · ".join(f"{fact.name}\u00a0: {fact.value}" for fact in line["details"]), SMALL))
+    details = " · ".join(f"{fact.name}\u00a0: {one_line(fact.value)}" for fact in line["details"])
     quantity = f"{line['quantity']} {line['unit']}".strip()
     figures = (quantity, line["net_price"], line["vat"], line["net_amount"])
-    yield [[Words(line["number"])], words, *([Words(figure)] for figure in figures)]
+    below = [[Words(details, SMALL)]] if details else []
+    yield [[Words(line["number"])], words, *([Words(figure)] for figure in figures), *below]
+
+
+def one_line(value: str) -> str:
+    return ", ".join(value.splitlines())
 
 
 def draw_allowances(sheet: Sheet, context: Context) -> None:

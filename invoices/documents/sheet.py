@@ -208,8 +208,9 @@ class Sheet:
     # --- tables
 
     def table(self, title: str, columns: Sequence[Column], rows: Iterable[Sequence[Sequence[Words]]]) -> None:
-        """Each cell is some words; the head comes again on each page."""
-        for number, cells in enumerate(rows):
+        """Each cell is some words, and one more than there are columns goes below, under all but the first of them. The
+        head comes again on each page."""
+        for number, (cells, below) in enumerate(split_at(len(columns), row) for row in rows):
             blocks = place(columns, cells)
             if number == 0:
                 first = min(max(map(height_of, self._lines_of(blocks))), KEPT_TOGETHER)
@@ -217,6 +218,9 @@ class Sheet:
                 self._columns = columns
                 self._head()
             self.row(*blocks, gap=0.8)
+            for words in below:
+                indent = columns[0].width
+                self.row(Block(words, MARGIN + indent, WIDTH - indent), gap=0.8)
             self.rule()
             self.skip(0.8)
         self._columns = ()
@@ -245,6 +249,10 @@ class Pages(FPDF):
         self.set_font(FAMILY, style.weight, style.size)
         self.set_text_color(*style.colour)
         self.text(x, y + style.size * POINT * 0.98, line.text)
+
+
+def split_at(count: int, row: Sequence[Sequence[Words]]) -> tuple[Sequence[Sequence[Words]], Sequence[Sequence[Words]]]:
+    return row[:count], row[count:]
 
 
 def place(columns: Sequence[Column], cells: Sequence[Sequence[Words]]) -> list[Block]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from providers.decimals import decimals_of
 
@@ -143,11 +144,17 @@ def as_period_of(condition: Condition) -> str:
     """`until 14 October 2026 (10 days)`."""
     period = ""
     if condition.period is not None:
-        period = f"{as_number(condition.period)} {label(labels.UNITS, condition.unit or 'DAY')}"
+        period = as_duration(condition.period, condition.unit or "DAY")
     from_date = _("from {date}").format(date=as_date(condition.from_date)) if condition.from_date else ""
     until = _("until {date}").format(date=as_date(condition.until)) if condition.until else ""
     about = ", ".join(part for part in (period, from_date) if part)
     return f"{until} ({about})" if until and about else until or about
+
+
+def as_duration(number: Decimal, unit: str) -> str:
+    if unit == "DAY" and number == int(number):
+        return ngettext("%(count)s day", "%(count)s days", int(number)) % {"count": as_number(number)}
+    return f"{as_number(number)} {label(labels.UNITS, unit)}"
 
 
 def as_condition(condition: Condition, currency: str) -> str:
