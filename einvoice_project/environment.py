@@ -54,6 +54,14 @@ VARIABLES = (
         shown_default="none",
     ),
     Variable(
+        "WATCH_MAIL",
+        "list",
+        "Addresses that are mailed what `manage.py doctor` finds, once while it lasts. A legal deadline that runs out "
+        "is also told to those who may decide for the customer.",
+        default=[],
+        shown_default="none",
+    ),
+    Variable(
         "PUBLIC_URL",
         "address",
         "The address under which people and platforms reach Navette, for example `https://navette.example.com`. "

@@ -2,6 +2,7 @@
 
 import hmac
 import ipaddress
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
@@ -16,6 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import GaugeMetricFamily
 
 from invoices.models import Validation
+from lifecycle import watch
 from lifecycle.models import RelayState, RelayTask
 from providers.models import WebhookDelivery
 
@@ -98,6 +100,17 @@ class QueueCollector:
         yield age
         yield _counts("navette_deliveries", "Webhook deliveries", WebhookDelivery.objects.all(), COUNTED_DELIVERIES)
         yield _counts("navette_relays", "Relays to platforms", RelayTask.objects.all(), COUNTED_RELAYS)
+        yield from self.findings()
+
+    def findings(self) -> Iterator[GaugeMetricFamily]:
+        """What `manage.py doctor` would say, by check; a clock by how far it has run."""
+        found = GaugeMetricFamily("navette_findings", "What is wrong, by check", labels=["check", "urgent"])
+        counts = Counter({(check, urgent): 0 for check in watch.NAMES for urgent in (False, True)})
+        for finding in watch.findings():
+            counts[finding.check, finding.urgent] += finding.count
+        for (check, urgent), count in counts.items():
+            found.add_metric([check, str(urgent).lower()], count)
+        yield found
 
 
 def _counts(

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.core.files.base import ContentFile
@@ -187,7 +188,7 @@ def _head_faults(files: list[Kept]) -> Iterator[str]:
 
 
 def _missing(heads: list[Head], number: int) -> Iterator[str]:
-    ids = [head[0] for head in heads]
+    ids: list[Any] = [head[0] for head in heads]
     rows = StatusEvent.objects.filter(invoice__in=ids, sequence__in={head[1] for head in heads})
     found = {(str(key), place): text for key, place, text in rows.values_list("invoice_id", "sequence", "hash")}
     purged = {str(key) for key in PurgedInvoice.objects.filter(pk__in=ids).values_list("pk", flat=True)}

@@ -126,6 +126,17 @@ class HistoryAnchor(models.Model):
         return f"{self.number} {self.made_at:%Y-%m-%d %H:%M}"
 
 
+class ToldFinding(models.Model):
+    """Something wrong that people were mailed about, kept while it lasts (`watch_mail`)."""
+
+    name = models.CharField(max_length=300, primary_key=True)
+    what = models.CharField(max_length=500)
+    told_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class SeenReport(models.Model):
     """A platform's report already taken in, as an event of its own or as the echo of one of ours."""
 

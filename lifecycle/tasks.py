@@ -10,7 +10,7 @@ from invoices.validation import services as validation
 from providers.base import PlatformError, Unsupported
 from providers.models import Connection
 
-from . import anchors, asking, inbox, polling, relays
+from . import anchors, asking, inbox, polling, relays, watch_mail
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def sweep() -> None:
     """Every minute: whatever a lost nudge, a killed worker or a silent platform left behind."""
     # What may take longer than a sweep has.
     nudges = (relays.nudge_for_due, asking.nudge_for_due, validation.nudge_for_due)
-    for step in (inbox.retry_waiting, inbox.drain, poll_due, *nudges, anchors.make_due):
+    for step in (inbox.retry_waiting, inbox.drain, poll_due, *nudges, anchors.make_due, watch_mail.tell):
         try:
             step()
         except Exception:  # a fault in one must not stop the others, minute after minute
