@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import codecs
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -83,7 +85,7 @@ TAKEN_OUT_FROM = 4_000
 LINE_ENDS = re.compile(rb"&#(?:0*(?:9|10|13|32)|x0*(?:9|[aA]|[dD]|20));")
 # Divisible by four, so that it is Base64 itself and the schema accepts it where the file was Base64.
 STAND_IN = b"EmbeddedFile"
-STAND_INS = re.compile(r"EmbeddedFile(?:Next)*[0-9]{7,8}")
+STAND_INS = re.compile(r"EmbeddedFile[0-9a-f]{16}[0-9]{7,8}")
 DECODED_AT_ONCE = 1024 * 1024
 
 Files = Mapping[str, bytes | None]
@@ -153,24 +155,25 @@ def refuse_size(content: bytes, limit: int) -> None:
 
 def take_out(content: bytes) -> tuple[bytes, dict[str, bytes | None]]:
     """The bytes with a short word and as many lines in place of each embedded file, and the files."""
-    stand_in = STAND_IN
-    while stand_in in content:
-        stand_in += b"Next"
     kept: list[bytes] = []
     files: dict[str, bytes | None] = {}
-    position = 0
+    position, name = 0, b""
     for match in EMBEDDED.finditer(content):
         start, end = match.span("file")
-        if end - start < TAKEN_OUT_FROM or (file := match["file"]).isspace():
+        if end - start < TAKEN_OUT_FROM:
             continue
         try:
-            found: bytes | None = decode_base64(file)
+            found: bytes | None = decode_base64(content, start, end)
         except ValueError:
             found = None
+        if found == b"":  # white space only
+            continue
+        # A content cannot name its own digest, so that nobody can write the words beforehand.
+        name = name or STAND_IN + hashlib.sha256(content).hexdigest()[:16].encode()
         # One character less is no Base64: the schema is to say so.
-        word = stand_in + f"{len(files):0{7 if found is None else 8}d}".encode()
+        word = name + f"{len(files):0{7 if found is None else 8}d}".encode()
         files[word.decode()] = found
-        kept += [content[position:start], word, b"\n" * file.count(b"\n")]
+        kept += [content[position:start], word, b"\n" * content.count(b"\n", start, end)]
         position = end
     return (b"".join([*kept, content[position:]]) if files else content), files
 
@@ -195,23 +198,21 @@ def put_back(text: str, files: Files) -> str:
     return STAND_INS.sub(file, text) if files else text
 
 
-def decode_base64(written: bytes) -> bytes:
-    """In pieces, for the sake of memory. ValueError."""
-    if b"&" in written:
-        written = LINE_ENDS.sub(b"", written)
-    return b"".join(decoded_pieces(written))
-
-
-def decoded_pieces(written: bytes) -> Iterator[bytes]:
-    rest = b""
-    for start in range(0, len(written), DECODED_AT_ONCE):
-        rest += written[start : start + DECODED_AT_ONCE].translate(None, b" \t\r\n")
+def decode_base64(content: bytes, start: int = 0, end: int | None = None) -> bytes:
+    """What is written between these places, in pieces and without a copy, for the sake of memory. ValueError."""
+    written = memoryview(content)[start:end]
+    if content.find(b"&", start, end) >= 0:
+        written = memoryview(LINE_ENDS.sub(b"", written))
+    decoded, rest = BytesIO(), b""
+    for place in range(0, len(written), DECODED_AT_ONCE):
+        rest += bytes(written[place : place + DECODED_AT_ONCE]).translate(None, b" \t\r\n")
         whole = max(len(rest) - len(rest) % 4 - 4, 0)
         if b"=" in rest[:whole]:
             raise binascii.Error("There is more after the end.")
-        yield binascii.a2b_base64(rest[:whole], strict_mode=True)
+        decoded.write(binascii.a2b_base64(rest[:whole], strict_mode=True))
         rest = rest[whole:]
-    yield binascii.a2b_base64(rest, strict_mode=True)
+    decoded.write(binascii.a2b_base64(rest, strict_mode=True))
+    return decoded.getvalue()
 
 
 # --- characters -------------------------------------------------------------------------------------------------------
