@@ -73,6 +73,7 @@ ATTACHED_TO = {
 }
 # Sub-lines stand inside their line, in the French extension.
 LINES = ("cac:InvoiceLine", "cac:CreditNoteLine", "cac:SubInvoiceLine", "cac:SubCreditNoteLine")
+IS_LINE = " or ".join(f"self::{each}" for each in LINES)
 # Flat sub-lines of EXTENDED-CTC-FR name the line above them, and their own subtype, in a reference to the invoice
 # itself (as the rules EXTENDED-CTC-FR of V1.4.0.03 read it).
 TO_ITSELF = "cac:BillingReference[cac:InvoiceDocumentReference[cbc:ID = /*/cbc:ID or cbc:DocumentStatusCode]]"
@@ -420,8 +421,9 @@ HEADER: dict[str, Reader] = {
     "prepayments": many("cac:PrepaidPayment", prepayment),
     "attachments": many(
         f"*[cac:Attachment] | */*[cac:Attachment] | cac:AdditionalDocumentReference[{OTHER_DOCUMENT}]"
-        f" | .//*[{' or '.join(f'self::{each}' for each in LINES)}]//*[cac:Attachment]"
-        f" | .//*[{' or '.join(f'self::{each}' for each in LINES)}]/cac:DocumentReference[{OTHER_DOCUMENT}]",
+        # One walk: a step from each of 10,000 lines, or a union of two, costs libxml2 the square of their number.
+        f" | .//*[cac:Attachment or self::cac:DocumentReference[parent::*[{IS_LINE}]][{OTHER_DOCUMENT}]]"
+        f"[ancestor::*[{IS_LINE}]]",
         attachment,
     ),
     "lines": many(" | ".join(f".//{each}" for each in LINES), in_own_unit(line)),
