@@ -274,6 +274,11 @@ class RelayTask(models.Model):
         return f"{self.event or self.invoice} → {self.connection}"
 
     @property
+    def has_spoken(self) -> bool:
+        """The platform may have heard it from us."""
+        return self.spoke_at is not None
+
+    @property
     def is_submission(self) -> bool:
         return self.kind == self.Kind.INVOICE
 

@@ -24,12 +24,11 @@ from invoices.origins import speak_through_open
 from providers.base import Adapter, Payment, Reason
 from providers.registry import find_adapter_class, get_adapter
 
-from . import answers, events, rejections, transitions
+from . import answers, events, rejections, relay_states, transitions
 from .codes import STATUSES, Side, Status, reason_label, reasons_for, status_label
 from .links import corrected_among
 from .messages import payments_of, reasons_of
 from .models import NOT_TOLD, IdempotencyKey, Origin, RelayState, RelayTask, StatusEvent
-from .relay_states import nudge_drain
 from .transitions import Facts, Problem
 
 # Decisions that a second person releases where the customer asks for four eyes.
@@ -316,7 +315,7 @@ def first_state(customer: Customer) -> tuple[RelayState, Any]:
 def nudge_for(relay: RelayTask) -> None:
     if relay.next_attempt_at:
         delay = max(0.0, (relay.next_attempt_at - timezone.now()).total_seconds())
-        transaction.on_commit(lambda: nudge_drain(delay))
+        transaction.on_commit(lambda: relay_states.nudge_drain(delay))
 
 
 # --- afterwards -------------------------------------------------------------------------------------------------------
@@ -338,13 +337,13 @@ def _require(user: Any, invoice: Invoice, role: Role) -> None:
         raise PermissionDenied(_("Your role for %(customer)s does not allow this.") % {"customer": invoice.customer})
 
 
-def _enqueue(relay: RelayTask) -> None:
+def _enqueue(relay: RelayTask, name: str, **changes: Any) -> None:
+    """Make a person's move with a locked relay; what its platform cannot carry is left to people."""
     carried = relay.is_submission or can_carry(relay.invoice, relay.status)
-    relay.state = RelayState.PENDING if carried else RelayState.UNSUPPORTED
-    relay.next_attempt_at = timezone.now() if carried else None
-    relay.leased_until = None
-    relay.look_ups = 0
-    relay.last_error = ""
+    due = timezone.now() if carried else None
+    name = name if carried else "leave_to_people"
+    relay_states.move(relay_states.one(relay), name, next_attempt_at=due, look_ups=0, last_error="", **changes)
+    relay.refresh_from_db(fields=["state", "next_attempt_at", "look_ups", "last_error", "attempts", "released_by"])
     relay.refused_by = None
 
 
@@ -362,9 +361,7 @@ def release(*, user: Any, relay_id: Any) -> RelayTask:
         raise PermissionDenied(_("Your role for %(customer)s does not allow this.") % {"customer": invoice.customer})
     if relay.event and (problems := problems_with(invoice, _wish_of(relay.event))):
         raise DecisionRefused(problems)
-    _enqueue(relay)
-    relay.released_by = user
-    relay.save()
+    _enqueue(relay, "release", released_by=user)
     events.project(invoice)
     if relay.event and invoice.status != relay.event.status:
         message = _("Invoice %(invoice)s moved on since this was proposed: cancel it and decide again.")
@@ -385,9 +382,8 @@ def cancel(*, user: Any, relay_id: Any) -> RelayTask:
     )
     own = relay.actor_id == user.pk and relay.state != RelayState.FAILED
     _require(user, invoice, Role.CLERK if own else Role.APPROVER)
-    relay.state = RelayState.CANCELLED
-    relay.next_attempt_at = None
-    relay.save()
+    relay_states.move(relay_states.one(relay), "cancel", next_attempt_at=None)
+    relay.refresh_from_db(fields=["state", "next_attempt_at"])
     if relay.is_submission:
         free_number(invoice)
     events.project(invoice)
@@ -396,12 +392,12 @@ def cancel(*, user: Any, relay_id: Any) -> RelayTask:
 
 @transaction.atomic
 def retry(*, user: Any, relay_id: Any) -> RelayTask:
-    """Send a failed relay again, now."""
+    """Send a failed relay again, now. The table is asked again: the invoice may have moved on."""
     relay, invoice = _locked_relay(relay_id, RelayState.FAILED)
     _require(user, invoice, Role.ADMINISTRATOR)
-    _enqueue(relay)
-    relay.attempts = 0
-    relay.save()
+    if relay.event and (words := objections_to([relay]).get(relay.pk)):
+        raise DecisionRefused([Problem("status", "overtaken", words)])
+    _enqueue(relay, "retry", attempts=0)
     events.project(invoice)
     nudge_for(relay)
     return relay
@@ -415,11 +411,11 @@ def resolve(*, user: Any, relay_id: Any, arrived: bool) -> RelayTask:
     if arrived:
         events.confirm(relay)
         relay.receipt = {**(relay.receipt or {}), "resolved_by": user.get_username()}
+        relay.save(update_fields=["receipt"])
     elif relay.state == RelayState.UNCERTAIN:
-        _enqueue(relay)
+        _enqueue(relay, "not_there")
     else:
         raise WrongRelayState(_("Only an uncertain relay can be sent again."))
-    relay.save()
     events.project(invoice)
     nudge_for(relay)
     return relay
