@@ -9,7 +9,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.db.models import Min, QuerySet
+from django.db.models import Min, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -19,7 +19,8 @@ from prometheus_client.core import GaugeMetricFamily
 from invoices.models import Validation
 from lifecycle import watch
 from lifecycle.models import RelayState, RelayTask
-from providers.models import WebhookDelivery
+from providers import health
+from providers.models import Connection, WebhookDelivery
 
 # Above this the queue is not busy but stuck: no worker runs, or all of them wait for something.
 LATE_AFTER_SECONDS = 300
@@ -66,14 +67,17 @@ def unapplied_migrations() -> list[str]:
 
 
 def oldest_delivery_age() -> float:
-    """Seconds since the oldest delivery that is due and unread should have been read."""
-    due = WebhookDelivery.objects.filter(state=WebhookDelivery.State.RECEIVED)
+    """Seconds since the oldest delivery that is due and unread should have been read. What waits for its connection,
+    paused or ill, is not late."""
+    asked_for = Q(lane=WebhookDelivery.Lane.FETCH) & ~health.callable_now("connection__")
+    active = Q(connection__state=Connection.State.ACTIVE)
+    due = WebhookDelivery.objects.filter(active, ~asked_for, state=WebhookDelivery.State.RECEIVED)
     return _age(due.aggregate(oldest=Min("next_attempt_at"))["oldest"])
 
 
 def oldest_relay_age() -> float:
-    """Seconds since the oldest relay that is due should have been tried."""
-    due = RelayTask.objects.filter(state__in=WAITING_RELAYS)
+    """Seconds since the oldest relay that is due, and whose connection may be called, should have been tried."""
+    due = RelayTask.objects.filter(health.callable_now("connection__"), state__in=WAITING_RELAYS)
     return _age(due.aggregate(oldest=Min("next_attempt_at"))["oldest"])
 
 

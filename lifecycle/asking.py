@@ -10,13 +10,14 @@ import math
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
-from django.db.models import DateTimeField, Exists, OuterRef, Q, QuerySet, Value
-from django.db.models.functions import Greatest
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from invoices.models import Invoice
+from providers import health
 from providers.base import Adapter, PermanentError, PlatformError, TemporaryError
 from providers.models import Connection
 from providers.nudge import nudge
@@ -25,6 +26,7 @@ from providers.sealing import SealBroken
 from providers.tokens import ConnectionMemory
 
 from . import events
+from .calling import Calls, quietly
 from .codes import FINAL_STATUSES
 from .models import PlannedLook
 
@@ -47,6 +49,8 @@ CLAIMED_AT_ONCE = 20
 PLANNED_AT_ONCE = 5000
 # A run takes up no more after this, well before django-q2 would kill its worker.
 RUN_SECONDS = 45
+# Connections asked at once.
+LANES = 16
 # A platform that fails this often in a row is left alone until the next run.
 PATIENCE = 3
 # Where a connection's memory keeps when it was last asked: what it allows a minute is counted from there.
@@ -95,46 +99,65 @@ def look_again(invoice: Invoice) -> None:
 
 def nudge_for_due() -> None:
     """Every sweep."""
-    if due_looks().exists():
+    may_be_asked = health.callable_now() | health.probe_due()
+    if Connection.objects.filter(may_be_asked, pk__in=_due().values("connection")).exists():
         nudge(TASK)
 
 
 def due_looks() -> QuerySet[PlannedLook]:
     """Of connections that may be called now."""
-    now = timezone.now()
-    quiet = Q(connection__quiet_until__gt=now) | ~Q(connection__state=Connection.State.ACTIVE)
-    return PlannedLook.objects.filter(due_at__lte=now).exclude(quiet)
+    return _due().filter(health.callable_now("connection__"))
+
+
+def _due() -> QuerySet[PlannedLook]:
+    return PlannedLook.objects.filter(due_at__lte=timezone.now())
 
 
 # --- asking -----------------------------------------------------------------------------------------------------------
 
 
 def ask_due() -> int:
-    """Ask for what is due, connection by connection; returns how many events were new."""
-    new, stop_at = 0, time.monotonic() + RUN_SECONDS
-    for connection in Connection.objects.filter(pk__in=due_looks().values("connection")):
-        if time.monotonic() > stop_at:
-            nudge(TASK)
-            break
-        try:
-            new += ask(connection, stop_at=stop_at)
-        except Exception as error:  # one connection's fault must not keep the others from being asked
-            told = error.message if isinstance(error, PlatformError) else error
-            foreseen = isinstance(error, PlatformError | SealBroken | UnknownKind)
-            logger.warning("%s is not asked now: %s", connection.name, told, exc_info=not foreseen)
-            later = timezone.now() + AFTER_FAILURE
-            due_looks().filter(connection=connection).update(due_at=later)
-    return new
+    """Ask for what is due, of each connection one at a time; returns how many events were new."""
+    stop_at = time.monotonic() + RUN_SECONDS
+    probed = set(health.claim_probes(_due()))
+    due = Connection.objects.filter(Q(pk__in=probed) | Q(pk__in=due_looks().values("connection")))
+    runs = [run for each in due if (run := _begin(each, stop_at, is_probe=each.pk in probed))]
+    with Calls[tuple[Run, PlannedLook]](each=1, lanes=LANES) as calls:
+        idle = list(runs)
+        while idle or calls:
+            while idle and calls.room:
+                run = idle.pop(0)
+                if row := run.next():
+                    calls.start(run.connection.pk, (run, row), run.adapter.fetch_statuses, row.reference)
+            for (run, row), answer in calls.ended(1):
+                run.record(row, answer)
+                idle.append(run)
+    if time.monotonic() > stop_at:
+        nudge(TASK)
+    return sum(run.new for run in runs)
+
+
+def _begin(connection: Connection, stop_at: float, *, is_probe: bool) -> Run | None:
+    """One connection's fault must not keep the others from being asked."""
+    try:
+        adapter = get_adapter(connection)
+        limit = 1 if is_probe else _allowed(connection, adapter)
+        return Run(connection, adapter, stop_at, timezone.now(), limit)
+    except Exception as error:
+        health.note(connection.pk, error)
+        foreseen = isinstance(error, SealBroken | UnknownKind)
+        logger.warning("%s is not asked now: %s", connection.name, error, exc_info=not foreseen)
+        _due().filter(connection=connection).update(due_at=timezone.now() + AFTER_FAILURE)
+        return None
 
 
 def ask(connection: Connection, *, stop_at: float = math.inf, everything: bool = False) -> int:
     """One run, bounded in number and by what the platform allows. `everything`: also what is not due yet."""
     adapter = get_adapter(connection)
-    run = Run(connection, adapter, stop_at, None if everything else timezone.now())
-    left = _allowed(connection, adapter)
-    while left > 0 and run.goes_on and (rows := run.claim(min(left, CLAIMED_AT_ONCE))):
-        left -= len(rows)
-        run.work(rows)
+    due_by = None if everything else timezone.now()
+    run = Run(connection, adapter, stop_at, due_by, _allowed(connection, adapter))
+    while row := run.next():
+        run.record(row, quietly(adapter.fetch_statuses, row.reference))
     return run.new
 
 
@@ -160,7 +183,9 @@ class Run:
     adapter: Adapter
     stop_at: float
     due_by: datetime | None
+    left: int
     started_at: datetime = field(default_factory=timezone.now)
+    claimed: list[PlannedLook] = field(default_factory=list)
     new: int = 0
     failures: int = 0
     silenced: bool = False
@@ -182,32 +207,35 @@ class Run:
         ConnectionMemory(self.connection).set(ASKED, now.isoformat())
         return rows
 
-    def work(self, rows: list[PlannedLook]) -> None:
-        for row in rows:
-            if self.goes_on:
-                self.look(row)
-            else:
-                _put_off([row], timedelta())
+    def next(self) -> PlannedLook | None:
+        """The one to ask for now; None where the run has ended, and what it still held is due again."""
+        if not self.goes_on:
+            _put_off(self.claimed, timedelta())
+            return None
+        if not self.claimed and self.left > 0:
+            self.claimed = self.claim(min(self.left, CLAIMED_AT_ONCE))
+            self.left -= len(self.claimed)
+        return self.claimed.pop(0) if self.claimed else None
 
-    def look(self, row: PlannedLook) -> None:
+    def record(self, row: PlannedLook, answer: Any) -> None:
         """Whatever is wrong with one invoice stays with it, unless the platform is to be left alone."""
-        try:
-            reports = self.adapter.fetch_statuses(row.invoice.origin_at(row.connection_id).provider_ref)
-            self.new += len(events.record_reports(row.invoice_id, reports))
-        except TemporaryError as error:
+        error = answer if isinstance(answer, Exception) else None
+        if health.note(self.connection.pk, error) and error is not None:
             self.failures += 1
-            self.silenced = bool(error.retry_after)
+            self.silenced = not isinstance(error, TemporaryError) or bool(error.retry_after)
             _put_off([row], AFTER_FAILURE)
-            if error.retry_after:
-                until = timezone.now() + timedelta(seconds=error.retry_after)
-                quiet = Greatest("quiet_until", Value(until, DateTimeField()))
-                Connection.objects.filter(pk=self.connection.pk).update(quiet_until=quiet)
             return
-        except Exception as error:
-            told = error.message if isinstance(error, PlatformError) else error
-            foreseen = isinstance(error, PlatformError)
-            logger.warning("Invoice %s was not asked for: %s", row.invoice_id, told, exc_info=not foreseen)
         self.failures = 0
+        if error is None:
+            recorded = quietly(events.record_reports, row.invoice_id, answer)
+            error = recorded if isinstance(recorded, Exception) else None
+            self.new += 0 if isinstance(recorded, Exception) else len(recorded)
+        if error is not None:
+            foreseen = isinstance(error, PlatformError)
+            told = error.message if isinstance(error, PlatformError) else error
+            logger.warning(
+                "Invoice %s was not asked for: %s", row.invoice_id, told, exc_info=None if foreseen else error
+            )
         _plan_next(row)
 
 

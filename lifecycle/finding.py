@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Func, OuterRef, Q, Value
+from django.db.models.functions import StrIndex, Substr
 from django.utils.translation import gettext as _
 
 from invoices import origins
@@ -75,6 +76,13 @@ def find_invoice(connection: Connection | UUID, provider_ref: str) -> Invoice | 
     return origins.find_at(connection, provider_ref)
 
 
+def references_at(connection: Connection, references: Iterable[str]) -> set[str]:
+    """Those of these references that name invoices we have."""
+    wanted = {"connection": connection, "provider_ref__in": references}
+    first, further = Invoice.objects.filter(**wanted), InvoiceOrigin.objects.filter(**wanted)
+    return {*first.values_list("provider_ref", flat=True), *further.values_list("provider_ref", flat=True)}
+
+
 def find_reported(connection: Connection, report: StatusReport, line_identifier: str = "") -> Invoice | None:
     """The invoice of a report: by the platform's reference, by what of ours it answers, or by its names in law."""
     if report.answers and not report.provider_ref:
@@ -122,10 +130,11 @@ def lawful_name(seller_key: str, number: str) -> str:
     return f"{seller_key}/{number}"[:200]
 
 
-def named_so(waits_for: str) -> Q:
-    """The invoices of a `lawful_name`."""
-    seller, _slash, number = waits_for.partition("/")
-    return Q(seller_key=seller, number=number) & ~Q(seller_key="")
+def named_as(column: str, prefix: str = "") -> Q:
+    """For a subquery: the invoices (reached by `prefix`) of the `lawful_name` that a column of the outer row holds."""
+    name, slash = OuterRef(column), Value("/")
+    seller, number = Func(name, slash, Value(1), function="split_part"), Substr(name, StrIndex(name, slash) + 1)
+    return Q(**{f"{prefix}seller_key": seller, f"{prefix}number": number}) & ~Q(**{f"{prefix}seller_key": ""})
 
 
 def get_invoice(connection: Connection, provider_ref: str) -> Invoice:

@@ -1,33 +1,24 @@
-"""The inbox: claim stored deliveries, ask the platforms where a push is only a bell, record, and never stop for one.
+"""The inbox: read stored deliveries, ask the platforms where a push is only a bell, record, and never stop for one.
 
-The rows are the queue. A claim is committed before the work, so that a delivery which kills its worker is counted and
-ends in quarantine; from its second claim on it is worked on alone, so that no neighbour pays for it.
+The rows are the queue (`claims`). Two lanes: what only has to be read and recorded, and what a platform has to be asked
+for, where each connection has calls of its own under way and none waits for another's.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
-from functools import reduce
-from operator import or_
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from django.conf import settings
-from django.core.exceptions import PermissionDenied
-from django.db import connection as database
 from django.db import transaction
-from django.db.models import Q
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from invoices import services as invoices
-from invoices.access import customers_of
-from invoices.models import DocumentState, Invoice, Role
-from invoices.origins import held_by
+from invoices.models import DocumentState, Invoice
+from providers import found, health
 from providers.base import (
     Adapter,
     Bell,
@@ -43,92 +34,80 @@ from providers.base import (
 from providers.models import Connection, WebhookDelivery
 from providers.nudge import nudge
 from providers.registry import get_adapter
-from providers.services import read_stored, storable
+from providers.services import read_stored
 
 from . import asking, events, relays
-from .finding import (
-    NotShown,
-    UnknownInvoice,
-    find_invoice,
-    find_reported,
-    get_invoice,
-    lawful_name,
-    named_so,
-    told_at,
-    unknown,
+from .calling import Calls
+from .claims import (
+    BATCH,
+    MAX_CLAIMS,
+    RETRY_DELAYS,
+    TASKS,
+    WAIT_FOR_SET_UP,
+    Lane,
+    State,
+    claim,
+    claim_lost,
+    finish,
+    hand_on,
+    nudge_for_due,
+    nudge_for_next,
+    quarantine,
+    replay,
+    retry,
+    retry_after_failure,
+    retry_waiting,
+    wait,
+    wake,
+    with_bodies,
 )
+from .finding import NotShown, UnknownInvoice, find_invoice, find_reported, get_invoice, told_at, unknown
 from .looking import Look, look
+
+__all__ = ["BATCH", "MAX_CLAIMS", "RETRY_DELAYS", "claim", "nudge_for_due", "replay", "retry_waiting", "wake"]
 
 logger = logging.getLogger(__name__)
 
-Answered = TypeVar("Answered")
-
-DRAIN_TASK = "lifecycle.tasks.drain_inbox"
-BATCH = 50
-# A drain takes up no more after this, well before django-q2 would kill its worker in the middle of a batch.
+# A drain takes up no more after this, and ends after that: well before django-q2 would kill its worker.
 DRAIN_SECONDS = 45
-# Seconds before a delivery is tried again after the platform could not be asked, by claims made; half a day in all.
-RETRY_DELAYS = (2, 15, 60, 600, 3600, 3 * 3600, 8 * 3600)
-MAX_CLAIMS = len(RETRY_DELAYS) + 1
+CALL_SECONDS = 40
+# How often a drain that waits for answers looks for what else is due.
+LOOK_AGAIN = 0.5
 # Claims after which the news of a push is recorded although the platform's history still does not show it.
 HISTORY_PATIENCE = 2
 # Claims after which an announced invoice that the platform does not show waits for it, instead of asking again.
 ARRIVAL_PATIENCE = 4
 NOT_FOUND = 404
 
-State = WebhookDelivery.State
+# A question to a platform: in which claim it came up, of which connection, what is asked for, and its name there. Only
+# what was claimed together shares an answer: one asked for before a push came may be older than its news.
+Question = tuple[int, Any, str, str]
+NEWS, INVOICE = "news", "invoice"
 
 
-# --- claiming ---------------------------------------------------------------------------------------------------------
+# --- both lanes -------------------------------------------------------------------------------------------------------
 
 
-def drain(limit: int = BATCH) -> int:
-    """Work through what is due; returns how many deliveries were taken up. The next task goes on where time ran out."""
-    done, stop_at = 0, time.monotonic() + DRAIN_SECONDS
-    while rows := claim(limit):
-        _work(rows)
-        done += len(rows)
+def drain(limit: int = BATCH, *, seconds: float = DRAIN_SECONDS) -> int:
+    """Work through what is due in both lanes, and what that wakes; returns how many deliveries were dealt with."""
+    done, stop_at = 0, time.monotonic() + seconds
+    while now := ingest(limit, seconds=seconds) + fetch(limit, seconds=seconds):
+        done += now
         if time.monotonic() > stop_at:
-            nudge(DRAIN_TASK)
             break
-    _nudge_for_next()
     return done
-
-
-def claim(limit: int = BATCH) -> list[WebhookDelivery]:
-    """Take due deliveries under a lease, oldest first. One whose last claim never ended is taken alone."""
-    now = timezone.now()
-    due = WebhookDelivery.objects.filter(
-        Q(leased_until=None) | Q(leased_until__lt=now), state=State.RECEIVED, next_attempt_at__lte=now
-    )
-    with transaction.atomic():
-        locked = due.select_for_update(skip_locked=True, of=("self",)).select_related("connection")
-        rows = list(locked.filter(leased_until=None).order_by("received_at")[:limit])
-        rows = rows or list(locked.order_by("received_at")[:1])
-        dead = [row for row in rows if row.attempts >= MAX_CLAIMS]
-        for row in dead:
-            words = row.error or _("The worker ended each time it took this delivery up.")
-            _quarantine(row, _("Given up after %(count)s tries. %(error)s") % {"count": row.attempts, "error": words})
-        alive = [row for row in rows if row not in dead]
-        for row in alive:
-            row.attempts += 1
-            row.leased_until = now + timedelta(seconds=settings.LEASE_SECONDS)
-        WebhookDelivery.objects.bulk_update(alive, ["attempts", "leased_until"])
-    return alive or (claim(limit) if dead else [])
-
-
-# --- working ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass
 class Job:
-    """One claimed delivery on its way: its adapter and what it says."""
+    """One claimed delivery on its way: its adapter and what it says. `open`: questions not answered yet."""
 
     row: WebhookDelivery
     adapter: Adapter
+    claim: int = 0
     delivery: Delivery | None = None
-    fetched: Delivery | Exception | None = None
     looks: dict[str, Look | Exception] = field(default_factory=dict)
+    open: set[Question] = field(default_factory=set)
 
     @property
     def bells(self) -> tuple[Bell, ...]:
@@ -139,40 +118,18 @@ class Job:
         return self.delivery.points_to if self.delivery else ""
 
 
-def _work(rows: list[WebhookDelivery]) -> None:
+def _read(rows: list[WebhookDelivery]) -> Iterator[Job]:
+    """Each delivery read, one body at a time. What cannot be read has its fate on its row already."""
     adapters = {connection: _adapter_or_fault(connection) for connection in {row.connection for row in rows}}
-    jobs = []
-    for row in rows:
+    for row in with_bodies(rows):
         adapter = adapters[row.connection]
         if isinstance(adapter, Exception):
-            _retry(row, str(adapter))
-        else:
-            jobs.append(Job(row, adapter))
-    for job in jobs:
+            wait(row, str(adapter), WAIT_FOR_SET_UP)
+            continue
+        job = Job(row, adapter)
         _guarded(job, _parse)
-    _finish_work([job for job in jobs if not job.points_to])
-    _work_pointing([job for job in jobs if job.points_to])
-
-
-def _work_pointing(jobs: list[Job]) -> None:
-    """In small groups, for such a platform may allow few calls: what time does not suffice for is due again at once."""
-    stop_at = time.monotonic() + DRAIN_SECONDS
-    for start in range(0, len(jobs), settings.INBOX_THREADS):
-        group = jobs[start : start + settings.INBOX_THREADS]
-        if time.monotonic() > stop_at:
-            for job in group:
-                changes = {"next_attempt_at": timezone.now(), "attempts": job.row.attempts - 1, "error": job.row.error}
-                _save(job.row, changes)
-        else:
-            _fetch_for_all(group)
-            _finish_work(group)
-
-
-def _finish_work(jobs: list[Job]) -> None:
-    _look_for_all([job for job in jobs if job.bells])
-    for job in jobs:
         if job.delivery is not None:
-            _guarded(job, _apply)
+            yield job
 
 
 def _adapter_or_fault(connection: Connection) -> Adapter | Exception:
@@ -181,6 +138,7 @@ def _adapter_or_fault(connection: Connection) -> Adapter | Exception:
         return get_adapter(connection)
     except Exception as error:
         logger.exception("Connection %s cannot be used", connection.name)
+        health.note(connection.pk, error)
         return error
 
 
@@ -190,63 +148,148 @@ def _guarded(job: Job, step: Any) -> None:
         with transaction.atomic():
             step(job)
     except NotShown as early:
-        _retry(job.row, str(early), patience=ARRIVAL_PATIENCE, waits_for=early.provider_ref)
+        retry(job.row, str(early), patience=ARRIVAL_PATIENCE, waits_for=early.provider_ref)
     except UnknownInvoice as unknown:
-        _quarantine(job.row, str(unknown), waits_for=unknown.provider_ref)
-    except (HookError, invoices.UnknownOwner, PermanentError, Unsupported) as error:
-        _quarantine(job.row, str(error))
+        quarantine(job.row, str(unknown), waits_for=unknown.provider_ref)
+    except (HookError, invoices.UnknownOwner) as error:
+        quarantine(job.row, str(error))
     except PlatformError as error:
-        _retry(job.row, error.message)
+        if health.is_of_connection(error):
+            retry_after_failure(job.row, error.message)
+        elif isinstance(error, PermanentError | Unsupported):
+            quarantine(job.row, error.message)
+        else:
+            retry(job.row, error.message)
     except Exception as error:
         logger.exception("Delivery %s could not be worked on", job.row.pk)
-        _retry(job.row, _("Unforeseen fault: %(error)s") % {"error": f"{type(error).__name__}: {error}"[:500]})
+        retry(job.row, _("Unforeseen fault: %(error)s") % {"error": f"{type(error).__name__}: {error}"[:500]})
 
 
 def _parse(job: Job) -> None:
-    job.delivery = job.adapter.parse_webhook(read_stored(job.row, job.adapter))
+    if job.row.found is not None:
+        job.delivery = found.read(job.row.found, key=job.row.key)
+    else:
+        job.delivery = job.adapter.parse_webhook(read_stored(job.row, job.adapter))
 
 
-def _fetch_for_all(jobs: list[Job]) -> None:
-    """Bring what pushes only point to, several at a time, each thing once for a batch."""
-    wanted = {(job.row.connection_id, job.points_to): job.adapter for job in jobs}
-    if not wanted:
+# --- what only has to be read -----------------------------------------------------------------------------------------
+
+
+def ingest(limit: int = BATCH, *, seconds: float = DRAIN_SECONDS) -> int:
+    """Record what was pushed in full; what has to be asked for goes to the other lane."""
+    done, stop_at = 0, time.monotonic() + seconds
+    while rows := claim(limit):
+        # Of what killed a worker one at a time, between the batches: a flood must not keep it waiting.
+        done += _ingest(rows) + (_ingest(claim_lost()) if len(rows) > 1 else 0)
+        if time.monotonic() > stop_at:
+            nudge(TASKS[Lane.INGEST])
+            break
+    nudge_for_next(Lane.INGEST)
+    return done
+
+
+def _ingest(rows: list[WebhookDelivery]) -> int:
+    done = len(rows)
+    for job in _read(rows):
+        if job.bells or job.points_to:
+            hand_on(job.row)
+            done -= 1
+        else:
+            _guarded(job, _apply)
+    return done
+
+
+# --- what a platform has to be asked for ------------------------------------------------------------------------------
+
+
+def fetch(limit: int = BATCH, *, seconds: float = DRAIN_SECONDS) -> int:
+    """Ask for what pushes and polls only point to, and record it as the answers come."""
+    done, begun, look_at = 0, time.monotonic(), 0.0
+    with Calls[Question](each=settings.INBOX_THREADS) as calls:
+        run = Run(calls)
+        while (now := time.monotonic()) < begun + seconds + CALL_SECONDS:
+            if calls.room and look_at <= now < begun + seconds:
+                rows = claim(min(limit, calls.room), lane=Lane.FETCH, share=calls.share, full=calls.full())
+                done += len(rows)
+                run.begin(rows)
+                # At once where more may be due and may be asked for; else as time goes by.
+                look_at = 0.0 if rows else now + LOOK_AGAIN
+            if calls:
+                run.go_on()
+            elif look_at > now or now >= begun + seconds:
+                break
+    if time.monotonic() >= begun + seconds:
+        nudge(TASKS[Lane.FETCH])
+    nudge_for_next(Lane.FETCH)
+    return done
+
+
+@dataclass
+class Run:
+    """One run of the lane: which questions are under way, and who waits for their answers."""
+
+    calls: Calls[Question]
+    asked: dict[Question, list[Job]] = field(default_factory=dict)
+    claims: int = 0
+
+    def begin(self, rows: list[WebhookDelivery]) -> None:
+        self.claims += 1
+        jobs = [replace(job, claim=self.claims) for job in _read(rows)]
+        self._ask_for(jobs)
+        for job in jobs:
+            if not job.open and job.row.connection.health != Connection.Health.WELL:
+                health.give_probe_back(job.row.connection_id)  # it was claimed to probe, and no call was made
+
+    def go_on(self) -> None:
+        """Take in what has been answered by now, and go on with whoever waited for it."""
+        ready: dict[int, Job] = {}
+        for question, answer in self.calls.ended(LOOK_AGAIN):
+            jobs = self.asked.pop(question)
+            _note_health(jobs[0].row.connection, answer)
+            for job in jobs:
+                job.open.discard(question)
+                _take(job, question, answer)
+                ready[id(job)] = job
+        self._ask_for([job for job in ready.values() if not job.open and job.delivery is not None])
+
+    def _ask_for(self, jobs: list[Job]) -> None:
+        """Start what these jobs need to know next, each thing once; record those that know all."""
+        wanted: dict[Question, tuple[Adapter, bool]] = {}
+        for job in jobs:
+            for question, adapter, with_files in _questions(job):
+                job.open.add(question)
+                wanted[question] = (adapter, with_files or wanted.get(question, (None, False))[1])
+        for question, (adapter, with_files) in wanted.items():
+            waiting = [job for job in jobs if question in job.open]
+            if question in self.asked:
+                self.asked[question] += waiting
+                continue
+            self.asked[question] = waiting
+            _claim, connection_id, what, name = question
+            if what == NEWS:
+                self.calls.start(connection_id, question, adapter.fetch_delivery, name)
+            else:
+                self.calls.start(connection_id, question, look, adapter, name, with_files=with_files)
+        for job in jobs:
+            if not job.open:
+                _guarded(job, _apply)
+                job.looks.clear()  # the files
+
+
+def _questions(job: Job) -> Iterator[tuple[Question, Adapter, bool]]:
+    """What a job needs to know next, who is asked, and whether for the invoice and its files too."""
+    row = job.row
+    if job.points_to:
+        yield (job.claim, row.connection_id, NEWS, job.points_to), job.adapter, False
         return
-    with ThreadPoolExecutor(max_workers=min(settings.INBOX_THREADS, len(wanted))) as pool:
-        futures = {key: pool.submit(_quietly, adapter.fetch_delivery, key[1]) for key, adapter in wanted.items()}
-    for job in jobs:
-        job.fetched = futures[job.row.connection_id, job.points_to].result()
-        _guarded(job, _take_fetched)
-
-
-def _take_fetched(job: Job) -> None:
-    pushed, job.delivery = cast("Delivery", job.delivery), None
-    if isinstance(job.fetched, Exception):
-        raise job.fetched
-    job.delivery = replace(cast("Delivery", job.fetched), key=pushed.key, points_to="")
-
-
-def _look_for_all(jobs: list[Job]) -> None:
-    """Ask each platform once for each invoice rung for in this batch, several at a time."""
-    wanted: dict[tuple[Any, str], tuple[Adapter, bool]] = {}
-    for job in jobs:
-        for bell in job.bells:
-            known = find_invoice(job.row.connection, bell.provider_ref)
-            if known is None and not bell.is_new_invoice:
-                continue  # quarantined when it is applied
-            has_original = job.adapter.capabilities.originals
-            with_files = known is None or (has_original and known.document_state in _states_to_fetch(bell))
-            key = (job.row.connection_id, bell.provider_ref)
-            wanted[key] = (job.adapter.acting_for(bell.account), with_files or wanted.get(key, (None, False))[1])
-    if not wanted:
-        return
-    with ThreadPoolExecutor(max_workers=min(settings.INBOX_THREADS, len(wanted))) as pool:
-        futures = {
-            key: pool.submit(_quietly, look, adapter, key[1], with_files=with_files)
-            for key, (adapter, with_files) in wanted.items()
-        }
-    for job in jobs:
-        keys = [(job.row.connection_id, bell.provider_ref) for bell in job.bells]
-        job.looks = {key[1]: futures[key].result() for key in keys if key in futures}
+    for bell in job.bells:
+        known = find_invoice(row.connection, bell.provider_ref)
+        if bell.provider_ref in job.looks or (known is None and not bell.is_new_invoice):
+            continue  # what is unknown is quarantined when it is applied
+        has_original = job.adapter.capabilities.originals
+        with_files = known is None or (has_original and known.document_state in _states_to_fetch(bell))
+        question = (job.claim, row.connection_id, INVOICE, bell.provider_ref)
+        yield question, job.adapter.acting_for(bell.account), with_files
 
 
 def _states_to_fetch(bell: Bell) -> set[str]:
@@ -255,15 +298,27 @@ def _states_to_fetch(bell: Bell) -> set[str]:
     return waiting | ({DocumentState.UNREADABLE} if bell.is_new_invoice else set())
 
 
-def _quietly(call: Callable[..., Answered], *args: Any, **kwargs: Any) -> Answered | Exception:
-    """The answer of a call made in a thread, or what it raised."""
-    try:
-        return call(*args, **kwargs)
-    except Exception as error:
-        return error
-    finally:
-        if database.connection is not None and not database.in_atomic_block:
-            database.close()  # this thread's own, where a token was read
+def _take(job: Job, question: Question, answer: Any) -> None:
+    _claim, _connection, what, name = question
+    if what == INVOICE:
+        job.looks[name] = answer
+        return
+    pushed, job.delivery = cast("Delivery", job.delivery), None
+    if isinstance(answer, Exception):
+        _guarded(job, lambda job: _raise(answer))
+    else:
+        job.delivery = replace(cast("Delivery", answer), key=pushed.key, points_to="")
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def _note_health(connection: Connection, answer: Any) -> None:
+    """Where all is well, and was, nothing is written."""
+    error = answer if isinstance(answer, Exception) else None
+    if error or connection.failures or connection.health != Connection.Health.WELL:
+        health.note(connection.pk, error)
 
 
 # --- recording --------------------------------------------------------------------------------------------------------
@@ -283,17 +338,17 @@ def _apply(job: Job) -> None:
     early = [bell.hint for bell in delivery.bells if bell.hint and _comes_before_history(job, bell)]
     may_show_later = any(_shown(job, bell).has_history for bell in delivery.bells)
     if early and may_show_later and row.attempts <= HISTORY_PATIENCE:
-        _retry(row, _("The platform's history does not show this news yet."))
+        retry(row, _("The platform's history does not show this news yet."))
         return
     for place, hint in enumerate(early):
         _record_pushed(row, hint, place)
     missing = next(filter(None, unknown), None)
     if missing:
-        _quarantine(row, str(missing), waits_for=missing.provider_ref)
+        quarantine(row, str(missing), waits_for=missing.provider_ref)
     elif delivery.unclear or any(broken):
-        _quarantine(row, " ".join(filter(None, [delivery.unclear, *broken])))
+        quarantine(row, " ".join(filter(None, [delivery.unclear, *broken])))
     else:
-        _finish(row, State.IGNORED if delivery.ignored else State.PROCESSED, delivery.ignored)
+        finish(row, State.IGNORED if delivery.ignored else State.PROCESSED, delivery.ignored)
 
 
 def _record_pushed(row: WebhookDelivery, report: StatusReport, place: int) -> UnknownInvoice | None:
@@ -370,88 +425,3 @@ def save_invoice(connection: Connection, report: InvoiceReport, files: tuple[Fil
         "invoice": invoice,
         "error": invoice.document_error,
     }
-
-
-def wake(invoice: Invoice) -> None:
-    """Deliveries that waited for this invoice are due again."""
-    lawful = lawful_name(invoice.seller_key, invoice.number)
-    meant = [Q(connection=each.connection_id, waits_for__in=[each.provider_ref, lawful]) for each in invoice.origins]
-    waiting = WebhookDelivery.objects.filter(reduce(or_, meant), state=State.QUARANTINED)
-    if waiting.update(**_fresh()):
-        transaction.on_commit(lambda: nudge(DRAIN_TASK))
-
-
-# --- the row's fate ---------------------------------------------------------------------------------------------------
-
-
-def _save(row: WebhookDelivery, changes: Mapping[str, Any]) -> None:
-    """Only while the claim is still ours: a lease that ran out may have given the row to another worker."""
-    mine = WebhookDelivery.objects.filter(pk=row.pk, leased_until=row.leased_until, state=State.RECEIVED)
-    mine.update(**{**changes, "error": storable(changes["error"])}, leased_until=None)
-
-
-def _finish(row: WebhookDelivery, state: str, error: str = "") -> None:
-    _save(row, {"state": state, "error": error, "waits_for": "", "processed_at": timezone.now()})
-
-
-def _quarantine(row: WebhookDelivery, error: str, *, waits_for: str = "") -> None:
-    _save(row, {"state": State.QUARANTINED, "error": error, "waits_for": waits_for, "processed_at": timezone.now()})
-
-
-def _retry(row: WebhookDelivery, error: str, *, patience: int = MAX_CLAIMS, waits_for: str = "") -> None:
-    if row.attempts >= patience:
-        _quarantine(row, error, waits_for=waits_for)
-        return
-    later = timezone.now() + timedelta(seconds=RETRY_DELAYS[row.attempts - 1])
-    _save(row, {"next_attempt_at": later, "error": error})
-
-
-def _fresh() -> dict[str, Any]:
-    return {
-        "state": State.RECEIVED,
-        "attempts": 0,
-        "error": "",
-        "waits_for": "",
-        "leased_until": None,
-        "next_attempt_at": timezone.now(),
-        "processed_at": None,
-    }
-
-
-def _nudge_for_next() -> None:
-    due = WebhookDelivery.objects.filter(state=State.RECEIVED, next_attempt_at__gt=timezone.now())
-    first = due.order_by("next_attempt_at").values_list("next_attempt_at", flat=True).first()
-    if first and (seconds := (first - timezone.now()).total_seconds()) < 60:
-        nudge(DRAIN_TASK, delay=max(seconds, 0.05))
-
-
-# --- people and the sweep ---------------------------------------------------------------------------------------------
-
-
-def replay(*, user: Any, delivery_id: Any) -> WebhookDelivery:
-    """Put a delivery back at the start; what it told already is recognised. Administrators of a served customer."""
-    with transaction.atomic():
-        row = WebhookDelivery.objects.select_for_update(of=("self",)).get(pk=delivery_id)
-        served = customers_of(user, Role.ADMINISTRATOR).filter(addressing_lines__connection=row.connection_id)
-        if not served.exists():
-            raise PermissionDenied(_("Only an administrator of a customer served by this connection can replay."))
-        WebhookDelivery.objects.filter(pk=row.pk).update(**_fresh())
-        transaction.on_commit(lambda: nudge(DRAIN_TASK))
-    row.refresh_from_db()
-    return row
-
-
-def retry_waiting() -> int:
-    """Every sweep: deliveries that wait for an invoice which is there by now."""
-    woken = 0
-    waiting = WebhookDelivery.objects.filter(state=State.QUARANTINED).exclude(waits_for="")
-    for connection_id, ref in waiting.values_list("connection", "waits_for").distinct():
-        rows = waiting.filter(connection=connection_id, waits_for=ref)
-        if find_invoice(connection_id, ref):
-            woken += rows.update(**_fresh())
-            continue
-        # An invoice of this name that was there already was not the one meant: only a change is worth another look.
-        named = Invoice.objects.filter(named_so(ref), held_by(connection_id))
-        if newest := named.order_by("-updated_at").first():
-            woken += rows.filter(processed_at__lte=newest.updated_at).update(**_fresh())
-    return woken

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from providers import health
 from providers.base import Adapter, File, InvoiceReport, PermanentError, StatusReport, Unsupported
 
 logger = logging.getLogger(__name__)
@@ -30,6 +31,8 @@ def look(adapter: Adapter, provider_ref: str, *, with_files: bool) -> Look:
         try:
             files = adapter.fetch_files(provider_ref)
         except (PermanentError, Unsupported) as error:
+            if health.needs_person(error):
+                raise
             file_error = error.message
     statuses = _find_statuses(adapter, provider_ref)
     return Look(
@@ -44,5 +47,7 @@ def _find_statuses(adapter: Adapter, provider_ref: str) -> tuple[StatusReport, .
     try:
         return adapter.fetch_statuses(provider_ref)
     except (PermanentError, Unsupported) as error:
+        if health.needs_person(error):  # it says nothing of the invoice
+            raise
         logger.warning("No history of invoice %s: %s", provider_ref, error.message)
         return None

@@ -168,6 +168,11 @@ class PlannedLook(models.Model):
     def __str__(self) -> str:
         return f"{self.invoice} {self.due_at:%Y-%m-%d %H:%M}"
 
+    @property
+    def reference(self) -> str:
+        """What the platform that is asked knows the invoice by."""
+        return self.invoice.origin_at(self.connection_id).provider_ref
+
 
 class RelayState(models.TextChoices):
     AWAITING_APPROVAL = "awaiting_approval", _("Awaiting a second person")

@@ -1,33 +1,45 @@
-"""Asking platforms by ourselves: one invoice's history now, and every half hour whatever the pushes missed."""
+"""Asking platforms by ourselves: one invoice's history now, and every half hour whatever the pushes missed.
+
+What a poll finds goes into the inbox, together with the poll's cursor: the inbox asks for it, and keeps what cannot be
+taken in. Each connection is polled by itself, under a lease of its own.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from invoices.models import Invoice
-from invoices.services import UnknownOwner
-from providers.base import Adapter, Bell, PlatformError, PollPage, StatusReport
+from providers import health
+from providers.base import Adapter, Bell, PlatformError, PollPage, StatusReport, Unsupported
 from providers.models import Connection
 from providers.nudge import nudge
-from providers.registry import get_adapter
-from providers.services import store_polled
-from providers.tokens import ConnectionMemory
+from providers.registry import UnknownKind, get_adapter
+from providers.sealing import SealBroken
+from providers.services import store_poll
 
 from . import asking, events
-from .finding import UnknownInvoice, find_invoice, find_reported, get_invoice, told_at, waiting_name
-from .inbox import DRAIN_TASK, save_look
-from .looking import look
+from .calling import Calls, quietly
+from .claims import nudge_lanes
+from .finding import references_at
 
 logger = logging.getLogger(__name__)
 
-# Where a connection's memory keeps the invoices that its last poll could not take in, and how many at most.
-LEFT_OUT = "left_out_of_poll"
-LEFT_OUT_KEPT = 1000
+TASK = "lifecycle.tasks.poll_due"
+# A long list may take minutes at a platform's pace; its task may take as long, and a lease a little longer.
+TASK_SECONDS = 600
+LEASE = timedelta(seconds=TASK_SECONDS + 60)
+EVERY = timedelta(minutes=30)
+# After a failure that is the connection's: when it may be called again, it is polled.
+AFTER_FAILURE = timedelta(minutes=2)
+LANES = 16
+Asked = tuple[Connection, Adapter]
 
 
 def refresh(invoice: Invoice, connection: Connection | None = None) -> list[Any]:
@@ -38,75 +50,121 @@ def refresh(invoice: Invoice, connection: Connection | None = None) -> list[Any]
     return events.record_reports(invoice.pk, told)
 
 
-def poll(connection: Connection) -> int:
-    """The safety net: take in what the pushes missed. Returns how many invoices and statuses were new.
+# --- one connection ---------------------------------------------------------------------------------------------------
 
-    Where the platform lists nothing, its open invoices are planned to be asked for by themselves.
+
+def poll(connection: Connection) -> int:
+    """The safety net: put what the pushes missed into the inbox. Returns how many things are to be looked at.
+
+    Where the platform lists nothing, its open invoices are planned to be asked for by themselves. Raises PlatformError.
     """
     adapter = get_adapter(connection)
-    can = adapter.capabilities
-    new = _poll_list(connection, adapter) if can.polling or not can.ask_each else 0
-    if can.ask_each:
-        asking.plan(connection)
-    adapter.refresh_lines()
+    new = _take_in(connection, adapter, _ask(adapter, connection.poll_cursor))
     connection.polled_at = timezone.now()
     connection.save(update_fields=["polled_at"])
     return new
 
 
-def _poll_list(connection: Connection, adapter: Adapter) -> int:
-    """What could not be taken in is noted with the connection and tried again by the next poll: the cursor moves on."""
-    left_before: list[str] = connection.memory.get(LEFT_OUT, [])
-    page = adapter.poll(connection.poll_cursor)
-    refs = [*left_before, *(each.provider_ref for each in page.invoices)]
-    bells = [Bell(provider_ref=ref, is_new_invoice=True) for ref in refs if not find_invoice(connection, ref)]
-    left_out: list[str] = []
-    new = 0
-    for bell in _each_once([*bells, *page.bells]):
-        new += _polled_bell(connection, adapter, bell, left_out)
-    for status in page.statuses:
-        new += _polled_status(connection, adapter, status, left_out)
-    if pushed := store_polled(connection, page.pushes):
-        nudge(DRAIN_TASK)
-    _note_poll(connection, page, left_out)
-    return new + pushed
+def _ask(adapter: Adapter, cursor: Mapping[str, Any]) -> PollPage | None:
+    """The calls. None where the platform lists nothing."""
+    can = adapter.capabilities
+    page = adapter.poll(cursor) if can.polling or not can.ask_each else None
+    adapter.refresh_lines()
+    return page
 
 
-def _each_once(bells: Iterable[Bell]) -> Iterable[Bell]:
-    return {bell.provider_ref: bell for bell in bells}.values()
+def _take_in(connection: Connection, adapter: Adapter, page: PollPage | None) -> int:
+    if adapter.capabilities.ask_each:
+        asking.plan(connection)
+    new = store_poll(connection, *_to_look_at(connection, page)) if page is not None else 0
+    if new:
+        nudge_lanes()
+    return new
 
 
-def _polled_bell(connection: Connection, adapter: Adapter, bell: Bell, left_out: list[str]) -> int:
-    """One invoice of a poll; what is wrong with one must not keep the others out."""
-    known = find_invoice(connection, bell.provider_ref)
+def _to_look_at(connection: Connection, page: PollPage) -> tuple[PollPage, list[Bell]]:
+    """The page with the statuses that can be recorded as they are, and a bell for each invoice to be asked for."""
+    named = {status.provider_ref for status in page.statuses} | {each.provider_ref for each in page.invoices}
+    known = {"", *references_at(connection, named - {""})}
+    refs = [each.provider_ref for each in page.invoices if each.provider_ref not in known]
+    bells = [Bell(provider_ref=ref, is_new_invoice=True) for ref in refs]
+    # Of an invoice we do not have: its history will tell the status too.
+    unknown = [status for status in page.statuses if status.provider_ref not in known]
+    bells += [Bell(provider_ref=each.provider_ref, is_new_invoice=True, hint=each) for each in unknown]
+    recordable = tuple(status for status in page.statuses if status.provider_ref in known)
+    return replace(page, statuses=recordable), [*bells, *page.bells]
+
+
+# --- all of them ------------------------------------------------------------------------------------------------------
+
+
+def nudge_for_due() -> None:
+    """Every sweep."""
+    if _due().exists():
+        nudge(TASK, timeout=TASK_SECONDS)
+
+
+def poll_due() -> None:
+    """Poll every connection whose time has come, several at once: a slow one keeps no other waiting."""
+    with Calls[Asked](each=1, lanes=LANES) as calls:
+        while True:
+            for connection in _claim(calls.room):
+                _start(calls, connection)
+            if not calls:
+                break
+            for (connection, adapter), answer in calls.ended(1):
+                _end(connection, answer, adapter)
+
+
+def _due() -> QuerySet[Connection]:
+    now = timezone.now()
+    free = Q(poll_leased_until=None) & (Q(polled_at=None) | Q(polled_at__lt=now - EVERY))
+    lost = Q(poll_leased_until__lt=now)
+    return Connection.objects.filter(free | lost).filter(health.callable_now() | health.probe_due())
+
+
+def _claim(limit: int) -> list[Connection]:
+    """Of two workers that meet, one polls."""
+    now = timezone.now()
+    claimed = []
+    for connection in _due().order_by("polled_at")[:limit]:
+        if connection.health != Connection.Health.WELL and not health.claim_probe(connection.pk):
+            continue
+        mine = Connection.objects.filter(pk=connection.pk, poll_leased_until=connection.poll_leased_until)
+        if mine.update(poll_leased_until=now + LEASE, polled_at=now):
+            claimed.append(connection)
+    return claimed
+
+
+def _start(calls: Calls[Asked], connection: Connection) -> None:
     try:
-        shown = look(adapter.acting_for(bell.account), bell.provider_ref, with_files=known is None)
-        with transaction.atomic():
-            save_look(connection, shown)
-            invoice = get_invoice(connection, bell.provider_ref)
-            return len(events.record_reports(invoice.pk, shown.statuses)) + (known is None)
+        adapter = get_adapter(connection)
     except Exception as error:
-        foreseen = isinstance(error, PlatformError | UnknownOwner | UnknownInvoice)
-        logger.warning(
-            "Poll of %s: invoice %s left out: %s", connection.name, bell.provider_ref, error, exc_info=not foreseen
-        )
-        left_out.append(bell.provider_ref)
-        return 0
+        _end(connection, error)
+    else:
+        calls.start(connection.pk, (connection, adapter), _ask, adapter, connection.poll_cursor)
 
 
-def _polled_status(connection: Connection, adapter: Adapter, status: StatusReport, left_out: list[str]) -> int:
-    invoice = find_reported(connection, status)
-    if invoice is None and not status.provider_ref:
-        logger.warning("Poll of %s: nobody knows invoice %s yet", connection.name, waiting_name(status))
-        return 0
-    if invoice is None:  # its history will tell this status too
-        return _polled_bell(connection, adapter, Bell(provider_ref=status.provider_ref, is_new_invoice=True), left_out)
-    return int(events.record_report(invoice.pk, told_at(connection, invoice, status)) is not None)
+def _end(connection: Connection, answer: PollPage | Exception | None, adapter: Adapter | None = None) -> None:
+    """Record what came of one poll; whatever is wrong stays with its connection."""
+    error = answer if isinstance(answer, Exception) else None
+    if adapter is not None and not isinstance(answer, Exception):
+        taken = quietly(_take_in, connection, adapter, answer)
+        error = taken if isinstance(taken, Exception) else None
+    if error is not None:
+        _log(connection, error)
+    row = Connection.objects.filter(pk=connection.pk)
+    if health.note(connection.pk, error):
+        row.update(polled_at=timezone.now() - EVERY + AFTER_FAILURE)
+    elif isinstance(error, Unsupported):
+        health.give_probe_back(connection.pk)  # no call was made
+    row.update(poll_leased_until=None)
 
 
-def _note_poll(connection: Connection, page: PollPage, left_out: list[str]) -> None:
-    connection.poll_cursor = dict(page.cursor)
-    connection.save(update_fields=["poll_cursor"])
-    kept = list(dict.fromkeys(left_out))[:LEFT_OUT_KEPT]
-    if kept != connection.memory.get(LEFT_OUT, []):
-        ConnectionMemory(connection).set(LEFT_OUT, kept)
+def _log(connection: Connection, error: Exception) -> None:
+    if isinstance(error, Unsupported):
+        logger.debug("%s cannot be polled", connection.name)
+        return
+    told = error.message if isinstance(error, PlatformError) else error
+    foreseen = isinstance(error, PlatformError | SealBroken | UnknownKind)
+    logger.warning("Poll of %s failed: %s", connection.name, told, exc_info=None if foreseen else error)

@@ -281,7 +281,10 @@ class WebhookDeliveryAdmin(ReadOnly, LargeTable):
     search_help_text = _("Key of the delivery, or its id")
     fieldsets = (
         (None, {"fields": ("id", "connection", "line_identifier", "key", "received_at")}),
-        (_("Processing"), {"fields": ("state", "error", "waits_for", "attempts", "next_attempt_at", "processed_at")}),
+        (
+            _("Processing"),
+            {"fields": ("state", "error", "waits_for", "lane", "attempts", "next_attempt_at", "processed_at")},
+        ),
         (_("Request"), {"fields": ("header_lines", "pretty_body")}),
     )
 

@@ -52,14 +52,14 @@ def claim_probes(waiting: QuerySet[Any]) -> list[Any]:
     rows. What comes of it is told by `note`, or `give_probe_back` where no call was made.
     """
     wanted = Exists(waiting.filter(connection=OuterRef("pk")))
-    due = Connection.objects.filter(_probe_due(), wanted).values_list("pk", flat=True)
+    due = Connection.objects.filter(probe_due(), wanted).values_list("pk", flat=True)
     return [connection_id for connection_id in due if claim_probe(connection_id)]
 
 
 def claim_probe(connection_id: Any) -> bool:
     """One conditional update: of all who want to try an ill connection, one may."""
     lease = timezone.now() + timedelta(seconds=settings.LEASE_SECONDS)
-    mine = Connection.objects.filter(_probe_due(), pk=connection_id)
+    mine = Connection.objects.filter(probe_due(), pk=connection_id)
     return bool(mine.update(probe_at=lease, failures=F("failures") + 1))
 
 
@@ -73,7 +73,8 @@ def _open(prefix: str = "") -> Q:
     return quiet & Q(**{f"{prefix}state": Connection.State.ACTIVE})
 
 
-def _probe_due() -> Q:
+def probe_due() -> Q:
+    """Ill connections whose turn to be tried has come; `claim_probe` says who may."""
     return _open() & ~Q(health=Health.WELL) & Q(probe_at__lte=timezone.now())
 
 

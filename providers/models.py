@@ -45,6 +45,7 @@ class Connection(models.Model):
     memory = models.JSONField(_("learned facts"), default=dict, blank=True, editable=False)
     poll_cursor = models.JSONField(_("poll cursor"), default=dict, blank=True, editable=False)
     polled_at = models.DateTimeField(_("last polled"), null=True, editable=False)
+    poll_leased_until = models.DateTimeField(_("being polled until"), null=True, editable=False)
     checked_at = models.DateTimeField(_("last checked"), null=True, editable=False)
     check_results = models.JSONField(_("check results"), default=list, blank=True, editable=False)
     quiet_until = models.DateTimeField(_("no calls before"), null=True, editable=False)
@@ -170,6 +171,10 @@ class WebhookDelivery(models.Model):
         IGNORED = "ignored", _("Ignored")
         QUARANTINED = "quarantined", _("Quarantined")
 
+    class Lane(models.TextChoices):
+        INGEST = "ingest", _("Only read")
+        FETCH = "fetch", _("Platform asked")
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     connection = models.ForeignKey(
         Connection, on_delete=models.PROTECT, related_name="deliveries", verbose_name=_("connection")
@@ -180,6 +185,9 @@ class WebhookDelivery(models.Model):
     url = models.CharField(max_length=300)
     headers = models.JSONField(_("headers"), default=dict)
     body = models.BinaryField(_("body"))
+    # What a poll of ours found, in our own words (providers.found); the body is empty then.
+    found = models.JSONField(_("found by asking"), null=True, editable=False)
+    lane = models.CharField(_("lane"), max_length=6, choices=Lane.choices, default=Lane.INGEST, db_default="ingest")
     state = models.CharField(_("state"), max_length=12, choices=State.choices, default=State.RECEIVED)
     error = models.TextField(_("error"), blank=True)
     waits_for = models.CharField(_("waits for the invoice"), max_length=200, blank=True)
@@ -195,6 +203,11 @@ class WebhookDelivery(models.Model):
         constraints = [models.UniqueConstraint(fields=["connection", "key"], name="one_delivery_per_key")]
         indexes = [
             models.Index(fields=["next_attempt_at"], condition=Q(state="received"), name="delivery_due"),
+            models.Index(
+                fields=["connection", "lane", "next_attempt_at", "received_at"],
+                condition=Q(state="received"),
+                name="delivery_turn",
+            ),
             models.Index(fields=["connection", "waits_for"], condition=Q(state="quarantined"), name="delivery_waiting"),
             models.Index(fields=["state", "-received_at", "-id"], name="delivery_list"),
         ]

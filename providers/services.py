@@ -15,7 +15,7 @@ from django.db import connection as database
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from . import base, health
+from . import base, found, health
 from .models import Connection, Hook, RefusedRequest, Subscription, WebhookDelivery
 from .registry import as_line, find_adapter_class, get_adapter
 from .sealing import SealBroken, Secrets
@@ -82,18 +82,30 @@ def close_hook(*, hook: Hook) -> None:
 INSERT = """
     INSERT INTO providers_webhookdelivery
         (id, connection_id, line_identifier, key, received_at, url, headers, body, state, error, waits_for, attempts,
-         next_attempt_at)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 'received', '', '', 0, %s)
+         next_attempt_at, lane, found)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 'received', '', '', 0, %s, %s, %s)
     ON CONFLICT (connection_id, key) DO NOTHING
 """
+# A bell rung again: what is in work is looked at once more after it (its worker's claim no longer counts), with its
+# tries; anything else starts anew.
+RING = INSERT.replace(
+    "DO NOTHING",
+    """DO UPDATE SET
+        attempts = CASE WHEN old.state = 'received' THEN old.attempts ELSE 0 END,
+        next_attempt_at = CASE WHEN old.state = 'received' THEN old.next_attempt_at ELSE excluded.next_attempt_at END,
+        error = CASE WHEN old.state = 'received' THEN old.error ELSE '' END,
+        found = excluded.found, lane = excluded.lane, state = 'received', waits_for = '', leased_until = NULL,
+        processed_at = NULL, received_at = excluded.received_at""",
+).replace("INTO providers_webhookdelivery", "INTO providers_webhookdelivery AS old")
+Lane = WebhookDelivery.Lane
 
 
-def store_delivery(*, hook: Hook, pushed: base.HookRequest, key: str) -> None:
+def store_delivery(*, hook: Hook, pushed: base.HookRequest, key: str, lane: str = Lane.INGEST) -> None:
     """One statement in autocommit, much cheaper than the ORM's BEGIN, INSERT, COMMIT; a duplicate changes nothing."""
     values: list[Any] = [
         uuid.uuid4(), hook.connection_id, pushed.line.identifier if pushed.line else "", storable_key(key),
         pushed.received_at, pushed.url[:300], json.dumps(_without_secrets(pushed, hook.connection)), pushed.body,
-        pushed.received_at,
+        pushed.received_at, lane, None,
     ]  # fmt: skip
     # A kept connection is not asked first whether it still lives: that would be a statement more for every push.
     database.health_check_done = True  # type: ignore[attr-defined]
@@ -106,16 +118,41 @@ def store_delivery(*, hook: Hook, pushed: base.HookRequest, key: str) -> None:
         _execute(INSERT, values)
 
 
-def store_polled(connection: Connection, pushes: Iterable[base.Push]) -> int:
-    """Put what a poll found into the inbox, as if it had been pushed in this order; returns how much of it is new."""
+def store_poll(connection: Connection, page: base.PollPage, bells: Iterable[base.Bell]) -> int:
+    """Put what a poll found into the inbox, and its cursor with the connection: both or neither. Returns how much of it
+    is to be looked at. Things pushed and statuses are new once; a bell asks for another look each time it is rung, and
+    so does what earlier polls found and could not be taken in.
+    """
+    states = WebhookDelivery.State
+    anew = {"state": states.RECEIVED, "attempts": 0, "error": "", "processed_at": None}
+    rung = {f"bell {bell.provider_ref}": found.write(bells=[bell]) for bell in bells}
+    told = {f"told {_digest(each)}": each for each in (found.write(statuses=[row]) for row in page.statuses)}
+    with transaction.atomic():
+        aside = connection.deliveries.filter(state=states.QUARANTINED, waits_for="", found__isnull=False)
+        new = aside.update(**anew, next_attempt_at=timezone.now())
+        new += _store(connection, RING, [(key, b"", json.dumps(bell)) for key, bell in rung.items()], Lane.FETCH)
+        new += _store(connection, INSERT, [(key, b"", json.dumps(each)) for key, each in told.items()], Lane.INGEST)
+        new += _store(connection, INSERT, [(push.key, push.body, None) for push in page.pushes], Lane.INGEST)
+        Connection.objects.filter(pk=connection.pk).update(poll_cursor=dict(page.cursor))
+    connection.poll_cursor = dict(page.cursor)
+    return new
+
+
+def _store(connection: Connection, statement: str, things: list[tuple[str, bytes, str | None]], lane: str) -> int:
+    """As if it had been pushed in this order."""
     now, tick = timezone.now(), timedelta(microseconds=1)
     rows = [
-        (uuid.uuid4(), connection.pk, "", storable_key(push.key), now + place * tick, "", "{}", push.body, now)
-        for place, push in enumerate(pushes)
+        (uuid.uuid4(), connection.pk, "", storable_key(key), now + place * tick, "", "{}", body, now, lane, thing)
+        for place, (key, body, thing) in enumerate(things)
     ]
     with database.cursor() as cursor:
-        cursor.executemany(INSERT, rows)
+        if rows:
+            cursor.executemany(statement, rows)
         return cursor.rowcount if rows else 0
+
+
+def _digest(thing: Any) -> str:
+    return hashlib.sha256(json.dumps(thing, sort_keys=True).encode()).hexdigest()
 
 
 def _execute(statement: str, values: list[Any]) -> None:

@@ -16,9 +16,12 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from . import base, services
-from .models import Hook
+from .models import Hook, WebhookDelivery
 from .nudge import nudge
 
+Lane = WebhookDelivery.Lane
+# The layer above drains each lane by a task of its own.
+TASKS = {Lane.INGEST: "lifecycle.tasks.drain_inbox", Lane.FETCH: "lifecycle.tasks.fetch_news"}
 CLOSED = "This address is closed or was never open."
 
 logger = logging.getLogger(__name__)
@@ -62,14 +65,14 @@ class HookView(PushView):
                 return _reply(reply)
             adapter.verify_webhook(pushed)
             pushed = replace(pushed, line=adapter.line_of(pushed))
-            key = _key_of(adapter, pushed)
+            key, lane = _read_key(adapter, pushed)
         except base.HookError as error:
             reason = services.storable(str(error))
             logger.warning("Webhook for %s refused (%s): %s", row.connection.name, error.status_code, reason)
             services.note_refusal(connection=row.connection, error=error, size=_length(request._request) or 0)
             return _refuse(error)
-        services.store_delivery(hook=row, pushed=pushed, key=key)
-        nudge("lifecycle.tasks.drain_inbox")
+        services.store_delivery(hook=row, pushed=pushed, key=key, lane=lane)
+        nudge(TASKS[lane])
         return _reply(adapter.acknowledge(key))
 
 
@@ -89,15 +92,18 @@ class NowhereView(PushView):
     delete = post
 
 
-def _key_of(adapter: base.Adapter, pushed: base.HookRequest) -> str:
-    """What tells this push from others. A genuine push that our own code chokes on is kept, for the worker to show."""
+def _read_key(adapter: base.Adapter, pushed: base.HookRequest) -> tuple[str, Lane]:
+    """What tells this push from others, and whether a platform has to be asked about it. A genuine push that our own
+    code chokes on is kept, for the worker to show.
+    """
     try:
-        return adapter.parse_webhook(pushed).key
+        delivery = adapter.parse_webhook(pushed)
     except base.HookError:
         raise
     except Exception:
         logger.exception("A genuine push to %s could not be read; it is stored all the same", adapter.account.name)
-        return hashlib.sha256(pushed.body).hexdigest()
+        return hashlib.sha256(pushed.body).hexdigest(), Lane.INGEST
+    return delivery.key, Lane.FETCH if delivery.bells or delivery.points_to else Lane.INGEST
 
 
 def _read(request: HttpRequest, row: Hook, adapter: base.Adapter, rest: str) -> base.HookRequest:

@@ -52,6 +52,26 @@ def test_ready_ignores_deliveries_that_are_settled(client: Client) -> None:
     assert client.get("/readyz").json()["status"] == "ready"
 
 
+@pytest.mark.parametrize(
+    ("lane", "values", "status"),
+    [
+        ("ingest", {"state": "paused"}, "ready"),
+        ("fetch", {"state": "paused"}, "ready"),
+        ("fetch", {"health": "outage"}, "ready"),
+        ("fetch", {"quiet_until": timezone.now() + timedelta(hours=1)}, "ready"),
+        ("fetch", {"quiet_until": timezone.now() - timedelta(hours=1)}, "late"),
+        ("ingest", {"health": "outage"}, "late"),
+    ],
+)
+def test_what_waits_for_its_connection_is_not_late(
+    client: Client, lane: str, values: dict[str, object], status: str
+) -> None:
+    wait(3600)
+    WebhookDelivery.objects.update(lane=lane)
+    Connection.objects.update(**values)
+    assert client.get("/readyz").json()["status"] == status
+
+
 def test_unready_with_an_unapplied_migration(client: Client) -> None:
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM django_migrations WHERE app = 'sessions'")

@@ -271,7 +271,13 @@ def test_silent_platform_is_left_alone_for_a_while(far_end, connection):
     far_end.answer("fetch_statuses", TemporaryError("Down."))
     asking.ask(connection)
     assert len(asked(far_end)) == asking.PATIENCE
-    assert asking.due_looks().count() == 10 - asking.PATIENCE
+    still_due = PlannedLook.objects.filter(due_at__lte=timezone.now())
+    assert (still_due.count(), asking.due_looks().count()) == (10 - asking.PATIENCE, 0)
+
+    far_end.answers.clear()
+    Connection.objects.update(probe_at=timezone.now())
+    tasks.ask_open()  # one probe, and it answers
+    assert (len(asked(far_end)), asking.due_looks().count()) == (asking.PATIENCE + 1, 10 - asking.PATIENCE - 1)
 
 
 def test_request_for_patience_quiets_the_connection(far_end, connection):
@@ -294,7 +300,7 @@ def test_run_ends_in_time_and_gives_back_what_it_claimed(far_end, connection):
 
 def test_killed_run_leaves_its_claim_due_again(connection):
     invoice = due(connection)
-    run = asking.Run(connection, None, 0, timezone.now())
+    run = asking.Run(connection, None, 0, timezone.now(), 5)
     assert [row.invoice for row in run.claim(5)] == [invoice]
     assert asking.due_looks().count() == 0
     assert wait_of(invoice) == timedelta(minutes=asking.LEASE / MINUTE)

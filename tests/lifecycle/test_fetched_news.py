@@ -1,6 +1,7 @@
 """Pushes that only point to their news, news found by asking, and messages that name invoices in their own way."""
 
 import json
+import time
 from datetime import date
 
 import pytest
@@ -9,6 +10,7 @@ from django.utils import timezone
 from invoices.models import Invoice
 from lifecycle import inbox, polling
 from lifecycle.models import StatusEvent
+from providers import services
 from providers.base import (
     Bell,
     Delivery,
@@ -84,15 +86,12 @@ def test_what_a_poll_finds_is_stored_once_and_fetched_by_the_inbox(poll, far_end
     ]  # fmt: skip
 
 
-def test_slow_platform_is_asked_as_far_as_time_goes_and_no_try_is_counted(poll, far_end, monkeypatch, settings):
+def test_slow_platform_is_asked_as_far_as_time_goes_and_no_try_is_counted(poll, far_end, settings):
     settings.INBOX_THREADS = 2
-    far_end.answer("fetch_delivery", news(ignored="Nothing."))
+    far_end.answer("fetch_delivery", lambda ref: time.sleep(0.2) or news(ignored="Nothing."))
     poll(*(f"n{number}" for number in range(6)))
-    rows = inbox.claim()
-    ticks = iter(range(0, 1000, inbox.DRAIN_SECONDS - 1))
-    monkeypatch.setattr(inbox.time, "monotonic", lambda: next(ticks))
-    inbox._work(rows)
-    monkeypatch.undo()
+    inbox.ingest()
+    inbox.fetch(seconds=0.1)
 
     assert sorted(states().values()) == ["ignored"] * 2 + ["received"] * 4
     waiting = WebhookDelivery.objects.filter(state="received")
@@ -100,8 +99,8 @@ def test_slow_platform_is_asked_as_far_as_time_goes_and_no_try_is_counted(poll, 
     assert inbox.drain() == 4
 
 
-def test_cursor_moves_only_after_what_was_found_is_stored(poll, connection, monkeypatch):
-    monkeypatch.setattr(polling, "store_polled", lambda *args: 1 / 0)
+def test_cursor_moves_only_together_with_what_was_found(poll, connection, monkeypatch):
+    monkeypatch.setattr(services, "_store", lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         poll("n1")
     connection.refresh_from_db()

@@ -12,9 +12,10 @@ from django.utils import timezone
 
 from invoices.models import Invoice
 from lifecycle import events, inbox, tasks
+from lifecycle.calling import Calls
 from lifecycle.models import StatusEvent
-from providers.base import File, HookRequest, Party, PermanentError, StatusReport, TemporaryError, UncertainError
-from providers.models import WebhookDelivery
+from providers.base import File, HookRequest, Party, PermanentError, StatusReport
+from providers.models import Connection, WebhookDelivery
 from providers.services import open_hook, store_delivery
 from tests.factories import OTHER_SIREN, SIREN, make_connection, make_customer, make_invoice, make_line, make_user
 from tests.scripted import together
@@ -42,9 +43,10 @@ def push(connection):
     hook, _new = open_hook(connection=connection)
 
     def push(key, **body):
+        lane = "fetch" if "bells" in body or "at" in body else "ingest"
         body = json.dumps({"key": key, **body}).encode()
         pushed = HookRequest(method="POST", url=hook.url, headers={}, body=body, received_at=timezone.now())
-        store_delivery(hook=hook, pushed=pushed, key=key)
+        store_delivery(hook=hook, pushed=pushed, key=key, lane=lane)
         return WebhookDelivery.objects.get(connection=connection, key=key)
 
     return push
@@ -65,6 +67,20 @@ def make_due():
 def end_leases():
     """As if the workers had died and the time had passed."""
     WebhookDelivery.objects.exclude(leased_until=None).update(leased_until=timezone.now() - timedelta(seconds=1))
+
+
+def end_outage():
+    """As if the pause before the next probe were over."""
+    Connection.objects.exclude(probe_at=None).update(probe_at=timezone.now())
+
+
+def ask_for(rows):
+    """One run of the lane for what was claimed before."""
+    with Calls(each=2) as calls:
+        run = inbox.Run(calls)
+        run.begin(rows)
+        while calls:
+            run.go_on()
 
 
 def statuses(ref):
@@ -204,18 +220,18 @@ def test_old_dispute_in_the_history_is_not_the_new_one(push, far_end, connection
 def test_claim_survives_a_crash_and_is_counted(push, far_end):
     far_end.has("inv-1")
     row = push("d1", bells=[{"ref": "inv-1", "new": True}])
-    (claimed,) = inbox.claim()
-    assert (claimed.pk, row_of(row).attempts, inbox.claim()) == (row.pk, 1, [])
+    (claimed,) = inbox.claim(lane="fetch")
+    assert (claimed.pk, row_of(row).attempts, inbox.claim(lane="fetch")) == (row.pk, 1, [])
 
     end_leases()
     inbox.drain()
     assert (state_of(row), row_of(row).attempts) == ("processed", 2)
 
 
-def test_delivery_that_kills_its_worker_is_quarantined_and_its_neighbours_pass(push, far_end):
+def test_delivery_that_kills_its_worker_is_quarantined_and_its_neighbours_pass(push, connection):
     for number in range(3):
-        far_end.has(f"inv-{number}")
-    neighbours = [push(f"d{number}", bells=[{"ref": f"inv-{number}", "new": True}]) for number in range(3)]
+        make_invoice(connection=connection, provider_ref=f"inv-{number}", statuses=["203"])
+    neighbours = [push(f"d{number}", statuses=[{"ref": f"inv-{number}", "status": "205"}]) for number in range(3)]
     poison = push("poison")
 
     def worker():
@@ -223,7 +239,7 @@ def test_delivery_that_kills_its_worker_is_quarantined_and_its_neighbours_pass(p
         while rows := inbox.claim():
             if any(row.pk == poison.pk for row in rows):
                 return
-            inbox._work(rows)
+            inbox._ingest(rows)
 
     for _time in range(inbox.MAX_CLAIMS + 3):
         worker()
@@ -263,13 +279,13 @@ def test_fault_of_our_own_code_stays_on_its_row(push, far_end, caplog):
 def test_result_after_the_lease_was_lost_is_not_written(push, far_end):
     far_end.has("inv-1")
     row = push("d1", bells=[{"ref": "inv-1", "new": True}])
-    slow = inbox.claim()
+    slow = inbox.claim(lane="fetch")
     end_leases()
-    (quick,) = inbox.claim()
-    inbox._work(slow)
+    (quick,) = inbox.claim(lane="fetch")
+    ask_for(slow)
     assert (state_of(row), row_of(row).leased_until) == ("received", quick.leased_until)
 
-    inbox._work([quick])
+    ask_for([quick])
     assert (state_of(row), Invoice.objects.count()) == ("processed", 1)
 
 
@@ -400,28 +416,6 @@ def test_unknown_owner_is_quarantined_with_what_to_do(push, far_end, connection)
     inbox.replay(user=make_user(is_superuser=True), delivery_id=row.pk)
     inbox.drain()
     assert (state_of(row), Invoice.objects.get().customer.siren) == ("processed", OTHER_SIREN)
-
-
-@pytest.mark.parametrize("error", [TemporaryError("Down."), UncertainError("Cut.")])
-def test_platform_down_is_asked_again_later_and_longer(push, far_end, error):
-    far_end.has("inv-1")
-    far_end.answer("fetch_invoice", error)
-    row = push("d1", bells=[{"ref": "inv-1", "new": True}])
-    for delay in inbox.RETRY_DELAYS:
-        make_due()
-        inbox.drain()
-        after = row_of(row)
-        assert (after.state, after.error, after.leased_until) == ("received", error.message, None)
-        assert abs((after.next_attempt_at - timezone.now()).total_seconds() - delay) < 2
-
-    make_due()
-    inbox.drain()
-    assert (state_of(row), row_of(row).error) == ("quarantined", error.message)
-
-    far_end.answers.clear()
-    inbox.replay(user=make_user(is_superuser=True), delivery_id=row.pk)
-    inbox.drain()
-    assert state_of(row) == "processed"
 
 
 def test_invoice_the_platform_refuses_to_show_is_quarantined(push, far_end):

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from invoices.documents.writer import write_invoice
 from invoices.models import Invoice, Validation
-from lifecycle import inbox, polling, relays, submissions
+from lifecycle import claims, polling, relays, submissions
 from lifecycle.models import RelayState, RelayTask
 from lifecycle.submissions import Submission
 from providers import cdar
@@ -269,7 +269,7 @@ def test_refused_file_of_other_software_is_noted_with_the_reasons(desk):
 def impatient(monkeypatch):
     monkeypatch.setattr(relays, "LOOK_UP_DELAYS", (0.1, 0.1, 0.1))
     monkeypatch.setattr(relays, "RETRY_DELAYS", (0.1,) * 5)
-    monkeypatch.setattr(inbox, "RETRY_DELAYS", (0.1,) * 8)
+    monkeypatch.setattr(claims, "RETRY_DELAYS", (0.1,) * 8)
 
 
 @pytest.mark.parametrize(("fault", "hidden"), [("cut_after", 0), ("server_error_after", 2)])

@@ -12,7 +12,7 @@ from django.utils.translation import override
 
 from invoices.lines import set_up_line
 from invoices.models import AddressingLine, Invoice
-from lifecycle import asking, inbox, polling, provisioning, relays
+from lifecycle import asking, claims, inbox, polling, provisioning, relays
 from lifecycle.models import PlannedLook, RelayState, RelayTask
 from providers.base import Reason
 from providers.models import Connection, Subscription, WebhookDelivery
@@ -218,7 +218,7 @@ FAULTS = {
 
 
 def test_misbehaving_platform_loses_nothing_and_doubles_nothing(desk, monkeypatch):
-    monkeypatch.setattr(inbox, "RETRY_DELAYS", (0.1,) * 7)
+    monkeypatch.setattr(claims, "RETRY_DELAYS", (0.1,) * 7)
     histories = {}
     for fault, path in FAULTS.items():
         desk.sandbox.control("faults", kind=fault, path=path, delay=0.1)

@@ -4,7 +4,7 @@ import pytest
 from django.core.management import call_command
 
 from invoices.models import Invoice
-from lifecycle import polling
+from lifecycle import inbox, polling
 from lifecycle.models import RelayState
 from providers.base import Reason
 from providers.models import Connection, WebhookDelivery
@@ -89,8 +89,9 @@ def test_invoice_without_a_push_is_found_by_polling(desk):
     desk.sandbox.sandbox.dialect("pigeon").state.destinations.clear()
     ref = desk.deposit()
     polling.poll(desk.connection)
+    inbox.drain()
 
-    assert (desk.invoice(ref).status, WebhookDelivery.objects.count()) == ("203", 0)
+    assert (desk.invoice(ref).status, WebhookDelivery.objects.get().key) == ("203", f"bell {ref}")
 
 
 def test_check_tells_a_wrong_key(desk):

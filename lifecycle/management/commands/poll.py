@@ -5,13 +5,16 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from django.urls import reverse
 
-from lifecycle import asking, polling
+from lifecycle import asking, inbox, polling
 from providers.base import PlatformError, Unsupported
 from providers.management.connections import add_connection_argument, chosen_connections
-from providers.models import Connection
+from providers.models import Connection, WebhookDelivery
 from providers.registry import UnknownKind, get_adapter
 from providers.sealing import SealBroken
+
+SHOWN = 100
 
 
 class Command(BaseCommand):
@@ -31,9 +34,9 @@ class Command(BaseCommand):
 
     def poll_one(self, connection: Connection) -> bool:
         try:
-            new = polling.poll(connection)
+            found = polling.poll(connection)
             if get_adapter(connection).capabilities.ask_each:
-                new += asking.ask(connection, everything=True)
+                found += asking.ask(connection, everything=True)
         except Unsupported as error:
             self.say(f"{connection.name}: {error.message}")
         except PlatformError as error:
@@ -43,17 +46,19 @@ class Command(BaseCommand):
             self.stderr.write(f"{connection.name}: {error}")
             return False
         else:
-            self.say(f"{connection.name}: {new} new")
+            inbox.drain()
+            self.say(f"{connection.name}: {found} new")
             return self.nothing_left_out(connection)
         return True
 
     def nothing_left_out(self, connection: Connection) -> bool:
-        connection.refresh_from_db(fields=["memory"])
-        left_out = connection.memory.get(polling.LEFT_OUT) or []
-        if left_out:
+        states = (WebhookDelivery.State.RECEIVED, WebhookDelivery.State.QUARANTINED)
+        left = connection.deliveries.filter(found__isnull=False, state__in=states).order_by("received_at")
+        if names := [key.removeprefix("bell ") for key in left.values_list("key", flat=True)[: SHOWN + 1]]:
             words = "could not be taken in, tried again by the next poll"
-            self.stderr.write(f"{connection.name}: {words}: {', '.join(left_out)}")
-        return not left_out
+            more = [f"and more, see {reverse('lifecycle:deliveries')}"] if len(names) > SHOWN else []
+            self.stderr.write(f"{connection.name}: {words}: {', '.join(names[:SHOWN] + more)}")
+        return not names
 
     def say(self, text: str) -> None:
         if self.verbosity:
