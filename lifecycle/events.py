@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from django.db.models import F, QuerySet
@@ -16,20 +17,35 @@ from invoices.services import store_document
 from providers.base import Payment, Reason, StatusReport
 from providers.services import storable, storable_key
 
-from . import answers, instalments, rejections, seals, transitions
+from . import answers, instalments, ordering, rejections, seals, transitions
 from .arrivals import as_heard
 from .codes import FINAL_STATUSES, INVOICE_STATUSES, Status
-from .models import NOT_TOLD, WITHOUT_EFFECT, Origin, RelayState, RelayTask, SeenReport, StatusEvent, hash_of
+from .models import (
+    WITHOUT_EFFECT,
+    Origin,
+    RelayState,
+    RelayTask,
+    SeenReport,
+    StatusEvent,
+    TimeSource,
+    hash_of,
+)
+from .ordering import CLOCK_TOLERANCE
+from .recognition import find_replayed, find_same, find_seen, find_told, give_way, whole
+from .statements import (
+    Statement,
+    adds,
+    digest_of,
+    of_event,
+    of_report,
+)
 
-# Two machines' clocks: a platform may date our status a little before we did.
-CLOCK_TOLERANCE = timedelta(minutes=5)
-# How long after a fact a push without a time may still speak of it.
-RECENT = timedelta(hours=1)
+# Times that nobody can have meant: before there was any of this, and well beyond what clocks are off by.
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+FUTURE_TOLERANCE = timedelta(days=1)
 # What `project` writes, the end of the history beside it.
 PROJECTED = ("status", "status_at", "alert", "due_date", "version", "holds_number", "updated_at")
 HEAD = ("head_sequence", "head_seal")
-# Begins the identity of a report that the platform names itself.
-KEYED = "key:"
 
 
 def lock_invoice(invoice_id: Any) -> Invoice:
@@ -38,21 +54,25 @@ def lock_invoice(invoice_id: Any) -> Invoice:
 
 
 def effective_events(invoice: Invoice) -> list[StatusEvent]:
-    """The events that count, ordered as the projection wants: by time, then by arrival."""
+    """The events that count, in the order that decides; each whole, for reading."""
     return rejections.counting(rejections.said_events(invoice))
 
 
+def shown_events(invoice: Invoice, rows: QuerySet[StatusEvent] | None = None) -> list[StatusEvent]:
+    """All events, each whole, in the order of what they say. `rows` brings what the reader needs with them."""
+    return ordering.shown(invoice.status_events.all() if rows is None else rows)
+
+
 def histories_of(invoices: Iterable[Invoice], *, without: Iterable[Any] = ()) -> dict[Any, tuple[str, ...]]:
-    """The known status codes of each invoice, oldest first, in one query. `without`: as if these events were not."""
-    histories: dict[Any, list[StatusEvent]] = {invoice.pk: [] for invoice in invoices}
-    counting = StatusEvent.objects.filter(invoice__in=histories, status__isnull=False).exclude(pk__in=without)
-    rows = counting.exclude(relay__state__in=WITHOUT_EFFECT).order_by("occurred_at", "sequence")
-    for event in rows.only("invoice", "sequence", "status", "reasons", "actor"):
-        histories[event.invoice_id].append(event)
-    return {
-        invoice_id: tuple(event.status or "" for event in rejections.counting(history))
-        for invoice_id, history in histories.items()
-    }
+    """The known status codes of each invoice, in the order that decides, in one query. `without`: as if these events
+    were not.
+    """
+    rows: dict[Any, list[StatusEvent]] = {invoice.pk: [] for invoice in invoices}
+    said = StatusEvent.objects.filter(invoice__in=rows).exclude(relay__state__in=WITHOUT_EFFECT)
+    for event in said.exclude(pk__in=without):
+        rows[event.invoice_id].append(event)
+    counting = {key: rejections.counting(ordering.counting(own)) for key, own in rows.items()}
+    return {key: tuple(event.status for event in own if event.status) for key, own in counting.items()}
 
 
 def append_event(
@@ -66,6 +86,10 @@ def append_event(
     note: str = "",
     payments: Iterable[Payment] = (),
     occurred_at: datetime | None = None,
+    time_source: str = TimeSource.TOLD,
+    told_time: str = "",
+    derived: bool = False,
+    completes: StatusEvent | None = None,
     source_key: str = "",
     emitter: str = "",
     ppf_duty: bool = False,
@@ -87,6 +111,10 @@ def append_event(
         payments=[_payment_row(payment) for payment in payments],
         # Status times travel in whole seconds (MDT-78); finer ones would sort our own after a quick answer to it.
         occurred_at=(occurred_at or now).replace(microsecond=0),
+        time_source=time_source,
+        told_time=told_time,
+        derived=derived,
+        completes=completes,
         recorded_at=now,
         unexpected=unexpected,
         actor=actor,
@@ -156,16 +184,52 @@ def record_reports(invoice_id: Any, reports: Iterable[StatusReport]) -> list[Sta
 
 
 def record_on_locked(invoice: Invoice, report: StatusReport) -> StatusEvent | None:
+    """What the report added to the history: a status, or what completes one; None where that knew it all."""
     if invoice.direction == Direction.ISSUED and not report.refused:
         confirm_submission(invoice)
     report = as_heard(invoice, report)
-    identity = identity_of(report)
-    if SeenReport.objects.filter(invoice=invoice, identity=identity).exists():
+    said, digest = of_report(report), digest_of(report)
+    identity, known = find_seen(invoice, report, said, digest)
+    if known:
+        return _complete(invoice, known, report, said)
+    # What states nothing but its word may be another of the same second sooner than the same again.
+    echoed = _take_echo(invoice, report, said) if said.is_bare else None
+    replayed = None if echoed else find_replayed(invoice, report, digest)
+    known = echoed or replayed or _take_echo(invoice, report, said) or find_same(invoice, report, said)
+    event = _complete(invoice, known, report, said) if known else _append_report(invoice, report, said)
+    SeenReport.objects.create(
+        invoice=invoice,
+        identity=identity,
+        digest=digest,
+        event=known or event,
+        is_timed=report.occurred_at is not None,
+        is_replay=replayed is not None,
+        seen_at=timezone.now(),
+    )
+    for file in report.files:
+        store_document(invoice=invoice, file=file)
+    landed_on = known or event
+    if landed_on and not replayed:
+        answers.land(invoice, report, landed_on)
+    return event
+
+
+def _take_echo(invoice: Invoice, report: StatusReport, said: Statement) -> StatusEvent | None:
+    """Our own status coming back confirms its relay."""
+    relay = find_told(invoice, report, said)
+    if relay is None:
         return None
-    known = _find_echoed(invoice, report) or _find_told_otherwise(invoice, report)
-    if not known and _goes_back(invoice, report):
+    if relay.state != RelayState.CONFIRMED and not relay.refused_by_id:
+        confirm(relay)
+    return relay.event
+
+
+def _append_report(invoice: Invoice, report: StatusReport, said: Statement) -> StatusEvent:
+    give_way(invoice, said)
+    if _goes_back(invoice, report):
         report = replace(report, status=None)
-    event = known or append_event(
+    occurred_at, time_source, told_time = believed_time(report)
+    return append_event(
         invoice,
         status=report.status,
         origin=Origin.PLATFORM,
@@ -174,67 +238,66 @@ def record_on_locked(invoice: Invoice, report: StatusReport) -> StatusEvent | No
         reasons=report.reasons,
         note=report.note,
         payments=report.payments,
-        occurred_at=report.occurred_at or report.seen_at,
+        occurred_at=occurred_at,
+        time_source=time_source,
+        told_time=told_time,
+        derived=report.derived,
         source_key=report.key,
         emitter=report.emitter,
         ppf_duty=report.ppf_duty,
-        unexpected=_is_unexpected(invoice, report),
+        unexpected=_is_unexpected(invoice, report, occurred_at),
     )
-    SeenReport.objects.create(invoice=invoice, identity=identity, event=event, is_timed=report.occurred_at is not None)
-    for file in report.files:
-        store_document(invoice=invoice, file=file)
-    answers.land(invoice, report, event)
-    return None if known else event
 
 
-def identity_of(report: StatusReport) -> str:
-    """What makes two reports the same fact: the platform's key, else word, issuer and time."""
-    if report.key:
-        return storable_key(f"{KEYED}{report.key}")
-    moment = report.occurred_at.astimezone(UTC).isoformat() if report.occurred_at else "untimed"
-    return storable_key(f"{report.status or report.native_status}|{report.issuer_role}|{moment}")
-
-
-def _find_echoed(invoice: Invoice, report: StatusReport) -> StatusEvent | None:
-    """Our own status coming back: its relay is confirmed, however far it had got.
-
-    What we told goes before what was refused, or is to be done on the platform: that comes back only if somebody did it
-    there. A proposal that nobody released was not said, so a report of the same is the platform's own news.
-    """
-    if report.status is None:
+def _complete(invoice: Invoice, event: StatusEvent, report: StatusReport, said: Statement) -> StatusEvent | None:
+    """Append what the report tells beyond what is known of an event of the platform's; None where that is nothing."""
+    if event.origin == Origin.US:
         return None
-    relays = (
-        RelayTask.objects.filter(invoice=invoice, event__status=report.status)
-        .exclude(state__in=WITHOUT_EFFECT)
-        .exclude(event__in=_sighted(invoice, report).values("event"))
-        .select_related("event")
-        .order_by("sequence")
+    known = whole(event)
+    settles = known.derived and not report.derived and report.status is not None
+    if not settles and not adds(said, of_event(known)):
+        return None
+    occurred_at, time_source, told_time = believed_time(report)
+    addition = append_event(
+        invoice,
+        status=None,
+        origin=Origin.PLATFORM,
+        native_status=report.native_status or known.native_status or known.label,
+        issuer_role=report.issuer_role,
+        reasons=report.reasons,
+        note=report.note,
+        payments=report.payments,
+        occurred_at=occurred_at,
+        time_source=time_source,
+        told_time=told_time,
+        derived=report.derived,
+        completes=event,
+        source_key=report.key,
+        emitter=report.emitter,
+        ppf_duty=report.ppf_duty,
     )
-    for relay in sorted(relays, key=lambda relay: relay.state in NOT_TOLD):
-        if is_echo(relay, report):
-            if relay.state != RelayState.CONFIRMED and not relay.refused_by_id:
-                confirm(relay)
-            return relay.event
-    return None
+    give_way(invoice, of_event(ordering.completed(known, [addition])))
+    return addition
 
 
-def _sighted(invoice: Invoice, report: StatusReport) -> QuerySet[SeenReport]:
-    """What was told in the report's own way: with a time, or without. Each fact is told at most once in each."""
-    return SeenReport.objects.filter(invoice=invoice, is_timed=report.occurred_at is not None)
+def believed_time(report: StatusReport) -> tuple[datetime, str, str]:
+    """When it was: the time told, unless none was or it is impossible; where that is from; and the impossible one."""
+    now = timezone.now()
+    moment = report.occurred_at or report.seen_at or now
+    if not EARLIEST <= moment <= now + FUTURE_TOLERANCE:
+        told = moment.isoformat() if report.occurred_at else ""
+        return now, TimeSource.IMPOSSIBLE if told else TimeSource.ARRIVAL, told
+    if report.occurred_at is None:
+        return moment, TimeSource.ARRIVAL, ""
+    return _in_repeated_hour(moment, report.zone, now), TimeSource.TOLD, ""
 
 
-def is_echo(relay: RelayTask, report: StatusReport) -> bool:
-    """Same code and issuer, between our decision and its confirmation, and the same amounts where any are given."""
-    event = relay.get_event()
-    if event.status != report.status or (report.issuer_role or event.issuer_role) != event.issuer_role:
-        return False
-    if report.occurred_at and report.occurred_at < event.occurred_at - CLOCK_TOLERANCE:
-        return False
-    if relay.confirmed_at and (report.occurred_at or timezone.now() - RECENT) > relay.confirmed_at + CLOCK_TOLERANCE:
-        return False
-    amounts = sorted(payment["amount"] for payment in event.payments)
-    told = sorted(f"{payment.amount:.2f}" for payment in report.payments)
-    return not told or told == amounts
+def _in_repeated_hour(moment: datetime, zone: str, now: datetime) -> datetime:
+    """Of the hour that autumn repeats, the second where the report comes right after it."""
+    if not zone:
+        return moment
+    second = moment.astimezone(ZoneInfo(zone)).replace(fold=1).astimezone(UTC)
+    return second if now - timedelta(hours=1) <= second <= now + CLOCK_TOLERANCE else moment
 
 
 def confirm(relay: RelayTask) -> None:
@@ -254,21 +317,6 @@ def confirm_submission(invoice: Invoice) -> None:
         confirm(relay)
 
 
-def _find_told_otherwise(invoice: Invoice, report: StatusReport) -> StatusEvent | None:
-    """An event recorded from a push without a time, now seen in the platform's dated history; or the reverse."""
-    events = StatusEvent.objects.filter(invoice=invoice, status=report.status, origin=Origin.PLATFORM)
-    if report.status is None:
-        events = events.filter(native_status=storable(report.native_status)[:100])
-    if report.issuer_role:
-        events = events.filter(issuer_role__in=[report.issuer_role, ""])
-    if report.occurred_at is None:
-        # The history told it before the push did; only a recent fact can be meant.
-        events = events.filter(recorded_at__gte=timezone.now() - RECENT)
-    else:
-        events = events.filter(occurred_at__gte=report.occurred_at - CLOCK_TOLERANCE)
-    return events.exclude(pk__in=_sighted(invoice, report).values("event")).order_by("sequence").first()
-
-
 def _goes_back(invoice: Invoice, report: StatusReport) -> bool:
     """A code that was only derived must not contradict what was said; codes grow along the way of an invoice."""
     if not report.derived or report.status is None:
@@ -277,17 +325,22 @@ def _goes_back(invoice: Invoice, report: StatusReport) -> bool:
     return current is not None and report.status <= current
 
 
-def _is_unexpected(invoice: Invoice, report: StatusReport) -> bool:
+def _is_unexpected(invoice: Invoice, report: StatusReport, occurred_at: datetime) -> bool:
+    """Against the table by its time, and also where the clocks are a little off."""
     if report.status is None or report.derived:  # a gap in what we only derived is not the platform's
         return False
-    before = [
-        event.status
-        for event in effective_events(invoice)
-        if event.status and (report.occurred_at is None or event.occurred_at <= report.occurred_at)
-    ]
+    counted = [event for event in effective_events(invoice) if event.status]
+    before = [event for event in counted if not (event.derived and str(event.status) >= report.status)]
+    return all(
+        _breaks_table(invoice, report.status, [str(event.status) for event in before if event.occurred_at <= moment])
+        for moment in (occurred_at, occurred_at + CLOCK_TOLERANCE)
+    )
+
+
+def _breaks_table(invoice: Invoice, status: str, before: list[str]) -> bool:
     if not before and invoice.direction == Direction.RECEIVED:
-        return not transitions.is_expected_first_at_buyer(report.status)
-    return not transitions.is_expected(before, report.status)
+        return not transitions.is_expected_first_at_buyer(status)
+    return not transitions.is_expected(before, status)
 
 
 # --- proof ------------------------------------------------------------------------------------------------------------

@@ -28,8 +28,8 @@ from providers.base import (
 from providers.xml import UnreadableDocument
 
 from .codes import Side
-from .events import KEYED
 from .models import RelayAttempt, RelayState, RelayTask, StatusEvent
+from .recognition import KEYED
 
 # The status that says when a side got the invoice (MDT-95: 202 at the buyer, 200 at the seller, or the rejection).
 ARRIVALS = {Side.BUYER.value: ("202", "203", "213"), Side.SELLER.value: ("200", "213")}

@@ -21,8 +21,18 @@ class Origin(models.TextChoices):
     US = "us", _("Us")
 
 
+class TimeSource(models.TextChoices):
+    TOLD = "told", _("as told")
+    ARRIVAL = "arrival", _("when it was heard: no time was told")
+    IMPOSSIBLE = "impossible", _("when it was heard: the time told is impossible")
+
+
 class StatusEvent(models.Model):
-    """One status of one invoice. Append-only by database trigger; each hash covers the one before it."""
+    """One status of one invoice. Append-only by database trigger; each hash covers the one before it.
+
+    What a later report adds to an event is a link of its own, without a status: `completes` names the event, and both
+    are shown and counted as one (`ordering.shown`).
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     invoice = models.ForeignKey(
@@ -37,6 +47,15 @@ class StatusEvent(models.Model):
     note = models.TextField(_("note"), blank=True)
     payments = models.JSONField(_("payments"), default=list)
     occurred_at = models.DateTimeField(_("occurred at"))
+    time_source = models.CharField(
+        _("time"), max_length=10, choices=TimeSource.choices, default=TimeSource.TOLD, help_text=_("Where it is from.")
+    )
+    told_time = models.CharField(_("time told"), max_length=40, blank=True, help_text=_("Where it is impossible."))
+    derived = models.BooleanField(
+        _("derived"), default=False, help_text=_("The nearest code to a word or fact that names none.")
+    )
+    # The database keeps what is completed; an expired history goes as a whole.
+    completes = models.ForeignKey("self", on_delete=models.DO_NOTHING, null=True, related_name="completions")
     recorded_at = models.DateTimeField(_("recorded at"), default=timezone.now)
     unexpected = models.BooleanField(_("unexpected"), default=False)
     actor = models.ForeignKey(
@@ -69,11 +88,22 @@ class StatusEvent(models.Model):
     def label(self) -> str:
         return status_label(self.status) if self.status else self.native_status
 
+    @property
+    def told_moment(self) -> datetime | None:
+        """The time as it was told, even an impossible one; None where none was."""
+        if self.time_source == TimeSource.IMPOSSIBLE:
+            return datetime.fromisoformat(self.told_time)
+        return self.occurred_at if self.time_source == TimeSource.TOLD else None
+
     def facts(self) -> dict[str, Any]:
         """Everything the hash covers, in JSON types."""
-        # Events older than these two columns keep the hash they were written with.
+        # Events older than these columns keep the hash they were written with.
         later: dict[str, Any] = {"emitter": self.emitter} if self.emitter else {}
         later |= {"ppf_duty": True} if self.ppf_duty else {}
+        later |= {"derived": True} if self.derived else {}
+        later |= {"completes": str(self.completes_id)} if self.completes_id else {}
+        later |= {"time_source": self.time_source} if self.time_source != TimeSource.TOLD else {}
+        later |= {"told_time": self.told_time} if self.told_time else {}
         return later | {
             "id": str(self.id),
             "invoice": str(self.invoice_id),
@@ -138,12 +168,19 @@ class ToldFinding(models.Model):
 
 
 class SeenReport(models.Model):
-    """A platform's report already taken in, as an event of its own or as the echo of one of ours."""
+    """A platform's report already taken in, as an event of its own, as the echo of one of ours, or as what says again
+    or completes what another said.
+
+    `digest` covers all it states; `is_replay`: the same was stated before, under another identity.
+    """
 
     invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="+")
     identity = models.CharField(max_length=200)
+    digest = models.CharField(max_length=64, blank=True)
     event = models.ForeignKey(StatusEvent, on_delete=models.PROTECT, related_name="sightings")
     is_timed = models.BooleanField()
+    is_replay = models.BooleanField(default=False)
+    seen_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["invoice", "identity"], name="one_sighting_per_report")]
@@ -191,6 +228,8 @@ class RelayState(models.TextChoices):
 WITHOUT_EFFECT = (RelayState.AWAITING_APPROVAL, RelayState.CANCELLED)
 # States in which the platform surely has not heard it from us.
 NOT_TOLD = (RelayState.SCHEDULED, RelayState.PENDING, RelayState.FAILED, RelayState.UNSUPPORTED)
+# States in which it may have.
+SPOKEN = (RelayState.SENDING, RelayState.SENT, RelayState.CONFIRMED, RelayState.UNCERTAIN)
 # States that hold back later messages about the same invoice, so that the platform hears them in order.
 UNSETTLED = (RelayState.SCHEDULED, RelayState.PENDING, RelayState.SENDING, RelayState.UNCERTAIN)
 
@@ -280,8 +319,17 @@ class RelayTask(models.Model):
 
     @property
     def has_spoken(self) -> bool:
-        """The platform may have heard it from us."""
-        return self.spoke_at is not None
+        """Whether the platform may have heard it from us: only then can what it shows be the echo of this."""
+        return bool(self.spoke_at or self.sent_at) or self.state in SPOKEN
+
+    @property
+    def spoke_between(self) -> tuple[datetime, datetime | None]:
+        """From when to when the platform may have heard it; no end while that is open."""
+        sent = self.tries.filter(kind=RelayAttempt.Kind.SEND).exclude(outcome__in=RelayAttempt.SURELY_NOT_TAKEN)
+        told_at = [moment for moment in (*sent.values_list("started_at", flat=True), self.spoke_at) if moment]
+        first = min(told_at, default=self.get_event().occurred_at)
+        is_open = self.state in (RelayState.SENDING, RelayState.UNSUPPORTED)
+        return first, None if is_open else max([*told_at, self.sent_at or self.created_at])
 
     @property
     def is_submission(self) -> bool:
@@ -323,6 +371,9 @@ class RelayAttempt(models.Model):
     class Kind(models.TextChoices):
         SEND = "send", _("Send")
         LOOK_UP = "look_up", _("Look up")
+
+    # Outcomes of a send after which the platform surely has not taken it: the errors of the contract that say so.
+    SURELY_NOT_TAKEN = ("TemporaryError", "PermanentError", "Unsupported")
 
     relay = models.ForeignKey(RelayTask, on_delete=models.PROTECT, related_name="tries")
     kind = models.CharField(_("kind"), max_length=8, choices=Kind.choices)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from invoices.models import Invoice
 
+from . import ordering
 from .codes import STATUSES, Status, StatusObject
 from .models import WITHOUT_EFFECT, RelayAttempt, RelayTask, StatusEvent
 from .transitions import Said, is_of_another_transmission
@@ -16,9 +17,8 @@ NEVER_ARRIVED = ("TemporaryError", "PermanentError", "Unsupported")
 
 
 def said_events(invoice: Invoice) -> list[StatusEvent]:
-    """All that was said and not taken back, in the order of the projection: by time, then by arrival."""
-    events = invoice.status_events.exclude(relay__state__in=WITHOUT_EFFECT).order_by("occurred_at", "sequence")
-    return list(events)
+    """All that was said and not taken back, each whole, in the order that decides."""
+    return ordering.counting(invoice.status_events.exclude(relay__state__in=WITHOUT_EFFECT))
 
 
 def counting(events: Sequence[StatusEvent]) -> list[StatusEvent]:
