@@ -109,6 +109,9 @@ class EventInline(EventWords, ReadOnlyRows):
     show_change_link = True
     ordering = ("sequence",)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[StatusEvent]:
+        return super().get_queryset(request).select_related("completes")
+
 
 @admin.register(Invoice)
 class InvoiceWithHistoryAdmin(InvoiceAdmin):
@@ -269,12 +272,12 @@ class StatusEventAdmin(EventWords, OfCustomer, ReadOnly, LargeTable):
     search_help_text = _("Search an invoice by number, SIREN or name to see its history")
     fields = (
         "id", "invoice", "sequence", "status_text", "native_status", "issuer", "origin", "reason_words", "note",
-        "payment_words", "occurred_at", "recorded_at", "surprise", "emitter", "ppf_duty", "actor", "source_key",
-        "previous_hash", "hash",
+        "payment_words", "occurred_at", "time_source", "told_time", "derived", "recorded_at", "surprise", "emitter",
+        "ppf_duty", "actor", "source_key", "previous_hash", "hash",
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[StatusEvent]:
-        return super().get_queryset(request).select_related("invoice", "actor").defer("invoice__search")
+        return super().get_queryset(request).select_related("invoice", "actor", "completes").defer("invoice__search")
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         return queryset.filter(invoice__in=invoices_found(search_term).values("pk")), False

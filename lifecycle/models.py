@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import hashlib
 import json
 import uuid
@@ -87,6 +89,16 @@ class StatusEvent(models.Model):
     @property
     def label(self) -> str:
         return status_label(self.status) if self.status else self.native_status
+
+    @property
+    def additions(self) -> list[StatusEvent]:
+        """What later reports added, oldest first. Prefetch `completions` where several are read."""
+        return sorted(self.completions.all(), key=lambda link: link.sequence)
+
+    @property
+    def replays(self) -> list[SeenReport]:
+        """The same told again under other identities. Prefetch `sightings` where several are read."""
+        return [sighting for sighting in self.sightings.all() if sighting.is_replay]
 
     @property
     def told_moment(self) -> datetime | None:
@@ -187,6 +199,11 @@ class SeenReport(models.Model):
 
     def __str__(self) -> str:
         return self.identity
+
+    @property
+    def told_key(self) -> str:
+        """The platform's own key, where it gave one."""
+        return self.identity.removeprefix("key:")
 
 
 class PlannedLook(models.Model):

@@ -41,7 +41,7 @@ TO_PPF_SUFFIX = "-PPF"
 
 
 def whole(event: StatusEvent) -> StatusEvent:
-    return ordering.completed(event, event.completions.order_by("sequence"))
+    return ordering.completed(event, event.additions)
 
 
 def identity_of(report: StatusReport) -> str:

@@ -235,6 +235,12 @@ class RelayBriefSerializer(RowSerializer):
         fields = ["id", "state"]
 
 
+class LinkSerializer(RowSerializer):
+    class Meta:
+        model = StatusEvent
+        fields = ["sequence", "recorded_at", "hash"]
+
+
 class EventSerializer(RowSerializer):
     status = serializers.CharField(allow_null=True, help_text="Null for a word of the platform that we do not know.")
     status_label = serializers.CharField(source="label")
@@ -245,13 +251,19 @@ class EventSerializer(RowSerializer):
     payments = PaymentShownSerializer(many=True)
     decided_by = serializers.CharField(source="actor.username", default=None, allow_null=True)
     relay = serializers.SerializerMethodField(help_text="The job of telling the platform; null for what it told us.")
+    completed_by = serializers.SerializerMethodField(
+        help_text="The links of the history that added to this event after it was recorded."
+    )
+    repeated = serializers.SerializerMethodField(
+        help_text="How often the same was told again under another identity. It counts once."
+    )
 
     class Meta:
         model = StatusEvent
         fields = [
             "id", "sequence", "status", "status_label", "native_status", "about", "issuer_role", "origin", "reasons",
             "note", "payments", "occurred_at", "recorded_at", "unexpected", "emitter", "ppf_duty", "decided_by",
-            "relay", "hash",
+            "relay", "time_source", "told_time", "derived", "completed_by", "repeated", "hash",
         ]  # fmt: skip
 
     @extend_schema_field(ReasonShownSerializer(many=True))
@@ -266,6 +278,14 @@ class EventSerializer(RowSerializer):
     def get_about(self, event: StatusEvent) -> str | None:
         about = subject_of(event, self.context.get("others", ()))
         return about.value if about else None
+
+    @extend_schema_field(LinkSerializer(many=True))
+    def get_completed_by(self, event: StatusEvent) -> list[Read]:
+        return [dict(LinkSerializer(link).data) for link in event.additions]
+
+    @extend_schema_field(serializers.IntegerField())
+    def get_repeated(self, event: StatusEvent) -> int:
+        return len(event.replays)
 
     @extend_schema_field(RelayBriefSerializer(allow_null=True))
     def get_relay(self, event: StatusEvent) -> Read | None:

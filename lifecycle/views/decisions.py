@@ -16,6 +16,7 @@ from invoices.models import Invoice
 from lifecycle import bulk, decision_steps, queries, services
 from lifecycle.codes import STATUSES, Status
 from lifecycle.decision_steps import Step
+from lifecycle.events import shown_events
 from lifecycle.forms import DecisionForm
 from lifecycle.services import Wish
 
@@ -56,8 +57,9 @@ def _show(request: DeskRequest, shown: Invoice, step: Step) -> HttpResponse:
 
 
 def _stale(request: DeskRequest, shown: Invoice, *, seen: int, status: str) -> HttpResponse:
-    news = shown.status_events.select_related("actor", "relay").filter(sequence__gt=seen)
-    context = {"invoice": shown, "news": news.order_by("-sequence"), "status": status}
+    known = shown_events(shown, shown.status_events.select_related("actor", "relay"))
+    news = sorted((event for event in known if event.sequence > seen), key=lambda event: -event.sequence)
+    context = {"invoice": shown, "news": news, "status": status}
     return _answer(request, "decision_stale", context, 409)
 
 

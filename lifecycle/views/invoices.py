@@ -21,6 +21,7 @@ from invoices.models import Direction, Invoice, Role
 from invoices.money import gives_back
 from lifecycle import answers, queries, rejections, services
 from lifecycle.codes import STATUSES, Reported, Status
+from lifecycle.events import shown_events
 from lifecycle.forms import AssignForm, CommentForm, InvoiceFilterForm
 from lifecycle.links import VOID_STATUSES, Link, links_of
 from lifecycle.models import RelayTask
@@ -142,11 +143,8 @@ def decision_buttons(request: DeskRequest, shown: Invoice) -> dict[str, list[Dec
 
 def pieces(request: DeskRequest, shown: Invoice) -> dict[str, SafeString]:
     """The live regions of an invoice's page."""
-    events = list(
-        shown.status_events.select_related("actor", "relay__released_by", "relay__event", "relay__connection")
-        .prefetch_related("relay__tries")
-        .order_by("-occurred_at", "-sequence")
-    )
+    rows = shown.status_events.select_related("actor", "relay__released_by", "relay__event", "relay__connection")
+    events = shown_events(shown, rows.prefetch_related("relay__tries", "sightings"))[::-1]
     relays = [event.relay for event in events if hasattr(event, "relay")]
     submission = submission_of(shown) if shown.direction == Direction.ISSUED else None
     relays += [submission] if submission else []

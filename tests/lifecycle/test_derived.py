@@ -29,7 +29,11 @@ def derive(invoice, status, word, **values):
 
 def told(invoice):
     invoice.refresh_from_db()
-    rows = invoice.status_events.filter(completes=None).order_by("sequence").values_list("status", "native_status", "unexpected")
+    rows = (
+        invoice.status_events.filter(completes=None)
+        .order_by("sequence")
+        .values_list("status", "native_status", "unexpected")
+    )
     return invoice.status, list(rows)
 
 

@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from einvoice_project.problems import BadQuery, Unprocessable
 from invoices.access import has_role
 from invoices.models import Invoice, InvoiceDocument, Role
-from lifecycle import rejections, services, transitions
+from lifecycle import ordering, rejections, services, transitions
 from lifecycle.api.answers import SettlementSerializer
 from lifecycle.api.filters import InvoiceFilters
 from lifecycle.api.invoice_parts import AccountChangeSerializer
@@ -92,14 +92,21 @@ class OfOneInvoice(ApiView):
 
 
 class EventList(OfOneInvoice, ListView):
-    """The invoice's history in the order that makes its status: by the time of the fact, then by arrival."""
+    """The invoice's history by the time of the fact as first told, then by arrival. What later reports added to an event
+    stands in it, and is named in `completed_by`.
+    """
 
     serializer_class = EventSerializer
     queryset = StatusEvent.objects.none()
     keyset = ("occurred_at", "sequence")
 
     def get_queryset(self) -> QuerySet[StatusEvent]:
-        return self.invoice.status_events.select_related("actor", "relay")
+        events = self.invoice.status_events.filter(completes=None)
+        return events.select_related("actor", "relay").prefetch_related("completions", "sightings")
+
+    def paginate_queryset(self, queryset: Any) -> Any:
+        rows = super().paginate_queryset(queryset)
+        return [ordering.completed(event, event.additions) for event in rows or ()]
 
     def get_serializer_context(self) -> dict[str, Any]:
         others = rejections.of_others(rejections.said_events(self.invoice)) if "invoice_id" in self.kwargs else ()
