@@ -19,6 +19,7 @@ from providers.services import storable_key
 from . import ordering
 from .models import NOT_TOLD, WITHOUT_EFFECT, Origin, RelayState, RelayTask, SeenReport, StatusEvent
 from .ordering import CLOCK_TOLERANCE
+from .relay_states import MOVES, move, one
 from .statements import (
     Statement,
     adds,
@@ -135,18 +136,14 @@ def _fits_in_time(relay: RelayTask, report: StatusReport, said: Statement) -> bo
 
 def give_way(invoice: Invoice, said: Statement) -> None:
     """What the platform shows already need not be told: our relay of the same is cancelled, with that reason."""
-    waiting = RelayTask.objects.filter(
-        invoice=invoice, event__status=said.status, state__in=[*NOT_TOLD, RelayState.SENDING]
-    )
-    for relay in waiting.exclude(state=RelayState.UNSUPPORTED).select_related("event"):
+    waiting = RelayTask.objects.filter(invoice=invoice, event__status=said.status, state__in=MOVES["give_way"].origins)
+    for relay in waiting.select_related("event"):
         event = relay.get_event()
         is_older = bool(said.moments) and max(said.moments) < event.occurred_at - CLOCK_TOLERANCE
         if relay.has_spoken or is_older or not say_the_same(said, of_event(event)):
             continue
-        relay.state = RelayState.CANCELLED
-        relay.next_attempt_at = relay.leased_until = None
-        relay.last_error = _("The platform showed this status before it was told: it is not told again.")
-        relay.save(update_fields=["state", "next_attempt_at", "leased_until", "last_error"])
+        words = _("The platform showed this status before it was told: it is not told again.")
+        move(one(relay), "give_way", next_attempt_at=None, last_error=words)
 
 
 def find_same(invoice: Invoice, report: StatusReport, said: Statement) -> StatusEvent | None:

@@ -61,6 +61,7 @@ MOVES = {
     # the platform, by itself or asked
     "confirm": Move(SAID, State.CONFIRMED, "an answer, a look-up or a verdict that shows it", spoken=True),
     "refuse": Move(SAID, State.FAILED, "a look-up or a verdict: taken in, and turned down", spoken=True),
+    "give_way": Move((*UNSAID, State.FAILED), State.CANCELLED, "the platform: it shows the same before we spoke"),
     # people
     "release": Move((State.AWAITING_APPROVAL,), State.PENDING, "a second person"),
     "retry": Move((State.FAILED,), State.PENDING, "an administrator"),

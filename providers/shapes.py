@@ -84,9 +84,9 @@ class StatusReport:
 
     `invoice_key` names the invoice where the platform gives no reference of its own (`provider_ref` is "" then).
     `key` is the platform's own identity of this fact ("" where it gives none); `occurred_at` is None likewise.
-    `message_id`, where what we tell comes back under its own id (`StatusMessage.id`): whose message it is, ours or not.
-    `zone`, where the time was written without one: the zone it was read in. `said_on`: the time as it was written, where
-    that is no instant. `is_remark`: `note` is the adapter's own remark, and not what the platform says.
+    `message_id`, where what we tell comes back under its own id (`StatusMessage.id`): whose message it is.
+    `zone`, where the time was written without one: the zone it was read in. `said_on`: the time as it was written,
+    where that is no instant. `is_remark`: `note` is the adapter's own remark, and not what the platform says.
     `emitter`: who put it on record, in the platform's words, where that is another than the issuer.
     `seen_at` places a fact whose time is not told: it was so by then.
     `answers` is the id of the message, file or transmission it speaks of, where that is no invoice (MDT-87 of 501, 601,

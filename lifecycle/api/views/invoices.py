@@ -92,8 +92,8 @@ class OfOneInvoice(ApiView):
 
 
 class EventList(OfOneInvoice, ListView):
-    """The invoice's history by the time of the fact as first told, then by arrival. What later reports added to an event
-    stands in it, and is named in `completed_by`.
+    """The invoice's history by the time of the fact as first told, then by arrival. What later reports added to an
+    event stands in it, and is named in `completed_by`.
     """
 
     serializer_class = EventSerializer

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('lifecycle', '0010_seal_heads'),
+        ("lifecycle", "0012_relay_lanes"),
     ]
 
     operations = [
