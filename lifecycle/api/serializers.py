@@ -235,7 +235,7 @@ class RelayBriefSerializer(RowSerializer):
         fields = ["id", "state"]
 
 
-class LinkSerializer(RowSerializer):
+class AdditionSerializer(RowSerializer):
     class Meta:
         model = StatusEvent
         fields = ["sequence", "recorded_at", "hash"]
@@ -279,9 +279,9 @@ class EventSerializer(RowSerializer):
         about = subject_of(event, self.context.get("others", ()))
         return about.value if about else None
 
-    @extend_schema_field(LinkSerializer(many=True))
+    @extend_schema_field(AdditionSerializer(many=True))
     def get_completed_by(self, event: StatusEvent) -> list[Read]:
-        return [dict(LinkSerializer(link).data) for link in event.additions]
+        return [dict(AdditionSerializer(link).data) for link in event.additions]
 
     @extend_schema_field(serializers.IntegerField())
     def get_repeated(self, event: StatusEvent) -> int:

@@ -339,6 +339,11 @@ def test_events_have_the_agreed_shape(api, user):
         "ppf_duty": False,
         "decided_by": "ada",
         "relay": {"id": str(relay.pk), "state": "pending"},
+        "time_source": "told",
+        "told_time": "",
+        "derived": False,
+        "completed_by": [],
+        "repeated": 0,
         "hash": event.hash,
     }
 

@@ -329,7 +329,7 @@ def test_what_the_platform_shows_before_we_told_it_need_not_be_told(invoice, use
     relay.refresh_from_db()
 
     assert (relay.state, relay.next_attempt_at, relay.leased_until) == ("cancelled", None, None)
-    assert relay.last_error.startswith("The platform showed this status before it was told")
+    assert relay.last_error.startswith("La plateforme montrait déjà ce statut")
     assert (event.origin, event.unexpected, status_of(invoice)) == ("platform", False, "204")
     assert events.histories_of([invoice]) == {invoice.pk: ("200", "202", "203", "204")}
 
