@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("lifecycle", "0012_relay_lanes"),
+        ("lifecycle", "0013_told_findings"),
     ]
 
     operations = [
