@@ -21,6 +21,7 @@ from invoices.access import has_role
 from invoices.models import Invoice, InvoiceDocument, Role
 from lifecycle import ordering, rejections, services, transitions
 from lifecycle.api.answers import SettlementSerializer
+from lifecycle.api.event_parts import EventSerializer
 from lifecycle.api.filters import InvoiceFilters
 from lifecycle.api.invoice_parts import AccountChangeSerializer
 from lifecycle.api.pagination import settled_before
@@ -29,7 +30,6 @@ from lifecycle.api.serializers import (
     DecidedSerializer,
     DecisionSerializer,
     DocumentSerializer,
-    EventSerializer,
     InvoiceDetailSerializer,
     InvoiceSerializer,
 )
