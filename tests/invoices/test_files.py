@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import os
 import re
 from io import BytesIO
 from pathlib import Path
@@ -178,6 +180,15 @@ def test_embedded_attachment(client: Client, invoice: Invoice) -> None:
     assert (body(first), first.headers["Content-Type"]) == (b"a;b\n1;2\n", "text/csv")
     assert re.search(r'filename="(.*)"', first.headers["Content-Disposition"])[1] == "bl-12.csv"  # type: ignore[index]
     assert beyond.status_code == 404
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_attachment_of_nine_megabytes_keeps_its_bytes(client: Client, invoice: Invoice, encoding: str) -> None:
+    file = os.urandom(9 * 1024 * 1024)
+    text = UBL.decode().replace("YTtiCjE7Mgo=", base64.encodebytes(file).decode())
+    store(invoice, text.encode(encoding), "application/xml")
+
+    assert body(followed(client, reverse("invoices:attachment", args=[invoice.pk, 0]))) == file
 
 
 def test_attachment_of_an_unreadable_original(client: Client, invoice: Invoice) -> None:

@@ -8,6 +8,8 @@ from html import escape
 
 import pytest
 from django.utils.translation import override
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from invoices.documents.mapping import NAMESPACES
 from invoices.documents.model import ParsedInvoice
@@ -383,3 +385,19 @@ def test_envelope_is_not_handed_in(letter: str) -> None:
         read_for_issue(File(kind="original", content=letter.encode()))
 
     assert [fault.code for fault in caught.value.faults] == ["envelope"]
+
+
+BUILT = make_pdf(
+    Inner("factur-x.xml", INVOICE, places=("names", "AF", "annotation")), metadata=xmp("factur-x.xml"), depth=2
+)
+
+
+@settings(max_examples=150)
+@given(st.integers(0, len(BUILT) - 1), st.binary(max_size=12), st.integers(0, 40))
+def test_damaged_pdf_is_read_or_refused_in_words(place: int, put: bytes, cut: int) -> None:
+    try:
+        found = read_invoice(BUILT[:place] + put + BUILT[place + cut :]).syntax
+    except UnreadableDocument as error:
+        found = str(error)
+
+    assert found

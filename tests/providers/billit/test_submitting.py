@@ -3,6 +3,8 @@
 import base64
 import datetime as dt
 import json
+import os
+import re
 from decimal import Decimal
 
 import httpx
@@ -151,6 +153,13 @@ def test_address_of_125_characters():
     longest = "9" * 125
     identifiers = written(changed("999000029_COMPTA", longest)).order["Customer"]["Identifiers"]
     assert identifiers[-1]["Identifier"] == longest
+
+
+def test_attachment_of_nine_megabytes():
+    file = base64.b64encode(os.urandom(9 * 1024 * 1024)).decode()
+    content = re.sub(rb'(?<=filename="bon-livraison-1187.pdf">)[^<]*', file.encode(), document())
+    order = written(content).order
+    assert order["Attachments"][0]["FileContent"] == file
 
 
 def test_attachment_that_is_damaged():

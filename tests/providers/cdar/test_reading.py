@@ -1,6 +1,8 @@
 """What others send: read as far as it goes, whatever it is."""
 
+import base64
 import json
+import os
 import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -181,6 +183,15 @@ def test_broken_attachment_does_not_hide_the_status():
     told = spoiled(old, f'<AttachmentBinaryObject filename="bon.pdf">%%%</AttachmentBinaryObject>{old}')
 
     assert (told.status, told.files) == ("207", ())
+
+
+def test_attachment_of_nine_megabytes_comes_with_the_status():
+    file = os.urandom(9 * 1024 * 1024)
+    old = "<FormattedIssueDateTime>"
+    written = base64.encodebytes(file).decode()
+    told = spoiled(old, f'<AttachmentBinaryObject filename="bon.pdf">{written}</AttachmentBinaryObject>{old}')
+
+    assert (told.status, [each.content for each in told.files]) == ("207", [file])
 
 
 def test_own_faulty_example_is_judged_in_words():
