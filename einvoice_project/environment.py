@@ -130,6 +130,19 @@ VARIABLES = (
         "was sending is looked up first.",
         default=180,
     ),
+    Variable(
+        "PPF_NUMBER_LENGTH",
+        "number",
+        "The longest invoice number that the administration takes for now (AIFE, 31 July 2026): longer ones get a "
+        "warning.",
+        default=20,
+    ),
+    Variable(
+        "PPF_NUMBER_LENGTH_UNTIL",
+        "text",
+        "The last day on which that holds; empty for no end. After it the 35 characters of the rule count.",
+        default="2026-12-31",
+    ),
     Variable("RELAY_THREADS", "number", "Platform calls at once when one worker process sends decisions.", default=16),
     Variable("INBOX_THREADS", "number", "Platform calls at once when one worker process empties the inbox.", default=8),
     Variable(

@@ -127,6 +127,8 @@ Q_CLUSTER = {
 }
 LEASE_SECONDS = environment("LEASE_SECONDS")
 RELAY_THREADS = environment("RELAY_THREADS")
+PPF_NUMBER_LENGTH = environment("PPF_NUMBER_LENGTH")
+PPF_NUMBER_LENGTH_UNTIL = environment("PPF_NUMBER_LENGTH_UNTIL")
 INBOX_THREADS = environment("INBOX_THREADS")
 REDIS_URL = environment("REDIS_URL")
 Q_CLUSTER |= {"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}

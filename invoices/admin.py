@@ -119,7 +119,7 @@ class LineInline(ScopedChoices, admin.StackedInline):
 @admin.register(Customer)
 class CustomerAdmin(OfCustomer, admin.ModelAdmin):
     customer_path = "pk"
-    list_display = ("name", "siren", "vat_number", "four_eyes", "undo_seconds", "retention_years")
+    list_display = ("name", "siren", "vat_number", "four_eyes", "undo_seconds", "vat_on_debits", "retention_years")
     list_filter = ("four_eyes",)
     search_fields = ("name", "siren", "vat_number")
     search_help_text = _("Name, SIREN or VAT number")
@@ -302,7 +302,7 @@ class InvoiceAdmin(OfCustomer, ReadOnly, LargeTable):
 
     @admin.display(description=_("warnings"))
     def warning_words(self, invoice: Invoice) -> str:
-        rows = format_html_join("", "<li>{}</li>", ((warning,) for warning in invoice.warnings))
+        rows = format_html_join("", "<li>{}</li>", ((warning,) for warning in invoice.shown_warnings))
         return format_html('<ul class="plain">{}</ul>', rows) if rows else "–"
 
     @admin.display(description=_("earlier invoices"))

@@ -33,6 +33,7 @@ from .addressing import parse_address
 from .documents.model import Reference
 from .draft_models import InvoiceDraft as InvoiceDraft
 from .identity import SellerKey
+from .numbers import number_warning
 from .origin_models import InvoiceOrigin as InvoiceOrigin
 from .validation.verdict import Outcome
 
@@ -84,6 +85,9 @@ class Customer(models.Model):
         default=10,
         validators=[MinValueValidator(SHORTEST_RETENTION)],
         help_text=_("Full calendar years an invoice is kept after the last thing that happened to it."),
+    )
+    vat_on_debits = models.BooleanField(
+        _("VAT on debits"), default=False, help_text=_("212 then stays between parties.")
     )
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
@@ -215,9 +219,8 @@ class DocumentState(models.TextChoices):
 class Invoice(models.Model):
     """Received or issued. `status` is a projection of its status events, written by lifecycle alone.
 
-    `alert` is the code of an answer that a person has to look at: of another transmission, or of the administration.
-    `provider_ref` is "" for an invoice of ours until its platform has taken it. `holds_number`: we issued it, or handed
-    it to our customer, and it was neither withdrawn nor rejected, so that no other may bear its number.
+    `alert`: code of an answer that a person has to see. `provider_ref` is "" for an invoice of ours until its platform
+    has taken it. `holds_number`: ours, neither withdrawn nor rejected, so that no other may bear its number.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -240,6 +243,7 @@ class Invoice(models.Model):
     number = models.CharField(_("number"), max_length=200, blank=True)
     type_code = models.CharField(_("type"), max_length=3, blank=True)
     process = models.CharField(_("billing frame"), max_length=100, blank=True)
+    vat_point = models.CharField(_("VAT due"), max_length=3, blank=True, default="", editable=False)  # BT-8, as written
     issue_date = models.DateField(_("issue date"), null=True)
     due_date = models.DateField(_("due date"), null=True)
     # Where it is to be paid in parts: `due_on` and `amount` of each, by day. `due_date` is then the next one unpaid.
@@ -341,6 +345,10 @@ class Invoice(models.Model):
     @property
     def status_label(self) -> str:
         return status_label(self.status)
+
+    @property
+    def shown_warnings(self) -> list[str]:
+        return [*self.warnings, *filter(None, [number_warning(self.number)])]
 
     @property
     def side(self) -> str:

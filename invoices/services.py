@@ -197,6 +197,7 @@ def describe(invoice: Invoice, parsed: ParsedInvoice | None, error: str) -> None
     invoice.number = parsed.number[:200] or invoice.number
     invoice.type_code = parsed.type_code[:3] or invoice.type_code
     invoice.process = parsed.process[:100]
+    invoice.vat_point = parsed.tax_point_code[:3]
     invoice.issue_date = parsed.issue_date or invoice.issue_date
     invoice.due_date = parsed.due_date or invoice.due_date
     parts = ((day, in_column(amount)) for day, amount in instalments_of(parsed))

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from invoices.models import Invoice
 
-from . import services
+from . import administration, services
 from .forms import DecisionForm
 from .models import RelayState, RelayTask
 from .services import DecisionRefused, StaleInvoice, Wish
@@ -109,6 +109,7 @@ def shown_facts(invoice: Invoice, form: DecisionForm) -> dict[str, Any]:
     """What a page tells beside the form: in whose name it is said, who takes it, who has to release it."""
     return {
         "info": form.info,
+        "reported": administration.reported_in_words(invoice, form.info.code),
         "carried": services.can_carry(invoice, form.info.code),
         "needs_release": invoice.customer.four_eyes and form.info.code in services.FOUR_EYES_STATUSES,
         "speaker": invoice.customer.name if services.seat_of(invoice) == invoice.side else invoice.counterparty_name,

@@ -27,6 +27,7 @@ from providers.base import (
 )
 from providers.xml import UnreadableDocument
 
+from .administration import goes_to_administration
 from .codes import Side
 from .models import RelayAttempt, RelayState, RelayTask, StatusEvent
 from .recognition import KEYED
@@ -116,6 +117,7 @@ def message_of(relay: RelayTask, *, with_addresses: bool = False, known: Known =
         reasons=reasons_of(event),
         note=event.note,
         payments=payments_of(event),
+        reaches_ppf=goes_to_administration(relay.invoice, event.status or ""),
         told_at=known.told_at,
         others=known.others,
         unseen=known.unseen,

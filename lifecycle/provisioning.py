@@ -72,6 +72,7 @@ class CustomerWish(StrictSerializer):
     vat_number = StrictCharField(required=False, allow_blank=True)
     undo_seconds = serializers.IntegerField(required=False, min_value=0, max_value=32767)
     four_eyes = serializers.BooleanField(required=False)
+    vat_on_debits = serializers.BooleanField(required=False)
     retention_years = serializers.IntegerField(required=False, min_value=SHORTEST_RETENTION, max_value=100)
     addressing_lines = LineWish(many=True, required=False)
 
@@ -213,7 +214,7 @@ def _typed(value: Any, field: Field, path: str) -> Any:
 def _customer(wish: Row, path: str) -> Row:
     customer = Customer.numbered(wish["siren"]).first() or Customer(siren=siren_in(wish["siren"]) or wish["siren"])
     created = customer._state.adding
-    for name in ("name", "vat_number", "undo_seconds", "four_eyes", "retention_years"):
+    for name in ("name", "vat_number", "undo_seconds", "four_eyes", "vat_on_debits", "retention_years"):
         setattr(customer, name, wish.get(name, getattr(customer, name)))
     customer.vat_number = clean_vat_number(customer.vat_number)
     with _at(path):

@@ -72,7 +72,7 @@ def _take(due: QuerySet[RelayTask], order: list[Any], share: int, passing_over: 
     rows = list(
         due.filter(pk__in=chosen)
         .select_for_update(skip_locked=True, of=("self",))
-        .select_related("event", "document", "invoice__addressing_line", "connection")
+        .select_related("event", "document", "invoice__addressing_line", "invoice__customer", "connection")
         .prefetch_related("document__validations", "invoice__other_origins__addressing_line")
         .order_by(*order)
     )

@@ -24,8 +24,8 @@ from invoices.origins import speak_through_open
 from providers.base import Adapter, Payment, Reason
 from providers.registry import find_adapter_class, get_adapter
 
-from . import answers, events, rejections, relay_states, transitions
-from .codes import STATUSES, Side, Status, reason_label, reasons_for, status_label
+from . import administration, answers, events, rejections, relay_states, transitions
+from .codes import Side, Status, reason_label, reasons_for, status_label
 from .links import corrected_among
 from .messages import payments_of, reasons_of
 from .models import NOT_TOLD, IdempotencyKey, Origin, RelayState, RelayTask, StatusEvent
@@ -276,7 +276,6 @@ def _record_decision(user: Any, invoice: Invoice, wish: Wish) -> RelayTask:
         occurred_at=now,
         actor=user,
     )
-    hours = STATUSES[wish.status].deadline_hours
     state, due = _first_state(invoice, wish)
     relay = RelayTask.objects.create(
         event=event,
@@ -286,7 +285,7 @@ def _record_decision(user: Any, invoice: Invoice, wish: Wish) -> RelayTask:
         state=state,
         next_attempt_at=due,
         created_at=now,
-        deadline_at=now + timedelta(hours=hours) if hours else None,
+        deadline_at=administration.deadline_of(invoice, wish.status, now),
     )
     events.project(invoice)
     return relay

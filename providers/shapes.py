@@ -242,7 +242,8 @@ class InvoiceFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class StatusMessage:
-    """One status we tell. `id` is stable over retries (our relay's id); `occurred_at` is when our user decided.
+    """One status we tell. `id` is stable over retries (our relay's id); `occurred_at` is when our user decided;
+    `reaches_ppf`: where the status is one that may go to the administration, this one does.
 
     Known while it is looked up: `told_at`, when it was last sent (a platform may take a while to show what it has);
     `others`, keys of items of the platform's history that are other messages of ours; `unseen`, how many earlier ones
@@ -257,6 +258,7 @@ class StatusMessage:
     reasons: tuple[Reason, ...] = ()
     note: str = ""
     payments: tuple[Payment, ...] = ()
+    reaches_ppf: bool = True
     told_at: datetime | None = None
     others: frozenset[str] = frozenset()
     unseen: int = 0

@@ -63,7 +63,7 @@ class InvoiceSerializer(RowSerializer):
     )
     preceding_numbers = serializers.ListField(child=serializers.CharField())
     preceding_invoices = ReferenceSerializer(source="references", many=True)
-    warnings = serializers.ListField(child=serializers.CharField())
+    warnings = serializers.ListField(child=serializers.CharField(), source="shown_warnings")
     validation = serializers.SerializerMethodField(help_text="Of its original; null before it was checked.")
     account_change = AccountChangeSerializer(
         default=None,
@@ -285,6 +285,9 @@ class DecisionSerializer(StrictSerializer):
 class DecidedSerializer(serializers.Serializer[Any]):
     event = EventSerializer()
     relay = RelaySerializer()
+    remarks = serializers.ListField(
+        child=serializers.CharField(), help_text="What was filled in, and what the administration will probably say."
+    )
 
 
 class ResolutionSerializer(StrictSerializer):
@@ -338,7 +341,16 @@ class CustomerSerializer(RowSerializer):
 
     class Meta:
         model = Customer
-        fields = ["siren", "name", "vat_number", "four_eyes", "undo_seconds", "retention_years", "role"]
+        fields = [
+            "siren",
+            "name",
+            "vat_number",
+            "four_eyes",
+            "undo_seconds",
+            "vat_on_debits",
+            "retention_years",
+            "role",
+        ]
 
     @extend_schema_field(serializers.ChoiceField(choices=Role.choices))
     def get_role(self, customer: Customer) -> str | None:

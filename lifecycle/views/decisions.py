@@ -13,14 +13,14 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from invoices.access import invoices_of
 from invoices.models import Invoice
-from lifecycle import bulk, decision_steps, queries, services
+from lifecycle import administration, bulk, decision_steps, queries, services
 from lifecycle.codes import STATUSES, Status
 from lifecycle.decision_steps import Step
 from lifecycle.events import shown_events
 from lifecycle.forms import DecisionForm
 from lifecycle.services import Wish
 
-from .invoices import reported_words, visible_invoice
+from .invoices import visible_invoice
 from .page import DeskRequest, done, page
 
 
@@ -49,7 +49,7 @@ def _show(request: DeskRequest, shown: Invoice, step: Step) -> HttpResponse:
     context = {
         "invoice": shown,
         "form": form,
-        "reported": reported_words(form.info.code),
+        "remarks": administration.remarks_on(shown, step.wish or Wish(status=form.info.code)),
         "wish": step.wish,
         **decision_steps.shown_facts(shown, form),
     }

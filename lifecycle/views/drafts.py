@@ -23,6 +23,7 @@ from invoices.drafting.forms import ROWS, with_row, without_row
 from invoices.drafting.services import EditedElsewhere
 from invoices.issuing import CannotIssue
 from invoices.models import Direction, InvoiceDraft, Role
+from invoices.numbers import number_warning
 from invoices.services import read_stored_original
 from lifecycle import submissions
 from lifecycle.issuing_forms import formats_of, lines_for_issuing
@@ -144,6 +145,7 @@ def _context(request: DeskRequest, shown: InvoiceDraft) -> dict[str, Any]:
         "form": form,
         "document": document,
         "amounts": [line.net_amount for line in document.lines],
+        "number_warning": number_warning(document.number),
         "problems": drafting.problems_of(form, document, shown.line.customer),
         "may_send": request.desk.may(shown.line.customer_id, Role.APPROVER),
         "has_directory": get_adapter(shown.line.connection).capabilities.directory,

@@ -20,7 +20,7 @@ from invoices.drafting import prefill
 from invoices.models import Direction, Invoice, Role
 from invoices.money import gives_back
 from lifecycle import answers, queries, rejections, services
-from lifecycle.codes import STATUSES, Reported, Status
+from lifecycle.codes import STATUSES, Status
 from lifecycle.events import shown_events
 from lifecycle.forms import AssignForm, CommentForm, InvoiceFilterForm
 from lifecycle.links import VOID_STATUSES, Link, links_of
@@ -252,7 +252,3 @@ def settle_answer(request: DeskRequest, invoice_id: UUID, event_id: UUID) -> Htt
     except (services.AlreadySettled, PermissionDenied) as refused:
         return done(request, str(refused), to=here, tone="bad")
     return done(request, settled.note, to=here)
-
-
-def reported_words(code: str) -> str:
-    return str(Reported(STATUSES[code].reported_to_ppf).label)

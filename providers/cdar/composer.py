@@ -135,7 +135,7 @@ def _recipients(message: StatusMessage, envelope: Envelope, parties: Mapping[str
     if message.status == "213" and message.invoice.direction == "issued":
         roles.remove("BY")  # stopped before it left: the buyer never saw the invoice
     told = [_recipient(role, parties.get(role)) for role in roles if role == "WK" or role in parties]
-    return told + ([PPF] if _concerns_ppf(message.status, envelope) else [])
+    return told + ([PPF] if _concerns_ppf(message, envelope) else [])
 
 
 def _recipient(role: str, party: Party | None) -> Actor:
@@ -151,7 +151,10 @@ def _recipient(role: str, party: Party | None) -> Actor:
     )
 
 
-def _concerns_ppf(status: str, envelope: Envelope) -> bool:
+def _concerns_ppf(message: StatusMessage, envelope: Envelope) -> bool:
+    status = message.status
+    if not message.reaches_ppf:
+        return False
     reported = STATUSES[status].reported_to_ppf if status in STATUSES else Reported.NO
     return reported == Reported.YES or (reported == Reported.IF_VAT_ON_RECEIPT and envelope.receipts_to_ppf)
 

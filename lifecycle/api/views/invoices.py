@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from einvoice_project.problems import BadQuery, Unprocessable
 from invoices.access import has_role
 from invoices.models import Invoice, InvoiceDocument, Role
-from lifecycle import ordering, rejections, services, transitions
+from lifecycle import administration, ordering, rejections, services, transitions
 from lifecycle.api.answers import SettlementSerializer
 from lifecycle.api.event_parts import EventSerializer
 from lifecycle.api.filters import InvoiceFilters
@@ -225,11 +225,12 @@ class DecisionView(OfOneInvoice):
         key = idempotency_key(request)
         decision = DecisionSerializer(data=request.data)
         decision.is_valid(raise_exception=True)
+        remarks = administration.remarks_on(self.invoice, decision.wish())
         with refusals_as_problems(self.invoice):
             relay, is_new = services.issue_status(
                 user=request.user, invoice_id=invoice_id, wish=decision.wish(), idempotency_key=key
             )
-        answer = DecidedSerializer({"event": relay.event, "relay": relay}).data
+        answer = DecidedSerializer({"event": relay.event, "relay": relay, "remarks": remarks}).data
         return Response(answer, status=201, headers={} if is_new else {"Idempotent-Replayed": "true"})
 
 
