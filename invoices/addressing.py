@@ -8,6 +8,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+from stdnum.exceptions import ValidationError as NumberError
+from stdnum.fr import siren, siret
+
 LONGEST, LONGEST_PART = 125, 100
 ALLOWED = re.compile(r"[A-Za-z0-9+\-_/]+")
 ROUTING_CODE = re.compile(r"[A-Za-z0-9\-_/]+")
@@ -47,3 +52,29 @@ def parse_address(text: str) -> Address | None:
         is_coded = bool(code) and len(code) <= LONGEST_PART and ROUTING_CODE.fullmatch(code) is not None
         return Address(siren, siret=second, routing_code=code) if is_coded or not more else None
     return Address(siren, suffix=rest) if len(rest) <= LONGEST_PART else None
+
+
+def validate_siren(value: str) -> None:
+    try:
+        siren.validate(value)
+    except NumberError as error:
+        raise ValidationError(
+            _("“%(value)s” is not a SIREN (9 digits with a valid check digit)."), params={"value": value}
+        ) from error
+
+
+def validate_addressing(value: str) -> None:
+    """SIREN, SIREN_SIRET, SIREN_SIRET_ROUTING or SIREN_SUFFIX (scheme 0225)."""
+    address = parse_address(value)
+    if address is None:
+        validate_siren(value.partition("_")[0])
+        raise ValidationError(
+            _("“%(value)s” is no addressing line: SIREN, SIREN_SIRET, SIREN_SIRET_ROUTING or SIREN_SUFFIX."),
+            params={"value": value},
+        )
+    validate_siren(address.siren)
+    try:
+        if address.siret:
+            siret.validate(address.siret)
+    except NumberError as error:
+        raise ValidationError(_("“%(value)s” is not a SIRET."), params={"value": address.siret}) from error

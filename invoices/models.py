@@ -18,18 +18,17 @@ from django.db.models import Q
 from django.db.models.functions import ExtractYear
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from stdnum.exceptions import ValidationError as NumberError
-from stdnum.fr import siren, siret
 
 from lifecycle.codes import CORRECTIVE_TYPES, CREDIT_NOTE_TYPES, SELF_BILLED_TYPES, status_label
 from providers.companies import siren_in
 from providers.models import Connection
+from providers.processing import Rule, Source
 from providers.sealing import SealedField
 
 from . import money
 from .account_models import AccountChange as AccountChange
 from .account_models import PaymentAccount as PaymentAccount
-from .addressing import parse_address
+from .addressing import parse_address, validate_addressing, validate_siren
 from .documents.model import Reference
 from .draft_models import InvoiceDraft as InvoiceDraft
 from .identity import SellerKey
@@ -40,32 +39,6 @@ from .validation.verdict import Outcome
 # Years: 6 for the tax office (Livre des procédures fiscales, art. L102 B). The default is the 10 of vouchers of the
 # accounts (Code de commerce, art. L123-22).
 SHORTEST_RETENTION = 6
-
-
-def validate_siren(value: str) -> None:
-    try:
-        siren.validate(value)
-    except NumberError as error:
-        raise ValidationError(
-            _("“%(value)s” is not a SIREN (9 digits with a valid check digit)."), params={"value": value}
-        ) from error
-
-
-def validate_addressing(value: str) -> None:
-    """SIREN, SIREN_SIRET, SIREN_SIRET_ROUTING or SIREN_SUFFIX (scheme 0225)."""
-    address = parse_address(value)
-    if address is None:
-        validate_siren(value.partition("_")[0])
-        raise ValidationError(
-            _("“%(value)s” is no addressing line: SIREN, SIREN_SIRET, SIREN_SIRET_ROUTING or SIREN_SUFFIX."),
-            params={"value": value},
-        )
-    validate_siren(address.siren)
-    try:
-        if address.siret:
-            siret.validate(address.siret)
-    except NumberError as error:
-        raise ValidationError(_("“%(value)s” is not a SIRET."), params={"value": address.siret}) from error
 
 
 class Customer(models.Model):
@@ -244,6 +217,8 @@ class Invoice(models.Model):
     type_code = models.CharField(_("type"), max_length=3, blank=True)
     process = models.CharField(_("billing frame"), max_length=100, blank=True)
     vat_point = models.CharField(_("VAT due"), max_length=3, blank=True, default="", editable=False)  # BT-8, as written
+    processing_rule = models.CharField(_("processing"), max_length=16, choices=Rule.choices, blank=True)
+    processing_source = models.CharField(_("told by"), max_length=8, choices=Source.choices, blank=True)
     issue_date = models.DateField(_("issue date"), null=True)
     due_date = models.DateField(_("due date"), null=True)
     # Where it is to be paid in parts: `due_on` and `amount` of each, by day. `due_date` is then the next one unpaid.
@@ -461,6 +436,7 @@ class Validation(models.Model):
     syntax = models.CharField(_("format"), max_length=10, blank=True)
     profile = models.CharField(_("profile"), max_length=200, blank=True)
     checked = models.JSONField(_("checked against"), default=list)
+    basis = models.CharField(_("whose rules"), max_length=20, blank=True)
     findings = models.JSONField(_("findings"), default=list)
     milliseconds = models.PositiveIntegerField(_("milliseconds"), null=True)
     error = models.TextField(_("error"), blank=True)

@@ -27,6 +27,7 @@ from .documents.payment_terms import instalments_of
 from .documents.reader import read_invoice
 from .identity import key_of, party_key, references_in, seller_key
 from .models import AddressingLine, Direction, DocumentState, Invoice, InvoiceDocument, document_path
+from .processing import learn_rule
 from .validation import services as validation
 
 # What a document tells of an invoice, as `describe` writes it.
@@ -34,7 +35,7 @@ DESCRIBED = (
     "document_state", "document_error", "number", "type_code", "process", "issue_date", "due_date", "instalments",
     "currency", "total_without_vat", "total_vat", "total_with_vat", "amount_due", "vat_breakdown", "preceding_numbers",
     "preceding_dates", "warnings", "seller_key", "seller_name", "seller_siren", "seller_vat_number", "buyer_name",
-    "buyer_siren", "buyer_vat_number", "updated_at",
+    "buyer_siren", "buyer_vat_number", "processing_rule", "processing_source", "updated_at",
 )  # fmt: skip
 AMOUNTS = ("total_without_vat", "total_vat", "total_with_vat", "amount_due")
 # What their columns hold, rounded to cents.
@@ -62,6 +63,9 @@ def receive_invoice(*, connection: Connection, report: InvoiceReport, files: Seq
         created = not known and (_adopt(connection, report, parsed) or _create_invoice(connection, report, parsed))
         # Locked, for its status may be written at the same time; and that is not among what is saved here.
         invoice = origins.lock_at(connection, report.provider_ref)
+        if report.processing_rule:
+            learn_rule(invoice, told=report.processing_rule)
+            invoice.save(update_fields=["processing_rule", "processing_source", "updated_at"])
         for file in files:
             store_document(invoice=invoice, file=file)
         # The platform that brought it first says what is in it.
@@ -218,6 +222,7 @@ def describe(invoice: Invoice, parsed: ParsedInvoice | None, error: str) -> None
         setattr(invoice, f"{role}_name", party.name[:300] or getattr(invoice, f"{role}_name"))
         setattr(invoice, f"{role}_siren", party.company.siren or getattr(invoice, f"{role}_siren"))
         setattr(invoice, f"{role}_vat_number", party.company.vat_number[:30])
+    learn_rule(invoice, parsed=parsed)
     numbers = {"siren": invoice.seller_siren, "vat_number": invoice.seller_vat_number}
     invoice.seller_key = party_key(parsed.seller, **numbers)
 

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from invoices.models import Direction, Invoice
 from invoices.money import decimal
 from invoices.numbers import number_warning
+from providers.processing import reaches_administration
 
 from .codes import PPF_DEADLINE_HOURS, STATUSES, Reported, Status
 from .links import DEPOSIT_TYPES
@@ -37,8 +38,11 @@ def goes_to_administration(invoice: Invoice, status: str) -> bool:
 
 def is_domestic(invoice: Invoice) -> bool:
     """Between two French companies. International and consumers' invoices are e-reported instead, and have no life
-    cycle with the administration (DGFiP notes 30 and 32). A supplier without any number is taken for a French one.
+    cycle with the administration (DGFiP notes 30 and 32). The processing rule says so where it is known; else the
+    numbers do. A supplier without any number is taken for a French one.
     """
+    if invoice.processing_rule:
+        return reaches_administration(invoice.processing_rule)
     if invoice.direction == Direction.RECEIVED and not invoice.seller_siren and not invoice.seller_vat_number:
         return True
     is_ours = {"seller": invoice.side == "seller", "buyer": invoice.side == "buyer"}

@@ -24,10 +24,10 @@ from invoices.origins import speak_through_open
 from providers.base import Adapter, Payment, Reason
 from providers.registry import find_adapter_class, get_adapter
 
-from . import administration, answers, events, rejections, relay_states, transitions
-from .codes import Side, Status, reason_label, reasons_for, status_label
+from . import administration, answers, events, rejections, relay_states, scope, transitions
+from .codes import INVOICE_STATUSES, Side, Status, reason_label, reasons_for, status_label
 from .links import corrected_among
-from .messages import payments_of, reasons_of
+from .messages import facts_for_platform, payments_of, reasons_of
 from .models import NOT_TOLD, IdempotencyKey, Origin, RelayState, RelayTask, StatusEvent
 from .transitions import Facts, Problem
 
@@ -103,9 +103,20 @@ def facts_for(invoices: Sequence[Invoice], *, without: Iterable[Any] = ()) -> di
             side=seat_of(invoice) or "",
             is_corrected=invoice.pk in corrected,
             is_refund=gives_back(invoice),
+            untold=untold_of(invoice),
         )
         for invoice in invoices
     }
+
+
+def untold_of(invoice: Invoice) -> dict[str, Any]:
+    """The statuses of which nobody can be told, each with why: by what kind of business it is, and by its platform."""
+    cls = find_adapter_class(invoice.connection.kind) or Adapter
+    facts = facts_for_platform(invoice)
+    found = {
+        code: scope.objection(invoice.processing_rule, code) or cls.objection(facts, code) for code in INVOICE_STATUSES
+    }
+    return {code: why for code, why in found.items() if why}
 
 
 def seat_of(invoice: Invoice) -> Side | None:

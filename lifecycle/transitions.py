@@ -5,12 +5,13 @@ answer), `issuable` and `check_wish` judge what our user wants to say (it must p
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Literal, Protocol
 
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from lifecycle.codes import (
@@ -139,13 +140,14 @@ CURRENCY = re.compile(r"[A-Z]{3}")
 @dataclass(frozen=True)
 class Facts:
     """What is known of an invoice when a status is chosen. `history`: codes in the order of the projection; `side`: the
-    one our people speak for, "" for none.
+    one our people speak for, "" for none. `untold`: statuses nobody can be told of this invoice, each with why.
     """
 
     history: tuple[str, ...]
     side: str
     is_corrected: bool = False
     is_refund: bool = False
+    untold: Mapping[str, str | Promise] = field(default_factory=dict)
 
 
 class ReasonRow(Protocol):
@@ -270,7 +272,14 @@ def issuable(facts: Facts) -> tuple[str, ...]:
     current = current_status(facts.history)
     if current is None or not facts.side:
         return ()
-    return tuple(c for c in INVOICE_STATUSES if belongs_to_side(c, facts) and _is_offered(c, current, facts))
+    offered = (c for c in INVOICE_STATUSES if belongs_to_side(c, facts) and _is_offered(c, current, facts))
+    return tuple(code for code in offered if code not in facts.untold)
+
+
+def kept_back(facts: Facts) -> tuple[str, ...]:
+    """Why statuses that would be possible now are not offered; each sentence once."""
+    possible = issuable(replace(facts, untold={}))
+    return tuple(dict.fromkeys(str(facts.untold[code]) for code in possible if code in facts.untold))
 
 
 def check_wish(
@@ -310,6 +319,9 @@ def _named(code: str) -> str:
 def _check_order(facts: Facts, info: StatusInfo) -> Iterable[Problem]:
     possible = issuable(facts)
     if info.code in possible:
+        return
+    if info.code in facts.untold:
+        yield Problem("status", "cannot_be_told", str(facts.untold[info.code]))
         return
     words = {"status": _named(info.code), "possible": ", ".join(map(_named, possible))}
     if possible:

@@ -371,6 +371,13 @@ class Adapter:
         return Side.BUYER if direction == "received" else Side.SELLER
 
     @classmethod
+    def objection(cls, invoice: InvoiceFacts, status: str) -> StrOrPromise:
+        """Why nobody can be told this status of this invoice here, as far as that is known beforehand; "" where nothing
+        speaks against it. Asked for every invoice shown: nothing but a look at the facts.
+        """
+        return ""
+
+    @classmethod
     def callback_policy(cls, settings: Mapping[str, Any]) -> Policy | None:
         """For a platform whose addresses others choose: which of them may be called. None: our people chose them."""
         return None

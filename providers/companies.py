@@ -25,6 +25,8 @@ FRENCH_SCHEMES = frozenset({SIREN_SCHEME, SIRET_SCHEME, ADDRESS_SCHEME})
 # Where INSEE registers companies (ISO 3166-1): France and its overseas parts, which have codes of their own. Monaco's
 # companies have French VAT numbers, but no SIREN stands in them: 000 begins what follows the key.
 FRENCH_COUNTRIES = frozenset({"FR", "GP", "MQ", "GF", "RE", "YT", "PM", "BL", "MF", "WF", "PF", "NC", "TF"})
+# France as its VAT law sees it: Monaco is in it.
+FRENCH_VAT_COUNTRIES = FRENCH_COUNTRIES | {"MC"}
 MONACO = "000"
 
 SIREN = re.compile(r"[0-9]{9}")

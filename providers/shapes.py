@@ -136,7 +136,9 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class InvoiceReport:
-    """What a platform says of an invoice beside the document. `direction` is "received" or "issued"."""
+    """What a platform says of an invoice beside the document. `direction` is "received" or "issued"; `processing_rule`
+    one of `processing.Rule`, "" where the platform names none.
+    """
 
     provider_ref: str
     direction: str
@@ -149,6 +151,7 @@ class InvoiceReport:
     seller: Party = field(default_factory=Party)
     buyer: Party = field(default_factory=Party)
     native_status: str = ""
+    processing_rule: str = ""
     created_at: datetime | None = None
     raw: Mapping[str, Any] = field(default_factory=dict)
 
@@ -236,6 +239,7 @@ class InvoiceFacts:
     seller: Party
     buyer: Party
     line_identifier: str = ""
+    processing_rule: str = ""
     received_at: datetime | None = None
     told_at: datetime | None = None
 

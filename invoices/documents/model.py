@@ -65,8 +65,12 @@ class Party:
             scheme=self.electronic_address_scheme,
             address=self.electronic_address,
             vat_number=self.vat_number,
-            country=self.address.country.upper() if self.address else "",
+            country=self.country,
         )
+
+    @property
+    def country(self) -> str:
+        return self.address.country.upper() if self.address else ""
 
     @property
     def numbers(self) -> list[Pair]:

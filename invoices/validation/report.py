@@ -14,6 +14,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from .advice import advice_for
+from .binding import reason_of
 from .rule_sets import rules_version
 from .terms import Term, find_term
 from .verdict import Finding, Outcome, Place, Verdict, from_json
@@ -77,6 +78,7 @@ class ShownVerdict:
     checked_at: datetime | None
     fatal: tuple[ShownFinding, ...]
     warnings: tuple[ShownFinding, ...]
+    why: str | Promise = ""  # these rules
     waits: bool = False
     error: str = ""
 
@@ -92,6 +94,7 @@ def shown_row(row: Validation) -> ShownVerdict:
         profile=row.profile,
         checked=tuple(row.checked),
         checked_at=row.checked_at,
+        basis=row.basis,
         findings=findings,
         waits=row.state == row.State.WAITING and not row.outcome,
         error=row.error if row.state == row.State.GIVEN_UP else "",
@@ -108,6 +111,7 @@ def shown_verdict(verdict: Verdict, name: str = "") -> ShownVerdict:
         profile=verdict.profile,
         checked=verdict.checked,
         checked_at=None,
+        basis=verdict.basis,
         findings=[shown_finding(finding) for finding in verdict.findings],
     )
 
@@ -122,6 +126,7 @@ def _shown(
     checked: tuple[str, ...],
     checked_at: datetime | None,
     findings: list[ShownFinding],
+    basis: str = "",
     waits: bool = False,
     error: str = "",
 ) -> ShownVerdict:
@@ -138,6 +143,7 @@ def _shown(
         checked_at=checked_at,
         fatal=tuple(finding for finding in findings if finding.is_fatal),
         warnings=tuple(finding for finding in findings if not finding.is_fatal),
+        why=reason_of(basis),
         waits=waits,
         error=error,
     )

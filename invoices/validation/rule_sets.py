@@ -84,14 +84,19 @@ class Checks:
     knows_profile: bool
 
 
-def checks_for(*, syntax: str, message: str, profile: str) -> Checks:
-    """`syntax` is ubl, cii or factur-x. An unknown profile is checked as EN 16931, on which all others build."""
+def checks_for(*, syntax: str, message: str, profile: str, is_french: bool = True) -> Checks:
+    """`syntax` is ubl, cii or factur-x. An unknown profile is checked as EN 16931, on which all others build: outside
+    the reform any other specification of it (Peppol, XRechnung) is as good. `is_french`: the rules of the reform bind.
+    """
+    known = not is_french and profile.startswith(EN16931)
     if syntax == "ubl":
         rules = UBL_RULES.get(profile)
-        return Checks(UBL_SCHEMAS[message], (rules or EN_UBL, FR_UBL), rules is not None)
+        french = (FR_UBL,) if is_french else ()
+        return Checks(UBL_SCHEMAS[message], (rules or EN_UBL, *french), known or rules is not None)
     table = PROFILE_RULES if syntax == "factur-x" else CII_RULES
     schema = PROFILE_SCHEMAS.get(profile, CII_SCHEMA) if syntax == "factur-x" else CII_SCHEMA
-    return Checks(schema, (table.get(profile, table[EN16931]), FR_CII), profile in table)
+    french = (FR_CII,) if is_french else ()
+    return Checks(schema, (table.get(profile, table[EN16931]), *french), known or profile in table)
 
 
 def rules_version() -> str:

@@ -21,6 +21,7 @@ from invoices.documents.reader import OpenedInvoice, open_invoice
 from providers.schematron import Failure, RulesStopped
 from providers.xml import UnreadableDocument
 
+from .binding import basis_of
 from .places import Document
 from .rule_sets import UNNAMED, Checks, RuleSet, Schema, checks_for, compiled_schema, rules_version, schematron
 from .verdict import Finding, Outcome, Place, Verdict
@@ -38,11 +39,12 @@ EMPTY_ELEMENT = "PEPPOL-EN16931-R008"
 MAY_BE_EMPTY = f"{{{NAMESPACES['ram']}}}ApplicableHeaderTradeDelivery"
 
 
-def validate(content: bytes, *, media_type: str = "") -> Verdict:
+def validate(content: bytes, *, media_type: str = "", rule: str = "") -> Verdict:
     """Check a UBL, CII or Factur-X invoice against the rules its format and profile (BT-24) call for.
 
     Pure and without exceptions: what cannot be read is a verdict too. `media_type` is what the sender claims; the
-    bytes decide. The first call of a process compiles the rules (up to four seconds), so this runs in the worker.
+    bytes decide. `rule` is the processing rule its platform told: it helps to say whose rules bind. The first call of a
+    process compiles the rules (up to four seconds), so this runs in the worker.
     """
     started = time.perf_counter()
     try:
@@ -51,7 +53,9 @@ def validate(content: bytes, *, media_type: str = "") -> Verdict:
         finding = own_finding(error.code, error.message, is_fatal=True)
         return _verdict(started, findings=[finding], outcome=Outcome.UNREADABLE)
     profile = read_profile(opened)
-    checks = checks_for(syntax=opened.checked_as, message=etree.QName(opened.root).localname, profile=profile)
+    basis = basis_of(opened, rule)
+    message = etree.QName(opened.root).localname
+    checks = checks_for(syntax=opened.checked_as, message=message, profile=profile, is_french=basis.is_french)
     document = Document(opened.root, opened.checked_as)
     findings = list(profile_findings(checks, profile))
     broken = check_schema(checks.schema, document)
@@ -63,7 +67,14 @@ def validate(content: bytes, *, media_type: str = "") -> Verdict:
         for rule_set in checks.rule_sets:
             findings += check_rules(rule_set, document)
             checked.append(rule_set.name)
-    return _verdict(started, findings=findings, syntax=opened.syntax, profile=profile[:200], checked=tuple(checked))
+    return _verdict(
+        started,
+        findings=findings,
+        syntax=opened.syntax,
+        profile=profile[:200],
+        checked=tuple(checked),
+        basis=str(basis),
+    )
 
 
 def _verdict(started: float, *, findings: list[Finding], outcome: Outcome | None = None, **known: object) -> Verdict:

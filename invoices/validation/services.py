@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 
 from invoices.models import Invoice, InvoiceDocument, Validation
 from providers.nudge import nudge
+from providers.processing import Source
 
 from .report import ShownVerdict, shown_row
 from .rule_sets import rules_version
@@ -124,12 +125,17 @@ def _work(row: Validation) -> None:
         return
     try:
         with row.document.file.open("rb") as file:
-            verdict = validate(file.read(), media_type=row.document.media_type)
+            verdict = validate(file.read(), media_type=row.document.media_type, rule=_rule_told(row.document.invoice))
     except Exception as error:  # the file storage does not answer, or a fault of ours
         logger.exception("Document %s could not be checked", row.document_id)
         _retry(row, f"{type(error).__name__}: {error}"[:500])
         return
     record(row, verdict)
+
+
+def _rule_told(invoice: Invoice) -> str:
+    """By the platform: the rest stands in the file."""
+    return invoice.processing_rule if invoice.processing_source == Source.PLATFORM else ""
 
 
 def _retry(row: Validation, error: str) -> None:
@@ -150,6 +156,7 @@ def record(row: Validation, verdict: Verdict) -> None:
             syntax=verdict.syntax,
             profile=verdict.profile,
             checked=list(verdict.checked),
+            basis=verdict.basis,
             findings=[as_json(finding) for finding in verdict.findings],
             milliseconds=verdict.milliseconds,
             checked_at=timezone.now(),

@@ -54,6 +54,7 @@ class Verdict:
     syntax: str = ""
     profile: str = ""
     checked: tuple[str, ...] = ()  # names of the schema and the rule sets that were run
+    basis: str = ""  # why these: see `binding`
     findings: tuple[Finding, ...] = ()
     milliseconds: int = 0
 

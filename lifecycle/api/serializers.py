@@ -74,7 +74,8 @@ class InvoiceSerializer(RowSerializer):
     class Meta:
         model = Invoice
         fields = [
-            "id", "number", "direction", "type_code", "process", "issue_date", "due_date", "instalments", "currency",
+            "id", "number", "direction", "type_code", "process", "processing_rule", "processing_source",
+            "issue_date", "due_date", "instalments", "currency",
             "total_without_vat", "total_vat", "total_with_vat", "amount_due", "debt", "vat_breakdown", "seller",
             "buyer", "preceding_numbers", "preceding_invoices", "customer", "addressing_line", "connection",
             "provider_ref", "origins", "status", "status_label", "status_at", "alert", "next_statuses", "version",

@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from invoices.models import Validation
 from invoices.validation import Outcome
+from invoices.validation.binding import reason_of
 from invoices.validation.report import shown_finding
 from invoices.validation.verdict import from_json
 from lifecycle.serializer_fields import RowSerializer
@@ -49,6 +50,7 @@ class FindingSerializer(serializers.Serializer[Any]):
 class ValidationSerializer(RowSerializer):
     outcome = serializers.SerializerMethodField(help_text="Null while the file waits.")
     checked = serializers.ListField(child=serializers.CharField(), help_text="The schema and the rules that were run.")
+    why_checked = serializers.SerializerMethodField(help_text="Whether the French rules bind this invoice, and why.")
     findings = serializers.SerializerMethodField(help_text="Fatal ones first.")
 
     class Meta:
@@ -60,6 +62,7 @@ class ValidationSerializer(RowSerializer):
             "syntax",
             "profile",
             "checked",
+            "why_checked",
             "checked_at",
             "error",
             "findings",
@@ -68,6 +71,9 @@ class ValidationSerializer(RowSerializer):
     @extend_schema_field(OUTCOME)
     def get_outcome(self, row: Validation) -> str | None:
         return row.outcome or None
+
+    def get_why_checked(self, row: Validation) -> str:
+        return str(reason_of(row.basis))
 
     @extend_schema_field(FindingSerializer(many=True))
     def get_findings(self, row: Validation) -> list[dict[str, Any]]:

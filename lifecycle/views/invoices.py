@@ -19,7 +19,7 @@ from invoices.access import invoices_of
 from invoices.drafting import prefill
 from invoices.models import Direction, Invoice, Role
 from invoices.money import gives_back
-from lifecycle import answers, queries, rejections, services
+from lifecycle import answers, queries, rejections, services, transitions
 from lifecycle.codes import STATUSES, Status
 from lifecycle.events import shown_events
 from lifecycle.forms import AssignForm, CommentForm, InvoiceFilterForm
@@ -165,6 +165,7 @@ def pieces(request: DeskRequest, shown: Invoice) -> dict[str, SafeString]:
         "draft": shown.drafts.first() if submission and is_clerk else None,
         "followers": followers(shown) if is_clerk else [],
         "buttons": decision_buttons(request, shown),
+        "kept_back": transitions.kept_back(services.facts_of(shown)),
         "has_seat": services.seat_of(shown) is not None,
         "is_clerk": is_clerk,
         "alerts": answers.alerts_of(shown),

@@ -15,6 +15,7 @@ from lifecycle.codes import CREDIT_NOTE_TYPES, Role
 
 from ..base import InvoiceReport, Party, Payment, Reason, StatusReport
 from ..decimals import read_decimal
+from ..processing import rule_in
 from . import tables
 
 DIRECTIONS = {"INBOUND": "received", "OUTBOUND": "issued"}
@@ -82,6 +83,7 @@ def parse_invoice(item: Mapping[str, Any]) -> InvoiceReport | None:
         seller=seller,
         buyer=buyer,
         native_status=_text(item.get("status")),
+        processing_rule=rule_in(item),
         created_at=parse_time(item.get("createdAt")),
         raw=dict(item),
     )

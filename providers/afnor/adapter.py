@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext as _
 from lxml import etree
@@ -37,6 +37,7 @@ from ..base import (
 )
 from ..formats import MEDIA_TYPES, find_format
 from ..http import find_filename, safe_filename
+from ..processing import rule_in
 from ..xml import UnreadableDocument, parse_xml
 from . import fields, tables, webhooks
 from .directory import Directory
@@ -44,6 +45,9 @@ from .flows import Flow, parse_flow
 from .registrations import Registrations
 from .searching import LOST_MEMORY, Searching
 from .session import new_request_id
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 VARIANT_MEMORY = "signature_variant"
 
@@ -210,6 +214,7 @@ class Afnor(Directory, Registrations, Searching):
             provider_ref=flow.id,
             direction=tables.WAYS.get(flow.direction) or tables.INVOICES[flow.type],
             native_status=flow.ack,
+            processing_rule=rule_in(flow.raw),
             created_at=flow.submitted_at,
             raw=flow.raw,
         )
@@ -256,6 +261,10 @@ class Afnor(Directory, Registrations, Searching):
     def find_status(self, message: StatusMessage) -> Receipt | None:
         types = tables.LIFECYCLES
         return self._find_submitted(_tracking_id(message.id), _cdar_name(message), types, message.told_at)
+
+    @classmethod
+    def objection(cls, invoice: InvoiceFacts, status: str) -> StrOrPromise:
+        return cdar.objection(invoice, status)
 
     # --- told by us: invoices ---
 

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from .. import companies
 from ..base import InvoiceReport, Line, Party, Reason, StatusReport
 from ..decimals import read_decimal
+from ..processing import rule_in
 from . import tables
 from .session import NUMBER, objects
 
@@ -55,6 +56,7 @@ def parse_order(order: Mapping[str, Any], line: Line | None, zone: ZoneInfo) -> 
         seller=seller,
         buyer=buyer,
         native_status=text(_delivery(order).get("DocumentDeliveryStatus")) or text(order.get("OrderStatus")),
+        processing_rule=rule_in(order),
         created_at=parse_time(order.get("Created"), zone),
         raw=dict(order),
     )

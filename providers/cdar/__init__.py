@@ -20,7 +20,7 @@ Codes that nobody published are kept: `status` is then None, and `native_status`
 """
 
 from ..xml import UnreadableDocument
-from .composer import Envelope, Form, compose, write
+from .composer import Envelope, Form, compose, objection, write
 from .finding import Finding
 from .model import PARIS, Actor, Attachment, Cdar, Characteristic, Detail, Moment
 from .reader import read
@@ -44,6 +44,7 @@ __all__ = [
     "check",
     "compose",
     "dump",
+    "objection",
     "prepare",
     "read",
     "write",

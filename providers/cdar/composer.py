@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
+
+from django.utils.translation import gettext_lazy as _
 
 from lifecycle.codes import REASONS, STATUSES, Reported, Role
 
 from ..companies import ADDRESS_SCHEME, SIREN_SCHEME
-from ..shapes import Party, Payment, StatusMessage
+from ..processing import Rule
+from ..shapes import InvoiceFacts, Party, Payment, StatusMessage
 from ..told import note_of
 from .model import (
     AMOUNT_TYPES,
@@ -28,6 +32,9 @@ from .model import (
 )
 from .writer import clean, dump
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
 # Who is told (FNFE-MPE's guides of 30 June 2026); the administration is added where it is concerned. Whoever sets a
 # status is not told it: 211 has two possible issuers, hence two recipients here.
 RECIPIENTS: Mapping[str, tuple[str, ...]] = {
@@ -36,6 +43,12 @@ RECIPIENTS: Mapping[str, tuple[str, ...]] = {
     "213": ("SE", "BY"), "214": ("BY", "SE"), "220": ("BY",), "221": ("WK",), "224": ("BY",), "225": ("BY", "DL"),
     "226": ("DL",), "227": ("BY",), "228": ("BY",), "501": ("WK",),
 }  # fmt: skip
+# MDT-2 of what is no e-invoicing (BR-FR-CDV-CL-01).
+PROCESSES: Mapping[str, str] = {
+    Rule.B2B_INT.value: "B2BINT",
+    Rule.B2C.value: "B2C",
+    Rule.OUT_OF_SCOPE.value: "OUTOFSCOPE",
+}
 PPF = Actor(role=Role.PPF.value, name="PPF", ids=((PLATFORM_SCHEME, PPF_ID),))
 TO_PPF_SUFFIX = "-PPF"
 
@@ -59,6 +72,13 @@ class Envelope:
     receipts_to_ppf: bool = True
     others: Mapping[str, Party] = field(default_factory=dict)
     attachments: tuple[Attachment, ...] = ()
+
+
+def objection(invoice: InvoiceFacts, status: str) -> StrOrPromise:
+    """What keeps every message of this status from being sound, before one is written (BR-FR-CDV-13)."""
+    if status in STATUSES and not invoice.seller.siren:
+        return _("The seller has no SIREN: a life cycle message cannot name its invoice, so no status can be told.")
+    return ""
 
 
 def write(message: StatusMessage, envelope: Envelope | None = None) -> bytes:
@@ -87,7 +107,7 @@ def _about(message: StatusMessage, envelope: Envelope) -> Cdar:
     platform = _platform(parties, is_named=envelope.form is Form.TO_PPF)
     moment = Moment.of(message.occurred_at, envelope.zone)
     return Cdar(
-        process=envelope.process,
+        process=PROCESSES.get(invoice.processing_rule, envelope.process),
         profile=envelope.form.value,
         id=message.id,
         name=f"CDV-{message.status}",

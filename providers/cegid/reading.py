@@ -30,6 +30,7 @@ from ..base import (
 from ..companies import siren_in
 from ..decimals import read_decimal
 from ..http import load_json, safe_filename
+from ..processing import rule_in
 from . import tables
 from .words import Words
 
@@ -162,6 +163,7 @@ def _invoice(message: Message, document: Any) -> tuple[InvoiceReport | None, tup
         issue_date=message.key.issue_date,
         seller=seller,
         buyer=buyer,
+        processing_rule=rule_in(message.raw) or rule_in(message.raw.get("invoice")),
         created_at=message.occurred_at,
         raw=message.raw,
     )

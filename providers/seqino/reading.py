@@ -12,6 +12,7 @@ from lifecycle.codes import REASONS, Role
 from .. import json_terms
 from ..base import DirectoryEntry, InvoiceReport, Line, Party, Reason, StatusReport
 from ..json_terms import TOTALS, term, text
+from ..processing import rule_in
 from . import tables
 
 # --- statuses ---------------------------------------------------------------------------------------------------------
@@ -90,6 +91,7 @@ def parse_invoice(terms: Mapping[str, Any], provider_ref: str, ours: Iterable[Li
         total_with_vat=json_terms.number(term(terms, "BT-112", *TOTALS)),
         seller=seller,
         buyer=buyer,
+        processing_rule=rule_in(terms),
         raw=dict(terms),
     )
 

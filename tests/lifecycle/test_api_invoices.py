@@ -84,6 +84,8 @@ def test_invoice_has_the_agreed_shape(api):
         "direction": "received",
         "type_code": "380",
         "process": "",
+        "processing_rule": "",
+        "processing_source": "",
         "issue_date": "2026-10-04",
         "instalments": [],
         "due_date": "2026-11-03",

@@ -134,6 +134,7 @@ def test_invoice_is_described_by_its_way(kind, way, direction):
         flow,
     )
     assert report.created_at == datetime(2026, 9, 21, 14, 13, 20, 120000, UTC)
+    assert report.processing_rule == "B2B"
 
 
 def test_status_message_is_no_invoice():

@@ -1,0 +1,44 @@
+"""The processing rule of an invoice: what its platform says, else its note BAR, else what its parties tell."""
+
+from __future__ import annotations
+
+from providers.companies import FRENCH_VAT_COUNTRIES
+from providers.processing import Rule, Source, read_rule
+
+from .documents.model import ParsedInvoice, Party
+from .models import Invoice
+
+
+def learn_rule(invoice: Invoice, *, told: str = "", parsed: ParsedInvoice | None = None) -> None:
+    """Sets the columns, if there is something better than what is known."""
+    if told:
+        invoice.processing_rule, invoice.processing_source = told, Source.PLATFORM
+    if parsed is None or invoice.processing_source == Source.PLATFORM:
+        return
+    stated = rule_stated(parsed)
+    source = Source.DOCUMENT if stated else Source.PARTIES
+    rule = stated or rule_of_parties(parsed)
+    invoice.processing_rule, invoice.processing_source = rule, source if rule else ""
+
+
+def rule_stated(parsed: ParsedInvoice) -> str:
+    notes = (read_rule(note.text) for note in parsed.notes if note.subject_code == "BAR")
+    return next(filter(None, notes), "")
+
+
+def rule_of_parties(parsed: ParsedInvoice) -> str:
+    """Only where it is beyond doubt: a party abroad that no French register knows, or two companies in France."""
+    if is_abroad(parsed.seller):
+        return Rule.B2B_INT.value
+    if is_abroad(parsed.buyer):
+        return Rule.B2B_INT.value if is_company(parsed.buyer) else Rule.B2C.value
+    both = parsed.seller.company.siren and parsed.buyer.company.siren
+    return Rule.B2B.value if both else ""
+
+
+def is_abroad(party: Party) -> bool:
+    return bool(party.country) and party.country not in FRENCH_VAT_COUNTRIES and not party.company.siren
+
+
+def is_company(party: Party) -> bool:
+    return bool(party.vat_number or party.tax_registration or party.identifiers)
