@@ -383,6 +383,11 @@ class Invoice(models.Model):
         return change is not None and change.acknowledged_at is None
 
     @property
+    def gives_back(self) -> bool:
+        """The seller owes the buyer."""
+        return money.gives_back(self)
+
+    @property
     def is_corrective(self) -> bool:
         return self.type_code in CORRECTIVE_TYPES
 

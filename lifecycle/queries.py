@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from invoices.models import Direction, Invoice, Role
+from invoices.money import ZERO
 from invoices.origins import through
 from providers.companies import siren_in
 
@@ -260,6 +262,8 @@ class FilledLane:
     lane: Lane
     count: int = 0
     rows: list[Invoice] = field(default_factory=list)
+    # What the lane adds to what is owed, by currency; nothing where it holds more than we count.
+    totals: dict[str, Decimal] = field(default_factory=dict)
 
     @property
     def count_text(self) -> str:
@@ -275,7 +279,7 @@ def capped(count: int) -> str:
 
 
 def fill_lanes(desk: Desk) -> list[FilledLane]:
-    """The lanes that hold something, mine first then oldest first: two queries whatever is in them."""
+    """The lanes that hold something, mine first then oldest first: as many queries whatever is in them."""
     lanes = [FilledLane(lane) for lane in LANES if desk.customer_ids(lane.role)]
     if not lanes:
         return []
@@ -284,11 +288,22 @@ def fill_lanes(desk: Desk) -> list[FilledLane]:
         keys[name].append(key)
     first = [key for found in keys.values() for key in found[:LANE_SIZE]]
     rows = of_customers(desk.customer_ids()).in_bulk(first) if first else {}
+    counted = [key for found in keys.values() for key in found if len(found) < COUNT_LIMIT]
+    owed = Invoice.objects.only("type_code", "total_with_vat", "currency").in_bulk(counted)
     for filled in lanes:
         found = keys[filled.lane.name]
         filled.count = len(found)
+        filled.totals = _totals([owed[key] for key in found if key in owed])
         filled.rows = [rows[key] for key in found[:LANE_SIZE] if key in rows]
     return [filled for filled in lanes if filled.count]
+
+
+def _totals(invoices: Iterable[Invoice]) -> dict[str, Decimal]:
+    found: dict[str, Decimal] = {}
+    for invoice in invoices:
+        if (debt := invoice.debt) is not None:
+            found[invoice.currency] = found.get(invoice.currency, ZERO) + debt
+    return dict(sorted(found.items()))
 
 
 def _parts(desk: Desk, lane: Lane) -> Iterable[QuerySet[Any]]:

@@ -69,7 +69,7 @@ def _quarantined(request: DeskRequest) -> int:
 
 def _fingerprint(context: dict[str, Any]) -> str:
     lanes = [
-        (filled.lane.name, filled.count, [(row.pk, row.version, row.updated_at) for row in filled.rows])
+        (filled.lane.name, filled.count, filled.totals, [(row.pk, row.version, row.updated_at) for row in filled.rows])
         for filled in context["lanes"]
     ]
     relays = [_facts(relay) for name in ("clocks", "to_release", "with_colleagues", "stuck") for relay in context[name]]

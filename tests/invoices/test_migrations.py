@@ -5,7 +5,8 @@ from importlib import import_module
 import pytest
 from django.apps import apps
 
-from tests.factories import make_invoice
+from invoices.models import Invoice
+from tests.factories import OTHER_SIREN, make_invoice
 
 pytestmark = pytest.mark.django_db
 
@@ -27,3 +28,17 @@ def test_numbers_of_parties_get_one_form(before, after):
     invoice.refresh_from_db()
     assert (invoice.seller_siren, invoice.seller_vat_number) == after
     assert (invoice.buyer_siren, invoice.buyer_vat_number) == ("", "")
+
+
+def test_key_of_the_seller_is_filled_from_the_columns():
+    sellers = [
+        ({}, OTHER_SIREN),
+        ({"seller_siren": "", "seller_vat_number": "BE0403170701"}, "vat:BE0403170701"),
+        ({"seller_siren": "", "seller_name": ""}, ""),
+    ]
+    rows = [(make_invoice(**values), key) for values, key in sellers]
+    Invoice.objects.update(seller_key="")
+    import_module("invoices.migrations.0014_fill_seller_key").fill(apps, None)
+    for row, key in rows:
+        row.refresh_from_db()
+        assert row.seller_key == key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from django.utils.translation import override
 
 from invoices.models import Customer, Invoice
 from lifecycle import queries, services
+from lifecycle.desk import Desk
 from lifecycle.models import RelayState, RelayTask
 from lifecycle.services import Wish
 from lifecycle.templatetags.navette import rate
@@ -262,3 +264,17 @@ def test_connection_that_is_ill_says_since_when_why_and_what_to_do(
 
     for words in ("Identifiants refusés", "depuis", "Le mot de passe a expiré.", "Saisissez les bons identifiants"):
         assert words in told
+
+
+def test_lane_adds_up_what_is_owed_by_currency_and_takes_credit_notes_off() -> None:
+    customer = make_customer()
+    for values in (
+        {"total_with_vat": Decimal("1200.00")},
+        {"total_with_vat": Decimal("-180.00"), "type_code": "381"},
+        {"total_with_vat": Decimal("100.00"), "type_code": "381"},
+        {"total_with_vat": Decimal("50.00"), "currency": "USD"},
+        {"total_with_vat": None},
+    ):
+        make_invoice(customer, statuses=["203"], **values)
+    (lane,) = queries.fill_lanes(Desk(make_user(customer, "clerk")))
+    assert (lane.count, lane.totals) == (5, {"EUR": Decimal("920.00"), "USD": Decimal("50.00")})
