@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import hashlib
-import secrets
 import uuid
 from datetime import date, datetime
 from decimal import Decimal
@@ -34,6 +32,7 @@ from .draft_models import InvoiceDraft as InvoiceDraft
 from .identity import SellerKey
 from .numbers import number_warning
 from .origin_models import InvoiceOrigin as InvoiceOrigin
+from .token_models import ApiToken as ApiToken
 from .validation.verdict import Outcome
 
 # Years: 6 for the tax office (Livre des procédures fiscales, art. L102 B). The default is the 10 of vouchers of the
@@ -120,31 +119,6 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} – {self.customer}: {self.get_role_display()}"
-
-
-class ApiToken(models.Model):
-    """A token of the REST API; only its SHA-256 is kept (the token itself has 256 bits, so no salt is needed)."""
-
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens")
-    digest = models.CharField(max_length=64, unique=True, editable=False)
-    hint = models.CharField(_("ends with"), max_length=4, editable=False)
-    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
-    last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
-
-    class Meta:
-        verbose_name = _("API token")
-        verbose_name_plural = _("API tokens")
-
-    def __str__(self) -> str:
-        return f"{self.user} …{self.hint}"
-
-    @staticmethod
-    def digest_of(token: str) -> str:
-        return hashlib.sha256(token.encode()).hexdigest()
-
-    @staticmethod
-    def new_token() -> str:
-        return secrets.token_urlsafe(32)
 
 
 class AddressingLine(models.Model):
