@@ -23,6 +23,7 @@ from .errors import (
     Malformed,
     NotGenuine,
     NotSpoken,
+    NotYet,
     Nowhere,
     PermanentError,
     PlatformError,
@@ -81,6 +82,7 @@ __all__ = [
     "NoSubscriptions",
     "NotGenuine",
     "NotSpoken",
+    "NotYet",
     "Nowhere",
     "Party",
     "Payment",
@@ -270,6 +272,11 @@ class Memory(Protocol):
 
     def get(self, name: str) -> Any: ...
     def set(self, name: str, value: Any) -> None: ...
+    def fresh(self, name: str) -> Any:
+        """As it stands now, whatever another process has learned meanwhile."""
+
+    def claim(self, name: str, seconds: float) -> bool:
+        """Whether what only one of all processes is to do is ours, for so long or until the name is set to None."""
 
 
 class Vault(Protocol):

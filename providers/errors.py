@@ -63,6 +63,16 @@ class NotGenuine(HookError):
     status_code = 401
 
 
+class NotYet(NotGenuine):
+    """It may well be genuine: what shows it (a key, a secret) is not here yet. Answered so that it comes again."""
+
+    status_code = 503
+
+    def __init__(self, message: str, *, retry_after: int = 5) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class WrongLine(HookError):
     """Genuine, but meant for another addressing line."""
 

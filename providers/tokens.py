@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import OperationalError, transaction
-from django.db.models import F, Func, JSONField, Value
+from django.db.models import DateTimeField, F, Func, JSONField, Q, Value
+from django.db.models.fields.json import KeyTextTransform, KeyTransform
+from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -120,5 +122,20 @@ class ConnectionMemory:
 
     def set(self, name: str, value: Any) -> None:
         self.connection.memory[name] = value
-        merged = Func(F("memory"), Value({name: value}, JSONField()), template="%(expressions)s", arg_joiner=" || ")
-        Connection.objects.filter(pk=self.connection.pk).update(memory=merged)
+        Connection.objects.filter(pk=self.connection.pk).update(memory=self._merged({name: value}))
+
+    def fresh(self, name: str) -> Any:
+        kept = Connection.objects.filter(pk=self.connection.pk).values_list(KeyTransform(name, "memory"), flat=True)
+        self.connection.memory[name] = kept.first()
+        return self.connection.memory[name]
+
+    def claim(self, name: str, seconds: float) -> bool:
+        now = timezone.now()
+        claimed_at = Cast(KeyTextTransform(name, "memory"), DateTimeField())
+        free = Q(claimed_at=None) | Q(claimed_at__lt=now - timedelta(seconds=seconds))
+        rows = Connection.objects.filter(pk=self.connection.pk).annotate(claimed_at=claimed_at)
+        return bool(rows.filter(free).update(memory=self._merged({name: now.isoformat()})))
+
+    @staticmethod
+    def _merged(facts: dict[str, Any]) -> Func:
+        return Func(F("memory"), Value(facts, JSONField()), template="%(expressions)s", arg_joiner=" || ")

@@ -146,7 +146,10 @@ def _reply(reply: base.Reply) -> HttpResponse:
 def _refuse(error: base.HookError) -> HttpResponse:
     if isinstance(error, base.Refusal):
         return _reply(base.Reply(status_code=error.status_code, document=error.document))
-    return _answer(error.status_code, services.storable(str(error)))
+    answer = _answer(error.status_code, services.storable(str(error)))
+    if isinstance(error, base.NotYet):
+        answer["Retry-After"] = str(error.retry_after)
+    return answer
 
 
 def _answer(status_code: int, text: str) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""A-Cube's public key: fetched, kept for a day, and every change reported.
+"""A-Cube's public key: fetched once for all our processes, kept for a day, and every change reported.
 
 A changed key that came over TLS from A-Cube's own host is followed, because refusing it would deafen us until somebody
 notices; the shared secret still guards the door. Whoever wants to decide themselves sets `signature_key_pin`.
@@ -7,7 +7,9 @@ notices; the shared secret still guards the door. Whoever wants to decide themse
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,30 +17,78 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.utils.translation import gettext as _
 
-from ..base import PermanentError, PlatformError
+from ..base import NotYet, PermanentError, PlatformError
 from . import webhooks
 from .session import JSON, Session
 
 KEY_MEMORY = "signature_key"  # {"key", "fingerprint", "fetched_at"}
 ALERT_MEMORY = "signature_key_changed"  # {"from", "to", "at"}
-TRIED_MEMORY = "signature_key_tried_at"
+TRIED_MEMORY = "signature_key_tried_at"  # when a key was last fetched in vain: the signature was a forgery
+FETCHING_MEMORY = "signature_key_fetching"
 
 KEPT = timedelta(hours=24)
-NOT_MORE_OFTEN = timedelta(minutes=1)  # a forged request must not make us call A-Cube each time
+NOT_MORE_OFTEN = timedelta(seconds=5)  # a forged request must not make us call A-Cube each time
+FETCH_SECONDS = 10  # of all processes one fetches; after a failure nobody does for so long
+WAIT_SECONDS = 3  # for the key that another process is fetching
 
 logger = logging.getLogger(__name__)
 
 
 class Keys(Session):
     def accepts(self, fits: Callable[[Ed25519PublicKey], bool]) -> bool:
-        """Whether the key we hold, or the one A-Cube shows now, passes the test."""
+        """Whether the key we hold, or the one A-Cube shows now, passes the test. Raises NotYet where A-Cube's key is
+        not to be had now: a push that cannot be judged is no forgery.
+        """
+        arrived = datetime.now(UTC)
         kept = self.memory.get(KEY_MEMORY)
-        if kept is None or self._is_old(kept):
-            kept = self._refresh() or kept
+        if kept and self._test(kept, fits):
+            return not self._is_old(kept) or self._test(self._renewed(kept), fits)
+        kept = self.memory.fresh(KEY_MEMORY)
         if kept and self._test(kept, fits):
             return True
-        newer = self._refresh()
-        return newer is not None and self._test(newer, fits)
+        if kept and self._was_tried(arrived):
+            return False
+        good = self._test(self._newest(arrived), fits)
+        if not good:
+            self.memory.set(TRIED_MEMORY, datetime.now(UTC).isoformat())
+        return good
+
+    def _was_tried(self, now: datetime) -> bool:
+        tried = self.memory.fresh(TRIED_MEMORY)
+        return bool(tried) and timedelta(0) <= now - datetime.fromisoformat(tried) < NOT_MORE_OFTEN
+
+    def _newest(self, arrived: datetime) -> dict[str, Any]:
+        """The key as A-Cube shows it since the push arrived, fetched by one of our processes for all."""
+        give_up = time.monotonic() + WAIT_SECONDS
+        while not self.memory.claim(FETCHING_MEMORY, FETCH_SECONDS):
+            if kept := self._since(arrived):
+                return kept
+            if time.monotonic() > give_up:
+                raise NotYet("A-Cube's public key is being fetched.")
+            time.sleep(0.1)
+        if kept := self._since(arrived):  # fetched a moment before the claim
+            self.memory.set(FETCHING_MEMORY, None)
+            return kept
+        return self._fetched()
+
+    def _since(self, moment: datetime) -> dict[str, Any] | None:
+        kept = self.memory.fresh(KEY_MEMORY)
+        return kept if kept and datetime.fromisoformat(kept["fetched_at"]) >= moment else None
+
+    def _renewed(self, kept: dict[str, Any]) -> dict[str, Any]:
+        if self.memory.claim(FETCHING_MEMORY, FETCH_SECONDS):
+            with suppress(NotYet):
+                return self._fetched()
+        return kept
+
+    def _fetched(self) -> dict[str, Any]:
+        try:
+            kept = self._remember(self.fetch_key(), datetime.now(UTC))
+        except PlatformError as error:
+            logger.warning("The public key of %s could not be fetched: %s", self.account.name, error.message)
+            raise NotYet("A-Cube's public key cannot be had now.", retry_after=FETCH_SECONDS) from None
+        self.memory.set(FETCHING_MEMORY, None)
+        return kept
 
     def fetch_key(self) -> Ed25519PublicKey:
         """The key A-Cube shows now; nothing is remembered. It is public, so no token goes with the call."""
@@ -58,18 +108,6 @@ class Keys(Session):
 
     def pinned_print(self) -> str:
         return (self.setting("signature_key_pin") or "").replace(":", "").strip().lower()
-
-    def _refresh(self) -> dict[str, Any] | None:
-        """The key fetched anew and remembered; None if it was tried a moment ago, or in vain."""
-        now, tried = datetime.now(UTC), self.memory.get(TRIED_MEMORY)
-        if tried and timedelta(0) <= now - datetime.fromisoformat(tried) < NOT_MORE_OFTEN:
-            return None
-        self.memory.set(TRIED_MEMORY, now.isoformat())
-        try:
-            return self._remember(self.fetch_key(), now)
-        except PlatformError as error:
-            logger.warning("The public key of %s could not be fetched: %s", self.account.name, error.message)
-            return None
 
     def _remember(self, key: Ed25519PublicKey, now: datetime) -> dict[str, Any]:
         before, printed = self.memory.get(KEY_MEMORY), webhooks.fingerprint(key)

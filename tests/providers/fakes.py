@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import httpx
 
 from providers.base import Account, Adapter
+
+LOCK = threading.Lock()
 
 
 class Tokens:
@@ -37,6 +40,16 @@ class Memory:
 
     def set(self, name: str, value: Any) -> None:
         self.facts[name] = json.loads(json.dumps(value))
+
+    fresh = get
+
+    def claim(self, name: str, seconds: float) -> bool:
+        with LOCK:
+            now, claimed_at = datetime.now(UTC), self.facts.get(name)
+            if claimed_at and (now - datetime.fromisoformat(claimed_at)).total_seconds() < seconds:
+                return False
+            self.facts[name] = now.isoformat()
+            return True
 
 
 class FarEnd:

@@ -2,6 +2,7 @@
 
 import threading
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.db import connection as database
@@ -169,3 +170,16 @@ def test_adapter_is_given_the_vault_and_its_lines_addresses(connection):
     assert ConnectionVault(connection.pk).get("hook") == {"secret": "whk-1"}
     assert (account.lines.hook_url("800112237"), account.lines.hook_url("other")) == (hook.url, "")
     assert "whk-1" not in repr(account)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_processes_one_claims_and_all_see_what_it_learned(connection):
+    memories = [ConnectionMemory(Connection.objects.get(pk=connection.pk)) for _process in range(6)]
+    claimed = together(*[partial(memory.claim, "fetching", 10) for memory in memories])
+    assert sorted(claimed) == [False] * 5 + [True]
+
+    memories[0].set("key", {"print": "ab"})
+    assert [memory.fresh("key") for memory in memories] == [{"print": "ab"}] * 6
+    assert (memories[1].fresh("nothing"), memories[1].claim("fetching", 0)) == (None, True)
+    memories[0].set("fetching", None)
+    assert memories[2].claim("fetching", 10)

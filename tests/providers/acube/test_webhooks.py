@@ -1,14 +1,17 @@
 import base64
 import hashlib
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from providers.acube import keys
 from providers.acube.webhooks import parse_public_key
-from providers.base import HookRequest, Malformed, NotGenuine
+from providers.base import HookRequest, Malformed, NotGenuine, NotYet
 from tests.providers.fakes import Memory
 
 from .samples import COMPONENTS, KEY, OTHER_KEY, OTHER_PEM, PEM, RECEIVED, make_acube, make_event, sign
@@ -283,6 +286,41 @@ def test_key_changed_is_followed_and_reported():
     )
     *_others, key_check = pinned.check()
     assert key_check.ok
+
+
+def test_push_that_cannot_be_judged_yet_is_no_forgery_and_comes_again():
+    adapter, _far_end = make_acube({"GET /signature-public-key": (500, {})})
+    with pytest.raises(NotYet) as caught:
+        adapter.verify_webhook(sign(BODY))
+    assert (caught.value.status_code, caught.value.retry_after) == (503, keys.FETCH_SECONDS)
+
+
+def test_key_changed_right_after_a_genuine_push_is_followed_at_once():
+    answers = [(200, {"public_key": PEM}), (200, {"public_key": OTHER_PEM})]
+    adapter, far_end = make_acube({"GET /signature-public-key": answers})
+    adapter.verify_webhook(sign(BODY))
+    for _time in range(3):
+        adapter.verify_webhook(sign(BODY, key=OTHER_KEY))
+    assert len(far_end.calls) == 2
+
+
+def test_forgery_after_a_genuine_push_is_one():
+    adapter, _far_end = make_acube()
+    adapter.verify_webhook(sign(BODY))
+    for _time in range(3):
+        with pytest.raises(NotGenuine) as caught:
+            adapter.verify_webhook(sign(BODY, key=OTHER_KEY))
+        assert caught.value.status_code == 401
+
+
+def test_pushes_while_another_process_fetches_the_key_wait_for_it():
+    """One fetches for all, each with its own copy of what was known."""
+    shared = Memory()
+    slow = {"GET /signature-public-key": lambda request: time.sleep(0.3) or (200, {"public_key": PEM})}
+    adapters = [make_acube(slow, memory=shared) for _process in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda pair: pair[0].verify_webhook(sign(BODY)), adapters))
+    assert sum(len(far_end.calls) for _adapter, far_end in adapters) == 1
 
 
 def test_key_other_than_the_pinned_one_is_not_followed():
