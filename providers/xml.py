@@ -114,6 +114,12 @@ def read_xml(content: bytes) -> Xml:
     refuse_size(content, MAX_FILE_BYTES)
     refuse_emptiness(content)
     encoding = detect_encoding(content)
+    head = beginning(content).lstrip("\ufeff \t\r\n")
+    if head and not head.startswith("<"):
+        raise UnreadableDocument(
+            "malformed",
+            _("The file is not XML: it does not begin like it. Ask the platform or the sender for the original."),
+        )
     if encoding.startswith("utf-16"):
         content, encoding = as_utf8(content, encoding), "utf-8"
     rest, files = take_out(content)
@@ -122,7 +128,8 @@ def read_xml(content: bytes) -> Xml:
         text = rest.decode(encoding)
     except UnicodeDecodeError:
         text = decode(content, encoding)  # which names the place in the file as it came
-    return Xml(parse_decoded(without_declaration(text)), files)
+    # Some systems fill up a file with NUL, or end it as CP/M did.
+    return Xml(parse_decoded(without_declaration(text).rstrip("\0\x1a")), files)
 
 
 def parse_decoded(text: str) -> etree._Element:

@@ -72,7 +72,7 @@ class OpenedInvoice:
     @property
     def checked_as(self) -> Syntax:
         """Whose rules hold for the XML."""
-        return "ubl" if self.syntax == "json" else self.syntax
+        return "ubl" if SYNTAXES[self.root.tag] == "ubl" else self.syntax
 
 
 def read_invoice(content: bytes, *, media_type: str = "", filename: str = "") -> ParsedInvoice:

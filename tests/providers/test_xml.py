@@ -240,3 +240,23 @@ def test_document_type_is_seen_in_wide_characters(before: str, encoding: str) ->
     attack = f'{before}<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/hostname">]><a>&b;</a>'
 
     assert refusal(attack.encode(encoding))[0] == "document_type"
+
+
+@pytest.mark.parametrize(
+    "content", [b"Bonjour", b"\x30\x82\x10\x00\x06\x09", b"From: a@b\r\n\r\n<a/>", "x<a/>".encode("utf-16")]
+)
+def test_what_is_no_xml_is_called_that(content: bytes) -> None:
+    assert refusal(content) == (
+        "malformed",
+        "The file is not XML: it does not begin like it. Ask the platform or the sender for the original.",
+    )
+
+
+def test_white_space_before_the_first_element_does_not_count() -> None:
+    assert parse_xml(b" \n" * 10_000 + b"<a>b</a>").text == "b"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("end", ["\0\0\0", "\x1a", "\n\x1a\0"])
+def test_what_fills_up_a_file_does_not_count(end: str, encoding: str) -> None:
+    assert parse_xml(f"<a>b</a>{end}".encode(encoding)).text == "b"

@@ -401,3 +401,9 @@ def test_damaged_pdf_is_read_or_refused_in_words(place: int, put: bytes, cut: in
         found = str(error)
 
     assert found
+
+
+def test_ubl_in_a_pdf_is_checked_as_ubl() -> None:
+    content = make_pdf(Inner("xrechnung.xml", UBL.encode()))
+
+    assert [f.rule for f in validate(content).findings] == [f.rule for f in validate(UBL.encode()).findings]
