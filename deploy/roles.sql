@@ -12,5 +12,5 @@ GRANT USAGE ON SCHEMA public TO navette_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO navette_app;
 GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO navette_app;
 
-REVOKE UPDATE, DELETE, TRUNCATE ON lifecycle_statusevent, lifecycle_historyanchor FROM navette_app;
+REVOKE UPDATE, DELETE, TRUNCATE ON lifecycle_statusevent, lifecycle_relayattempt, lifecycle_historyanchor FROM navette_app;
 REVOKE INSERT, UPDATE, DELETE ON django_migrations FROM navette_app;

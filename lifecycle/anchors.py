@@ -24,7 +24,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from . import seals
-from .models import HistoryAnchor, PurgedInvoice, StatusEvent
+from .models import HistoryAnchor, PurgedInvoice, RelayAttempt, RelayTask, StatusEvent
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,7 @@ OVERLAP = timedelta(minutes=10)
 LOCK = 7_304_002
 CHECKED_AT_ONCE = 1000
 
+# An invoice, the number of its last event and its hash; or a relay, 0, and the hash of its last try.
 Head = tuple[str, int, str]
 
 
@@ -84,11 +85,15 @@ def make() -> HistoryAnchor | None:
 
 
 def changed_heads(since: datetime | None) -> list[Head]:
-    """The last event of each invoice in whose history something was recorded since."""
+    """The last event of each invoice in whose history something was recorded since, and the last try of each relay."""
+    tries = RelayAttempt.objects.order_by("relay_id", "-pk").distinct("relay_id")
+    if since is not None:
+        tries = tries.filter(started_at__gte=since)
     recent = StatusEvent.objects.order_by("invoice_id", "-sequence").distinct("invoice_id")
     if since is not None:
         recent = recent.filter(recorded_at__gte=since)
-    return [(str(key), number, text) for key, number, text in recent.values_list("invoice_id", "sequence", "hash")]
+    heads = [(str(key), number, text) for key, number, text in recent.values_list("invoice_id", "sequence", "hash")]
+    return heads + [(str(key), 0, text) for key, text in tries.values_list("relay_id", "hash")]
 
 
 def _written(anchor: HistoryAnchor, previous: str, heads: list[Head]) -> bytes:
@@ -188,6 +193,21 @@ def _head_faults(files: list[Kept]) -> Iterator[str]:
 
 
 def _missing(heads: list[Head], number: int) -> Iterator[str]:
+    yield from _missing_events([head for head in heads if head[1]], number)
+    yield from _missing_tries([head for head in heads if not head[1]], number)
+
+
+def _missing_tries(heads: list[Head], number: int) -> Iterator[str]:
+    """A purge takes the tries with the invoice, and leaves no trace of each."""
+    there = set(RelayAttempt.objects.filter(hash__in=[head[2] for head in heads]).values_list("hash", flat=True))
+    gone: list[Any] = [head[0] for head in heads if head[2] not in there]
+    known = {str(key) for key in RelayTask.objects.filter(pk__in=gone).values_list("pk", flat=True)}
+    for key in gone:
+        if key in known:
+            yield f"relay {key}: the try that anchor {number} holds is gone or was changed"
+
+
+def _missing_events(heads: list[Head], number: int) -> Iterator[str]:
     ids: list[Any] = [head[0] for head in heads]
     rows = StatusEvent.objects.filter(invoice__in=ids, sequence__in={head[1] for head in heads})
     found = {(str(key), place): text for key, place, text in rows.values_list("invoice_id", "sequence", "hash")}

@@ -25,12 +25,13 @@ from invoices.models import AccountChange, Invoice, InvoiceDocument
 from invoices.services import original_of, read_document
 from providers.xml import UnreadableDocument
 
-from . import seals
-from .models import RelayTask, StatusEvent
+from . import exchanges, seals
+from .models import RelayAttempt, RelayTask, StatusEvent
 
 FORMAT = "navette-export/2"
 MANIFEST, SIGNATURE, README = "manifest.json", "signature.json", "README.txt"
 INVOICE, EVENTS, RELAYS, READABLE = "invoice.json", "events.json", "relays.json", "readable.pdf"
+PROOF = "proof.json"
 CHUNK = 256 * 1024
 # What one request may ask for; the command has no limit.
 MAX_AT_ONCE = 500
@@ -62,12 +63,23 @@ def archive_name(moment: datetime, invoice: Invoice | None = None) -> str:
 
 def export(ids: Iterable[Any], *, made_by: str) -> Iterator[bytes]:
     """The ZIP in pieces. An invoice that is gone by then is left out."""
-    return Archive(made_by=made_by).write(ids)
+    archive = Archive(made_by=made_by)
+    return archive.write(archive.add_invoice_if_there(each) for each in ids)
+
+
+def proof(relay: RelayTask, *, user: Any) -> StreamingHttpResponse:
+    """One decision as evidence: what was sent, byte for byte, when, to whom, and what came back; signed."""
+    archive = Archive(made_by=user.get_username())
+    return _download(archive.write([archive.add_proof(relay)]), relay.invoice)
 
 
 def as_download(ids: list[Any], *, user: Any, invoice: Invoice | None = None) -> StreamingHttpResponse:
     """Sent while it is made; a connection that breaks leaves a ZIP that no program opens, never half of one."""
-    response = StreamingHttpResponse(export(ids, made_by=user.get_username()), content_type="application/zip")
+    return _download(export(ids, made_by=user.get_username()), invoice)
+
+
+def _download(pieces: Iterator[bytes], invoice: Invoice | None) -> StreamingHttpResponse:
+    response = StreamingHttpResponse(pieces, content_type="application/zip")
     name = archive_name(timezone.now(), invoice)
     response.headers["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
     response.headers["Cache-Control"] = "private, no-store"
@@ -100,16 +112,15 @@ class Archive:
     made_at: datetime = field(default_factory=timezone.now)
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
     invoices: list[dict[str, Any]] = field(default_factory=list)
+    proofs: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
-    def write(self, ids: Iterable[Any]) -> Iterator[bytes]:
+    def write(self, parts: Iterable[Iterator[bytes]]) -> Iterator[bytes]:
         self.pipe = Pipe()
         with zipfile.ZipFile(self.pipe, "w", zipfile.ZIP_DEFLATED) as self.zip:  # type: ignore[call-overload]
             yield from self.add(README, [readme(self.language).encode()])
-            for invoice_id in ids:
-                invoice = Invoice.objects.select_related("customer", "connection").filter(pk=invoice_id).first()
-                if invoice is not None:
-                    yield from self.add_invoice(invoice)
+            for part in parts:
+                yield from part
             manifest = as_json(self.manifest())
             yield from self.add(MANIFEST, [manifest])
             yield from self.add(SIGNATURE, [as_json(seals.sign(manifest))])
@@ -121,6 +132,7 @@ class Archive:
             "made_at": self.made_at.isoformat(),
             "made_by": self.made_by,
             "invoices": self.invoices,
+            "proofs": self.proofs,
             "files": self.files,
             "problems": self.problems,
         }
@@ -138,6 +150,11 @@ class Archive:
                 yield self.pipe.take()
         self.files[path] = {"sha256": digest.hexdigest(), "size": size}
 
+    def add_invoice_if_there(self, invoice_id: Any) -> Iterator[bytes]:
+        invoice = Invoice.objects.select_related("customer", "connection").filter(pk=invoice_id).first()
+        if invoice is not None:
+            yield from self.add_invoice(invoice)
+
     def add_invoice(self, invoice: Invoice) -> Iterator[bytes]:
         folder = folder_of(invoice)
         documents = []
@@ -146,12 +163,28 @@ class Archive:
             yield from self.add_document(folder, document, documents[-1])
         yield from self.add_readable(folder, invoice)
         events = [event_facts(event) for event in invoice.status_events.select_related("actor").order_by("sequence")]
-        relays = [relay_facts(relay) for relay in relays_of(invoice)]
+        relays = list(relays_of(invoice))
         yield from self.add(f"{folder}/{EVENTS}", [as_json(events)])
-        yield from self.add(f"{folder}/{RELAYS}", [as_json(relays)])
+        yield from self.add(f"{folder}/{RELAYS}", [as_json([relay_facts(relay) for relay in relays])])
+        for relay in relays:
+            yield from self.add_bodies(folder, relay)
         yield from self.add(f"{folder}/{INVOICE}", [as_json(invoice_facts(invoice) | {"documents": documents})])
         last = events[-1]["hash"] if events else ""
         self.invoices.append({"id": str(invoice.pk), "folder": folder, "events": len(events), "last_hash": last})
+
+    def add_proof(self, relay: RelayTask) -> Iterator[bytes]:
+        folder = f"{folder_of(relay.invoice)}/{relay.pk}"
+        event = event_facts(relay.event) if relay.event else None
+        facts = {"invoice": invoice_facts(relay.invoice), "event": event, "relay": relay_facts(relay)}
+        yield from self.add(f"{folder}/{PROOF}", [as_json(facts)])
+        yield from self.add_bodies(folder, relay)
+        self.proofs.append({"relay": str(relay.pk), "folder": folder, "tries": relay.tries_made})
+
+    def add_bodies(self, folder: str, relay: RelayTask) -> Iterator[bytes]:
+        """The bytes of each try that told the platform something."""
+        for attempt in relay.tries.all():
+            if attempt.sent_body:
+                yield from self.add(f"{folder}/{body_name(attempt)}", [bytes(attempt.sent_body)])
 
     def add_document(self, folder: str, document: InvoiceDocument, facts: dict[str, Any]) -> Iterator[bytes]:
         """Byte for byte, under a name no other has."""
@@ -260,9 +293,16 @@ def event_facts(event: StatusEvent) -> dict[str, Any]:
     return {"facts": event.facts(), "hash": event.hash, "label": event.label, "actor_name": actor}
 
 
+def relays() -> QuerySet[RelayTask]:
+    related = (
+        "event__actor", "document", "prepared_by", "connection", "released_by", "invoice__customer",
+        "invoice__connection",
+    )  # fmt: skip
+    return RelayTask.objects.select_related(*related).prefetch_related("tries")
+
+
 def relays_of(invoice: Invoice) -> QuerySet[RelayTask]:
-    related = ("event__actor", "document", "prepared_by", "connection", "released_by")
-    return invoice.relays.select_related(*related).prefetch_related("tries").order_by("sequence", "created_at")
+    return relays().filter(invoice=invoice).order_by("sequence", "created_at")
 
 
 def told(relay: RelayTask) -> dict[str, Any]:
@@ -277,10 +317,19 @@ def told(relay: RelayTask) -> dict[str, Any]:
     }
 
 
+def body_name(attempt: RelayAttempt) -> str:
+    return f"sent/{attempt.hash[:16]}.bin"
+
+
+def attempt_facts(attempt: RelayAttempt) -> dict[str, Any]:
+    """What its hash covers, the hash, and where the bytes sent are."""
+    path = body_name(attempt) if attempt.sent_body else None
+    return exchanges.facts_of(attempt) | {"hash": attempt.hash, "body": path}
+
+
 def relay_facts(relay: RelayTask) -> dict[str, Any]:
     """What was told, to whom, when, and what came back."""
     names = ("state", "created_at", "sent_at", "confirmed_at", "deadline_at", "last_error", "receipt")
-    tries = ("kind", "started_at", "duration_ms", "outcome", "status_code", "message", "answer")
     return {
         "id": relay.pk,
         "kind": relay.kind,
@@ -290,5 +339,5 @@ def relay_facts(relay: RelayTask) -> dict[str, Any]:
         "decided_by": relay.actor.get_username() if relay.actor else None,
         "released_by": relay.released_by.get_username() if relay.released_by else None,
         **{name: getattr(relay, name) for name in names},
-        "attempts": [{name: getattr(each, name) for name in tries} for each in relay.tries.all()],
+        "attempts": [attempt_facts(each) for each in sorted(relay.tries.all(), key=lambda each: each.pk)],
     }

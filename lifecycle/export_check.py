@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from . import exchanges
 from .events import first_break
-from .export import EVENTS, FORMAT, INVOICE, MANIFEST, SIGNATURE
+from .export import EVENTS, FORMAT, INVOICE, MANIFEST, PROOF, RELAYS, SIGNATURE
+from .models import hash_of
 from .seals import is_signed
 
 # Before signatures there was another format.
@@ -62,6 +64,8 @@ def check_archive(archive: zipfile.ZipFile) -> Report:
     report.problems += files_that_differ(archive, manifest)
     for invoice in manifest["invoices"]:
         report.problems += [f"{invoice.get('folder')}: {each}" for each in invoice_problems(archive, manifest, invoice)]
+    for proof in manifest.get("proofs", []):
+        report.problems += [f"{proof.get('folder')}: {each}" for each in proof_problems(archive, proof)]
     report.problems += [unsigned] if unsigned else []
     return report
 
@@ -141,6 +145,49 @@ def invoice_problems(archive: zipfile.ZipFile, manifest: dict[str, Any], invoice
     if ends != (invoice.get("events"), invoice.get("last_hash")):
         yield "the history does not end where the manifest says"
     yield from documents_that_differ(manifest, facts)
+    if manifest["format"] != UNSIGNED_FORMAT:
+        relays = read_json(archive, f"{folder}/{RELAYS}")
+        for relay in relays if isinstance(relays, list) else [None]:
+            yield from exchange_problems(archive, folder, relay)
+
+
+def proof_problems(archive: zipfile.ZipFile, proof: dict[str, Any]) -> Iterator[str]:
+    folder = proof.get("folder", "")
+    facts = read_json(archive, f"{folder}/{PROOF}")
+    relay = facts.get("relay") if isinstance(facts, dict) else None
+    yield from exchange_problems(archive, folder, relay)
+    if isinstance(relay, dict) and len(relay.get("attempts") or ()) != proof.get("tries"):
+        yield "not every try is there"
+    event = facts.get("event") if isinstance(facts, dict) else None
+    if event is not None and (not has_facts(event) or hash_of(event["facts"]) != event.get("hash")):
+        yield "the event was changed after it was written"
+
+
+def exchange_problems(archive: zipfile.ZipFile, folder: str, relay: Any) -> Iterator[str]:
+    """What was said and answered, try by try, and the bytes sent."""
+    attempts = relay.get("attempts") if isinstance(relay, dict) else None
+    if not isinstance(attempts, list) or not all(isinstance(each, dict) for each in attempts):
+        yield f"{RELAYS} or {PROOF} is missing or damaged"
+        return
+    chain = [
+        ({name: value for name, value in each.items() if name not in ("hash", "body")}, each.get("hash", ""), body)
+        for each in attempts
+        for body in [read_body(archive, folder, each.get("body"))]
+    ]
+    if problem := exchanges.first_break(chain):
+        yield f"relay {relay.get('id')}: {problem}"
+    if {facts.get("relay") for facts, _hash, _body in chain} - {relay.get("id")}:
+        yield f"relay {relay.get('id')}: a try belongs to another relay"
+
+
+def read_body(archive: zipfile.ZipFile, folder: str, name: Any) -> bytes | None:
+    """None where none was kept. One that cannot be read is told by its own hash."""
+    if not isinstance(name, str):
+        return None
+    try:
+        return archive.read(f"{folder}/{name}")
+    except (KeyError, OSError, zipfile.BadZipFile, RuntimeError):
+        return b"?"
 
 
 def has_facts(event: Any) -> bool:

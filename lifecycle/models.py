@@ -290,6 +290,10 @@ class RelayTask(models.Model):
     released_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+", verbose_name=_("released by")
     )
+    # Where its chain of tries ends, under a key that is not in the database (`exchanges`).
+    tries_made = models.PositiveIntegerField(default=0, editable=False)
+    tries_hash = models.CharField(max_length=64, blank=True, editable=False)
+    tries_seal = models.CharField(max_length=80, blank=True, editable=False)
     refused_by = models.ForeignKey(
         StatusEvent, on_delete=models.PROTECT, null=True, related_name="refuses", verbose_name=_("turned down by")
     )
@@ -400,11 +404,22 @@ class RelayAttempt(models.Model):
     status_code = models.PositiveSmallIntegerField(_("HTTP status"), null=True)
     message = models.TextField(_("message"), blank=True)
     answer = models.TextField(_("answer"), blank=True)
+    receipt = models.JSONField(_("receipt"), null=True)
+    # The request as it left us (providers.base.Spoken), without secrets, and its bytes where they are not a file's.
+    sent = models.JSONField(_("sent"), null=True)
+    sent_body = models.BinaryField(_("bytes sent"), null=True)
+    # Each covers the one before it, as with events (`exchanges`).
+    previous_hash = models.CharField(max_length=64, blank=True)
+    hash = models.CharField(max_length=64, blank=True)
 
     class Meta:
         verbose_name = _("relay attempt")
         verbose_name_plural = _("relay attempts")
         ordering = ["id"]
+        indexes = [
+            BrinIndex(fields=["started_at"], name="attempt_started"),  # what was said since the last anchor
+            models.Index(fields=["hash"], name="attempt_hash"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.started_at:%Y-%m-%d %H:%M:%S}: {self.outcome}"

@@ -24,7 +24,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from providers import health
-from providers.base import Adapter, NotSpoken, Receipt, TemporaryError
+from providers.base import Adapter, NotSpoken, Receipt, Spoken, TemporaryError
 from providers.models import Connection
 from providers.registry import get_adapter
 
@@ -151,6 +151,7 @@ class Word:
     claim: Claim
     questions: queue.SimpleQueue[Any]
     spoke_at: datetime | None = None
+    spoken: Spoken | None = None
     answered: threading.Event = field(default_factory=threading.Event)
 
     def ask(self) -> None:
@@ -160,6 +161,10 @@ class Word:
         self.questions.put(self)
         if not self.answered.wait(WORD_SECONDS) or self.spoke_at is None:
             raise NotSpoken(_("It may not be told now."))
+
+    def note(self, spoken: Spoken) -> None:
+        """What left us; of several requests of one try the last, which was answered."""
+        self.spoken = spoken
 
 
 @dataclass(frozen=True)
@@ -176,6 +181,7 @@ class Try:
     error: Exception | None = None
     spoke_at: datetime | None = None
     shown_after: float = 0
+    spoken: Spoken | None = None
 
     @property
     def relay(self) -> RelayTask:
@@ -277,7 +283,7 @@ class Drain:
                 raise job.adapter
             adapter, shown_after = job.adapter, job.adapter.shown_after
             if lane.kind == RelayAttempt.Kind.SEND:
-                adapter = adapter.speaking(word.ask)
+                adapter = adapter.speaking(word.ask, word.note)
                 if not adapter.marks_speaking:
                     word.ask()
             receipt = SPEAK[relay.kind, lane.kind](adapter, relay, job.known)
@@ -287,7 +293,8 @@ class Drain:
             if database.connection is not None and not database.in_atomic_block:
                 database.close()  # this thread's own, where a token was read
         seconds = time.monotonic() - clock
-        made = Try(job.claim, lane.kind, started_at, seconds, receipt, error, word.spoke_at, shown_after)
+        spoke_at, spoken = word.spoke_at, word.spoken
+        made = Try(job.claim, lane.kind, started_at, seconds, receipt, error, spoke_at, shown_after, spoken)
         self.messages.put(Ended(lane, job, made))
 
     # --- recording

@@ -24,7 +24,7 @@ from providers.base import NotSpoken, PermanentError, PlatformError, Receipt, Te
 from providers.models import Connection
 from providers.services import storable
 
-from . import events, inbox, relay_states
+from . import events, exchanges, inbox, relay_states
 from .models import RelayAttempt, RelayState, RelayTask
 from .relay_lanes import Drain, Try
 from .relay_states import confirmed, move, nudge_drain
@@ -89,7 +89,7 @@ def record(each: Try) -> None:
         # The invoice is locked before its relay, as everywhere.
         invoice = events.lock_invoice(each.relay.invoice_id) if each.relay.is_submission else None
         if not each.is_none:
-            _attempt(each).save(force_insert=True)
+            exchanges.append(_attempt(each))
         _move(each)
         if invoice is not None:
             _note_reference(each, invoice)
@@ -143,6 +143,9 @@ def _attempt(each: Try) -> RelayAttempt:
         status_code=platform_error.status_code if platform_error else None,
         message=words_of(error),
         answer=storable(platform_error.answer if platform_error else each.receipt.text[:4000] if each.receipt else ""),
+        receipt=_noted(each.receipt) if each.receipt else None,
+        sent=exchanges.request_of(each.spoken) if each.spoken else None,
+        sent_body=each.spoken.body if each.spoken else None,
     )
 
 

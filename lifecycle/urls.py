@@ -25,6 +25,7 @@ urlpatterns = [
     path("invoices/<uuid:invoice_id>/", invoices.invoice, name="invoice"),
     path("invoices/<uuid:invoice_id>/document/", invoices.invoice_document, name="invoice_document"),
     path("invoices/<uuid:invoice_id>/export/", export.export_one, name="export_one"),
+    path("relays/<uuid:relay_id>/proof/", export.export_proof, name="export_proof"),
     path("invoices/<uuid:invoice_id>/live/", invoices.invoice_live, name="invoice_live"),
     path("invoices/<uuid:invoice_id>/decide/<str:status>/", decisions.decide, name="decide"),
     path("invoices/<uuid:invoice_id>/comments/", invoices.comment, name="comment"),

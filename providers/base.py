@@ -48,6 +48,7 @@ from .shapes import (
     Push,
     Reason,
     Receipt,
+    Spoken,
     StatusMessage,
     StatusReport,
     Verdict,
@@ -96,6 +97,7 @@ __all__ = [
     "Refusal",
     "Reply",
     "ShortVault",
+    "Spoken",
     "StatusMessage",
     "StatusReport",
     "Subscription",
@@ -348,13 +350,17 @@ class Adapter:
         self.tokens = tokens
         self.memory = memory
         self.before_speaking: Callable[[], None] = lambda: None
+        self.on_spoken: Callable[[Spoken], None] = lambda spoken: None
 
-    def speaking(self, before_speaking: Callable[[], None]) -> Self:
+    def speaking(
+        self, before_speaking: Callable[[], None], on_spoken: Callable[[Spoken], None] = lambda spoken: None
+    ) -> Self:
         """This adapter for one message. `before_speaking` is called right before the first byte of what must not be
         said twice may leave: after login, locks and waits. It raises NotSpoken where it must not be said now.
+        `on_spoken` is given each request that was let out so.
         """
         speaking = copy.copy(self)
-        speaking.before_speaking = before_speaking
+        speaking.before_speaking, speaking.on_spoken = before_speaking, on_spoken
         return speaking
 
     @property

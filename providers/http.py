@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import Message
@@ -17,7 +19,7 @@ from urllib.parse import quote, quote_plus
 import httpx
 from django.utils.translation import gettext as _
 
-from .base import MIB, Adapter, PermanentError, PlatformError, TemporaryError, UncertainError
+from .base import MIB, Adapter, PermanentError, PlatformError, Spoken, TemporaryError, UncertainError
 
 # A read timeout bounds one chunk; this bounds a body that drips: a file, and the answer to what must not be said twice.
 LONGEST_ANSWER_SECONDS = 180.0
@@ -73,13 +75,14 @@ class Wire:
         per_second: float,
         secrets: Iterable[str] = (),
         before_speaking: Callable[[], None] = lambda: None,
+        on_spoken: Callable[[Spoken], None] = lambda spoken: None,
     ) -> None:
         self.client = client
         self.platform = platform
         self.scope = scope
         self.per_second = per_second
         self.secrets = tuple(secret for secret in secrets if secret)
-        self.before_speaking = before_speaking
+        self.before_speaking, self.on_spoken = before_speaking, on_spoken
 
     def exchange(
         self, method: str, url: str, *, repeatable: bool, bearer: str = "", max_bytes: int = MIB, **options: Any
@@ -89,11 +92,13 @@ class Wire:
         if bearer:
             headers["Authorization"] = f"Bearer {bearer}"
         wait_turn(self.scope, self.per_second)
-        if not repeatable:
-            self.before_speaking()
         longest = LONGEST_ANSWER_SECONDS if repeatable else LONGEST_RECEIPT_SECONDS
         try:
-            with self.client.stream(method, url, headers=headers, follow_redirects=False, **options) as response:
+            request = self.client.build_request(method, url, headers=headers, **options)
+            if not repeatable:
+                self.before_speaking()
+                self.on_spoken(spoken(request, (*self.secrets, bearer)))
+            with closing(self.client.send(request, stream=True, follow_redirects=False)) as response:
                 content = _read(response, max_bytes, longest)
         except NEVER_SENT as error:
             raise TemporaryError(self._say(_("%(platform)s cannot be reached."), error)) from None
@@ -192,6 +197,7 @@ class HttpAdapter(Adapter):
             per_second=self.pace,
             secrets=(*self.account.secrets.values(), *secrets),
             before_speaking=self.before_speaking,
+            on_spoken=self.on_spoken,
         )
 
     def timeout(self, *, upload: bool = False) -> httpx.Timeout:
@@ -201,6 +207,33 @@ class HttpAdapter(Adapter):
 
 class _TooLong(Exception):
     pass
+
+
+# --- what left us -----------------------------------------------------------------------------------------------------
+
+# Of a longer body, a file, the hash is kept: the file itself is kept elsewhere.
+LONGEST_KEPT_BODY = 64 * 1024
+# These hold credentials whatever they are called by the platform's own settings.
+CREDENTIALS = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "apikey", "x-api-key", "ocp-apim-subscription-key"}
+)
+
+
+def spoken(request: httpx.Request, secrets: Iterable[str] = ()) -> Spoken:
+    """A request as evidence: no secret in it."""
+    secrets = tuple(filter(None, secrets))
+    body = request.read()
+    text = body.decode("utf-8", "surrogateescape")
+    is_bare = len(body) <= LONGEST_KEPT_BODY and hide(text, secrets) == text
+    headers = [(name, HIDDEN if name.lower() in CREDENTIALS else value) for name, value in request.headers.items()]
+    return Spoken(
+        method=request.method,
+        url=hide(str(request.url), secrets),
+        headers=tuple((name, hide(value, secrets)) for name, value in headers),
+        body=body if is_bare else b"",
+        sha256=hashlib.sha256(body).hexdigest(),
+        size=len(body),
+    )
 
 
 def _read(response: httpx.Response, max_bytes: int, longest: float) -> bytes:

@@ -269,6 +269,22 @@ class StatusMessage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Spoken:
+    """A request by which a platform was told something, as it left us. `headers` hold no secret.
+
+    `body` is byte for byte what was sent, but where it holds a secret or is long; `sha256` and `size` are always those
+    of the bytes sent.
+    """
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = field(default=b"", repr=False)
+    sha256: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Receipt:
     """The platform's answer. `confirmed`: it shows the status as set, not only as taken in. `refused`, when looked up:
     it has turned down what it had taken in, and `text` says why.

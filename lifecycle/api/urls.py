@@ -21,6 +21,7 @@ urlpatterns = [
     ),
     path("relays/", relays.RelayList.as_view(), name="relay-list"),
     path("relays/<uuid:relay_id>/", relays.RelayDetail.as_view(), name="relay-detail"),
+    path("relays/<uuid:relay_id>/proof/", relays.RelayProof.as_view(), name="relay-proof"),
     path("relays/<uuid:relay_id>/retry/", relays.RelayRetry.as_view(), name="relay-retry"),
     path("relays/<uuid:relay_id>/cancel/", relays.RelayCancel.as_view(), name="relay-cancel"),
     path("relays/<uuid:relay_id>/release/", relays.RelayRelease.as_view(), name="relay-release"),

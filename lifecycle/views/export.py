@@ -6,10 +6,11 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
+from invoices.access import invoices_of
 from lifecycle import export
 from lifecycle.forms import InvoiceFilterForm
 
@@ -22,6 +23,14 @@ from .page import DeskRequest, page
 def export_one(request: DeskRequest, invoice_id: UUID) -> HttpResponseBase:
     shown = visible_invoice(request, invoice_id)
     return export.as_download([shown.pk], user=request.user, invoice=shown)
+
+
+@page
+@require_GET
+def export_proof(request: DeskRequest, relay_id: UUID) -> HttpResponseBase:
+    """One decision with what was sent and what came back."""
+    relay = get_object_or_404(export.relays().filter(invoice__in=invoices_of(request.user)), pk=relay_id)
+    return export.proof(relay, user=request.user)
 
 
 @page

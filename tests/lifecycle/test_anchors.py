@@ -10,15 +10,18 @@ from django.conf import settings
 from django.core import mail
 from django.core.files.storage import default_storage
 from django.core.management import call_command
-from django.db import ProgrammingError, transaction
+from django.db import IntegrityError, ProgrammingError, transaction
 from django.db import connection as database
 from django.utils import timezone
 
 from invoices.models import Invoice
-from lifecycle import anchors, events, seals
-from lifecycle.models import HistoryAnchor, PurgedInvoice
+from lifecycle import anchors, events, exchanges, relays, seals
+from lifecycle.models import HistoryAnchor, PurgedInvoice, RelayState, RelayTask
+from lifecycle.services import Wish, issue_status
+from providers.base import Receipt, UncertainError
 from tests import fake_provider
-from tests.factories import make_connection, make_customer, make_event, make_invoice
+from tests.factories import make_connection, make_customer, make_event, make_invoice, make_user
+from tests.scripted import platform as platform
 
 pytestmark = pytest.mark.django_db
 
@@ -264,6 +267,81 @@ def test_purged_invoice_is_not_missed(invoice):
     Invoice.objects.update(head_sequence=0, head_seal="")
 
     assert verify()[0] == 0
+
+
+# --- what was said and answered ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def told(platform):
+    """A decision that its platform has taken."""
+    invoice = make_invoice(make_customer(), make_connection("scripted"), ["203"])
+    user = make_user(invoice.customer, "approver")
+    relay, _new = issue_status(user=user, invoice_id=invoice.pk, wish=Wish(status="204"))
+    platform.answer("send", Receipt(reference="taken-1", text="Taken"))
+    relays.drain()
+    relay.refresh_from_db()
+    assert relay.tries_made == 1
+    return relay
+
+
+def tamper(table, assignment):
+    with database.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+        cursor.execute(f"UPDATE {table} SET {assignment}")  # noqa: S608 -- from the table below
+        cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+
+
+@pytest.mark.parametrize(
+    ("table", "assignment", "problem"),
+    [
+        ("lifecycle_relayattempt", "answer = 'forged'", "try 1 was changed after it was written"),
+        ("lifecycle_relayattempt", "started_at = started_at - interval '30 days'", "try 1 was changed"),
+        ("lifecycle_relayattempt", "receipt = '{}'", "try 1 was changed"),
+        ("lifecycle_relaytask", "receipt = jsonb_set(receipt, '{reference}', '\"forged\"')", "its receipt is none"),
+        ("lifecycle_relaytask", "sent_at = sent_at - interval '30 days'", "the time at which it was sent is none"),
+        ("lifecycle_relaytask", "tries_seal = ''", "its last try carries no seal"),
+        ("lifecycle_relaytask", "tries_made = 2", "1 tries are there, and 2 were recorded"),
+    ],
+)
+def test_changed_exchange_is_found(told, table, assignment, problem):
+    before = verify()[0]
+    tamper(table, assignment)
+
+    code, _out, err = verify()
+
+    assert [before, code] == [0, 1]
+    assert problem in err
+
+
+def test_database_refuses_to_change_a_try(told):
+    for statement in ("UPDATE lifecycle_relayattempt SET answer = 'x'", "DELETE FROM lifecycle_relayattempt"):
+        with pytest.raises(IntegrityError, match="append-only"), transaction.atomic(), database.cursor() as cursor:
+            cursor.execute(statement)
+
+
+def test_removed_try_with_the_old_end_put_back_is_found_by_the_anchor(told):
+    anchors.make()
+    with database.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE lifecycle_relayattempt DISABLE TRIGGER USER")
+        cursor.execute("DELETE FROM lifecycle_relayattempt")
+        cursor.execute("ALTER TABLE lifecycle_relayattempt ENABLE TRIGGER USER")
+    RelayTask.objects.update(tries_made=0, tries_hash="", tries_seal="", receipt=None, sent_at=None)
+
+    assert f"relay {told.pk}: the try that anchor 1 holds is gone or was changed" in verify()[2]
+
+
+def test_history_of_tries_stays_whole_over_many(told, platform):
+    for outcome in (Receipt(reference="taken-2"), UncertainError("No answer"), None):
+        platform.answer("find", outcome)
+        RelayTask.objects.update(state=RelayState.UNCERTAIN, next_attempt_at=timezone.now(), leased_until=None)
+        relays.drain()
+    told.refresh_from_db()
+
+    assert told.tries_made == 4
+    assert exchanges.find_break(told) == ""
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -15,16 +16,17 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 
 from invoices import services as invoices
 from invoices.models import Invoice
-from lifecycle import export, seals
+from lifecycle import exchanges, export, seals
 from lifecycle.export_check import NotAnExport, check_export
 from lifecycle.models import RelayAttempt, RelayTask
 from lifecycle.services import Wish, issue_status
-from providers.base import File
+from providers.base import File, Spoken
 from tests import fake_provider
 from tests.factories import (
     OTHER_SIREN,
@@ -39,6 +41,7 @@ from tests.factories import (
 
 pytestmark = pytest.mark.django_db
 
+SENT = b'{"status": "204"}'
 UNSIGNED = "signature.json is missing or does not fit the manifest"
 UBL = (Path(__file__).parent.parent / "samples" / "invoices" / "invoice.ubl.xml").read_bytes()
 
@@ -55,10 +58,16 @@ def invoice(monkeypatch: pytest.MonkeyPatch) -> Invoice:
         invoices.store_document(invoice=invoice, file=file)
     clerk = make_user(customer, "clerk", username="ada")
     relay, _new = issue_status(user=clerk, invoice_id=invoice.pk, wish=Wish(status="204"))
-    RelayAttempt.objects.create(
-        relay=relay, kind="send", started_at=relay.created_at, duration_ms=12, outcome="TemporaryError",
-        status_code=503, message="Busy.", answer="<busy/>",
+    sent = Spoken(
+        method="POST", url="https://platform.example.test/statuses", headers=(("accept", "*/*"),), body=SENT,
+        sha256=hashlib.sha256(SENT).hexdigest(), size=len(SENT),
     )  # fmt: skip
+    attempt = RelayAttempt(
+        relay=relay, kind="send", started_at=relay.created_at, duration_ms=12, outcome="TemporaryError",
+        status_code=503, message="Busy.", answer="<busy/>", sent=exchanges.request_of(sent), sent_body=SENT,
+    )  # fmt: skip
+    with transaction.atomic():
+        exchanges.append(attempt)
     return invoice
 
 
@@ -93,6 +102,7 @@ def test_export_holds_everything_of_an_invoice(tmp_path: Path, invoice: Invoice)
     assert names == {
         "README.txt", "manifest.json", "signature.json", "invoice.json", "events.json", "relays.json", "readable.pdf",
         f"original/{sha[0]}-facture.xml", f"attachment/{sha[1]}-annexe.csv.xml",
+        f"sent/{RelayAttempt.objects.get().hash[:16]}.bin",
     }  # fmt: skip
     assert (originals, readable[:5]) == ([UBL], b"%PDF-")
 
@@ -111,7 +121,7 @@ def test_proofs_say_what_was_told_to_whom_and_what_came_back(tmp_path: Path, inv
 
 def test_export_proves_itself(tmp_path: Path, invoice: Invoice) -> None:
     report = check_export(exported(tmp_path, invoice.pk))
-    assert (report.invoices, report.files, report.made_by, report.problems) == (1, 7, "ada", [])
+    assert (report.invoices, report.files, report.made_by, report.problems) == (1, 8, "ada", [])
 
 
 def test_export_of_nothing_is_whole(tmp_path: Path) -> None:
@@ -341,7 +351,7 @@ def test_api_exports_one_and_many(client: Client, tmp_path: Path, invoice: Invoi
 def test_command_exports_and_checks(tmp_path: Path, invoice: Invoice) -> None:
     output, heard = tmp_path / "all.zip", io.StringIO()
     call_command("export_invoices", str(output), "--customer", invoice.customer.siren, stdout=heard)
-    assert heard.getvalue().splitlines()[0] == f"1 invoices, 7 files, {output}"
+    assert heard.getvalue().splitlines()[0] == f"1 invoices, 8 files, {output}"
     assert [path.name for path in tmp_path.iterdir()] == ["all.zip"]
     with pytest.raises(CommandError, match="exists already"):
         call_command("export_invoices", str(output))
@@ -381,7 +391,7 @@ def test_export_is_checked_without_a_database(tmp_path: Path, invoice: Invoice) 
     done = subprocess.run(
         command, cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True, check=False
     )  # fmt: skip
-    assert (done.returncode, done.stdout.splitlines()[1]) == (0, "1 invoices and 7 files checked, 0 problems")
+    assert (done.returncode, done.stdout.splitlines()[1]) == (0, "1 invoices and 8 files checked, 0 problems")
 
 
 def test_forged_export_ends_with_1(tmp_path: Path, invoice: Invoice) -> None:
@@ -425,3 +435,101 @@ def test_events_of_another_invoice_are_found(tmp_path: Path, invoice: Invoice) -
         f"{folder(invoice)}: the history does not end where the manifest says",
         UNSIGNED,
     ]
+
+
+# --- the proof of one decision ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def proof(client: Client, tmp_path: Path, invoice: Invoice) -> Path:
+    client.force_login(make_user(invoice.customer, "reader"))
+    response = client.get(reverse("lifecycle:export_proof", args=[invoice.relays.get().pk]))
+    path = tmp_path / "proof.zip"
+    path.write_bytes(b"".join(response.streaming_content))
+    return path
+
+
+def facts_of(path: Path) -> tuple[str, dict[str, Any]]:
+    with zipfile.ZipFile(path) as archive:
+        name = next(name for name in archive.namelist() if name.endswith("/proof.json"))
+        return name.rpartition("/")[0], json.loads(archive.read(name))
+
+
+def test_proof_holds_the_exact_bytes_the_answer_and_the_times(proof: Path, invoice: Invoice) -> None:
+    place, facts = facts_of(proof)
+    (attempt,) = facts["relay"]["attempts"]
+    with zipfile.ZipFile(proof) as archive:
+        body = archive.read(f"{place}/{attempt['body']}")
+
+    assert body == SENT
+    assert attempt["sent"]["sha256"] == hashlib.sha256(SENT).hexdigest()
+    assert [attempt["answer"], attempt["status_code"], facts["event"]["facts"]["status"]] == ["<busy/>", 503, "204"]
+    report = check_export(proof)
+    assert [report.problems, report.public_key in seals.own_public_keys()] == [[], True]
+
+
+def resigned(files: dict[str, bytes]) -> None:
+    """What whoever has our key could still not hide: the chain of hashes."""
+    manifest = json.loads(files["manifest.json"])
+    for name in manifest["files"]:
+        manifest["files"][name] = {"sha256": hashlib.sha256(files[name]).hexdigest(), "size": len(files[name])}
+    files["manifest.json"] = export.as_json(manifest)
+    files["signature.json"] = export.as_json(seals.sign(files["manifest.json"]))
+
+
+def change_attempt(name: str, value: Any) -> Callable[[dict[str, bytes]], None]:
+    def change(files: dict[str, bytes]) -> None:
+        path = next(path for path in files if path.endswith("/proof.json"))
+        facts = json.loads(files[path])
+        facts["relay"]["attempts"][0][name] = value
+        files[path] = export.as_json(facts)
+        resigned(files)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("answer", "Taken"), ("started_at", "2020-01-01T00:00:00+00:00"), ("sent", None)]
+)
+def test_changed_exchange_is_found_in_the_proof(proof: Path, name: str, value: Any) -> None:
+    (problem,) = check_export(rewritten(proof, change_attempt(name, value))).problems
+
+    assert problem.endswith("try 1 was changed after it was written")
+
+
+def test_other_bytes_are_found_in_the_proof(proof: Path) -> None:
+    def change(files: dict[str, bytes]) -> None:
+        path = next(path for path in files if path.endswith(".bin"))
+        files[path] = b'{"status": "205"}'
+        resigned(files)
+
+    (problem,) = check_export(rewritten(proof, change)).problems
+
+    assert problem.endswith("the bytes of try 1 are not those that were sent")
+
+
+def test_try_taken_out_of_the_proof_is_found(proof: Path) -> None:
+    def change(files: dict[str, bytes]) -> None:
+        path = next(path for path in files if path.endswith("/proof.json"))
+        facts = json.loads(files[path])
+        facts["relay"]["attempts"] = []
+        files[path] = export.as_json(facts)
+        resigned(files)
+
+    assert check_export(rewritten(proof, change)).problems[0].endswith("not every try is there")
+
+
+def test_proof_comes_by_the_api_too(invoice: Invoice, tmp_path: Path) -> None:
+    token = make_token(make_user(invoice.customer, "reader"))
+    address = reverse("api:relay-proof", args=[invoice.relays.get().pk])
+    response = Client().get(address, headers={"Authorization": f"Token {token}"})
+    path = tmp_path / "api.zip"
+    path.write_bytes(b"".join(response.streaming_content))
+
+    assert [response.status_code, check_export(path).problems] == [200, []]
+
+
+def test_proof_of_anothers_customer_is_not_found(client: Client, invoice: Invoice) -> None:
+    client.force_login(make_user(make_customer(OTHER_SIREN), "administrator"))
+
+    assert client.get(reverse("lifecycle:export_proof", args=[invoice.relays.get().pk])).status_code == 404

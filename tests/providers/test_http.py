@@ -1,3 +1,4 @@
+import hashlib
 import json
 import logging
 import time
@@ -9,7 +10,7 @@ import pytest
 from django.utils import translation
 
 from providers import http
-from providers.base import PermanentError, TemporaryError, UncertainError
+from providers.base import NotSpoken, PermanentError, TemporaryError, UncertainError
 from tests.providers.fakes import FarEnd
 
 URL = "https://api.example.test/thing"
@@ -258,3 +259,74 @@ def test_secret_is_hidden_in_every_shape(shown):
 )
 def test_coded_errors_are_told(document, told):
     assert failure((400, document), repeatable=True).message == f"Nimbus refuses (400). {told}".strip()
+
+
+# --- what left us -----------------------------------------------------------------------------------------------------
+
+
+def heard(answer=None, *, repeatable=False, secrets=(), **options):
+    """What a wire says that it has sent."""
+    noted = []
+    wire = make_wire(answer or (204, b""), secrets=secrets, on_spoken=noted.append)
+    wire.exchange("POST", URL, repeatable=repeatable, **options)
+    return noted
+
+
+def test_request_is_noted_byte_for_byte():
+    (spoken,) = heard(json={"status": "204", "note": "à voir"})
+
+    assert json.loads(spoken.body) == {"status": "204", "note": "à voir"}
+    assert [spoken.method, spoken.url, spoken.size] == ["POST", URL, len(spoken.body)]
+    assert spoken.sha256 == hashlib.sha256(spoken.body).hexdigest()
+
+
+def test_noted_request_holds_no_secret():
+    (spoken,) = heard(
+        secrets=["s3cret-key"], bearer="t0ken", headers={"apiKey": "other", "X-Trace": "of s3cret-key"}, content=b"x"
+    )
+
+    text = repr(spoken.headers)
+    assert [word in text for word in ("s3cret-key", "t0ken", "other")] == [False] * 3
+    assert dict(spoken.headers)["x-trace"] == f"of {http.HIDDEN}"
+
+
+def test_body_with_a_secret_is_known_by_its_hash_alone():
+    (spoken,) = heard(secrets=["s3cret-key"], content=b"key=s3cret-key")
+
+    assert [spoken.body, spoken.size] == [b"", 14]
+    assert spoken.sha256 == hashlib.sha256(b"key=s3cret-key").hexdigest()
+
+
+def test_file_is_known_by_its_hash_alone():
+    (spoken,) = heard(content=b"x" * (http.LONGEST_KEPT_BODY + 1))
+
+    assert [spoken.body, spoken.size] == [b"", http.LONGEST_KEPT_BODY + 1]
+
+
+def test_form_with_a_file_is_sent_as_it_was_noted():
+    received = []
+
+    def answer(request):
+        received.append(request.content)
+        return 204, b""
+
+    (spoken,) = heard(answer, files={"file": ("a.xml", b"<a/>", "application/xml")}, data={"kind": "invoice"})
+
+    assert received == [spoken.body]
+
+
+def test_reads_are_not_noted():
+    assert heard(repeatable=True) == []
+
+
+def test_what_may_not_be_said_is_not_noted():
+    noted = []
+
+    def refuse():
+        raise NotSpoken("Not now.")
+
+    wire = make_wire((204, b""), before_speaking=refuse, on_spoken=noted.append)
+    with pytest.raises(NotSpoken):
+        wire.exchange("POST", URL, repeatable=False)
+
+    assert noted == []

@@ -3,16 +3,19 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from lifecycle import services
+from lifecycle import export, services
 from lifecycle.api.filters import RelayFilters
 from lifecycle.api.serializers import RelaySerializer, ResolutionSerializer
 from lifecycle.models import RelayTask
 
 from .base import ApiView, DetailView, ListView, refusals_as_problems
+from .invoices import AS_ZIP, AsItIs
 
 
 class RelayView(ApiView):
@@ -33,6 +36,15 @@ class RelayList(RelayView, ListView):
 
 class RelayDetail(RelayView, DetailView):
     """One relay."""
+
+
+class RelayProof(RelayView):
+    content_negotiation_class = AsItIs
+
+    @extend_schema(operation_id="relays_proof_retrieve", responses=AS_ZIP)
+    def get(self, request: Request, relay_id: Any) -> StreamingHttpResponse:
+        """What was sent, byte for byte, when, to whom, and what came back: a signed ZIP, checked without a database."""
+        return export.proof(get_object_or_404(export.relays(), pk=self.get_object().pk), user=request.user)
 
 
 class RelayAction(RelayView):

@@ -10,8 +10,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import QuerySet
 
 from invoices.models import Customer, Invoice, InvoiceDocument
-from lifecycle import anchors, events, seals
+from lifecycle import anchors, events, exchanges, seals
 from lifecycle.export_check import NotAnExport, check_export
+from lifecycle.models import RelayTask
 from providers.companies import siren_in
 
 PROGRESS = 10_000
@@ -53,6 +54,7 @@ class Command(BaseCommand):
             is_whole = self.check_export(export)
         else:
             is_whole = self.check_histories(chosen_invoices(customer))
+            is_whole &= self.check_exchanges(chosen_relays(customer))
             is_whole &= customer is not None or self.check_anchors()
             is_whole &= not files or self.check_files(chosen_documents(customer))
         if not is_whole:
@@ -69,6 +71,20 @@ class Command(BaseCommand):
                 events.seal_anew(invoice.pk)
             self.say_progress(checked)
         self.say(f"{checked} invoices checked, {broken} broken")
+        return not broken
+
+    def check_exchanges(self, relays: QuerySet[RelayTask]) -> bool:
+        """What was said to platforms, and what they answered."""
+        checked = broken = 0
+        for relay in relays.prefetch_related("tries").iterator(chunk_size=1000):
+            checked += 1
+            if problem := exchanges.find_break(relay):
+                broken += 1
+                self.stderr.write(f"BROKEN {relay.invoice_id} {relay.invoice}, relay {relay.pk}: {problem}")
+            elif self.reseal:
+                exchanges.seal_anew(relay)
+            self.say_progress(checked)
+        self.say(f"{checked} relays checked, {broken} broken")
         return not broken
 
     def check_anchors(self) -> bool:
@@ -132,6 +148,11 @@ def chosen_invoices(siren: str | None) -> QuerySet[Invoice]:
     if not Customer.numbered(siren).exists():
         raise CommandError(f"No customer has the SIREN {siren}.")
     return invoices.filter(customer__siren=siren_in(siren))
+
+
+def chosen_relays(siren: str | None) -> QuerySet[RelayTask]:
+    relays = RelayTask.objects.select_related("invoice").defer("invoice__search").order_by("pk")
+    return relays if siren is None else relays.filter(invoice__customer__siren=siren)
 
 
 def chosen_documents(siren: str | None) -> QuerySet[InvoiceDocument]:
