@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('lifecycle', '0014_exchanges'),
+        ('lifecycle', '0015_exchanges'),
     ]
 
     operations = [

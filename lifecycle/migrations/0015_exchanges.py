@@ -64,7 +64,7 @@ class Migration(migrations.Migration):
     atomic = False  # in batches: a lock on every relay at once would stop everybody
 
     dependencies = [
-        ('lifecycle', '0013_told_findings'),
+        ('lifecycle', '0014_statement_identity'),
     ]
 
     operations = [
