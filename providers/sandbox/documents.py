@@ -8,6 +8,9 @@ from typing import cast
 from lxml import etree
 
 MAX_SIREN = 9
+DOCUMENT_TYPE = re.compile(rb"<!DOCTYPE")
+# Where a document type could hide from a search for its bytes.
+OTHER_ENCODING = re.compile(rb"""\0|^\xfe\xff|^\xff\xfe|encoding\s*=\s*["'](?!(?:utf-8|us-ascii)["'])""", re.IGNORECASE)
 ROOTS = {"Invoice": "UBL", "CreditNote": "UBL", "CrossIndustryInvoice": "CII"}
 
 
@@ -107,7 +110,9 @@ def _vat(root: etree._Element) -> tuple[tuple[Decimal, Decimal], ...]:
 
 def read_document(content: bytes) -> Document:
     """Raises NotAnInvoiceError; a field that is missing stays empty, the platform decides whether it minds."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    # Embedded files may be larger than the 10 MB libxml2 takes else; what it guards against needs a document type.
+    is_plain = not DOCUMENT_TYPE.search(content) and not OTHER_ENCODING.search(content[:200])
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=is_plain)
     try:
         root = etree.fromstring(content, parser)
     except (etree.XMLSyntaxError, ValueError) as error:

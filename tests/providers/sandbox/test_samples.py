@@ -78,6 +78,22 @@ def test_reading_refuses_what_is_not_an_invoice(content):
         read_document(content)
 
 
+LAUGHS = '<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]><Invoice a="&b;"/>'
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-7"])
+def test_reading_refuses_a_document_type_in_every_encoding(encoding):
+    with pytest.raises(NotAnInvoiceError):
+        read_document(f'<?xml version="1.0" encoding="{encoding}"?>{LAUGHS}'.encode(encoding))
+
+
+def test_invoice_with_a_file_of_nine_megabytes_is_read():
+    content = build(SAMPLES[0], number="F-7", issued=TODAY, buyer=BUYER)
+    end = content.rindex(b"</")
+    file = b"<Big>" + b"QUJD" * (3 * 1024 * 1024) + b"</Big>"
+    assert read_document(content[:end] + file + content[end:]).number == "F-7"
+
+
 def test_rendered_pdf_opens():
     page = PdfReader(io.BytesIO(render_pdf(["Société (test)", "2"]))).pages[0]
     assert page.extract_text().splitlines() == ["Société (test)", "2"]
