@@ -76,8 +76,8 @@ LINES = ("cac:InvoiceLine", "cac:CreditNoteLine", "cac:SubInvoiceLine", "cac:Sub
 IS_LINE = " or ".join(f"self::{each}" for each in LINES)
 # Flat sub-lines of EXTENDED-CTC-FR name the line above them, and their own subtype, in a reference to the invoice
 # itself (as the rules EXTENDED-CTC-FR of V1.4.0.03 read it).
-TO_ITSELF = "cac:BillingReference[cac:InvoiceDocumentReference[cbc:ID = /*/cbc:ID or cbc:DocumentStatusCode]]"
-TO_OTHERS = "cac:BillingReference[not(cac:InvoiceDocumentReference[cbc:ID = /*/cbc:ID or cbc:DocumentStatusCode])]"
+TO_ITSELF = "cac:BillingReference[cac:InvoiceDocumentReference/cbc:DocumentStatusCode]"
+TO_OTHERS = "cac:BillingReference[not(cac:InvoiceDocumentReference/cbc:DocumentStatusCode)]"
 
 
 def read_note(node: Node) -> Note:
@@ -339,6 +339,7 @@ OTHER_DOCUMENT = (
     f"not(cbc:DocumentTypeCode='{INVOICED_OBJECT}') and not(self::cac:AdditionalDocumentReference"
     f" and /cn:CreditNote and cbc:DocumentTypeCode='{TENDER}')"
 )
+ALL_LINES = " | ".join(f".//{each}" for each in LINES)
 OBJECTS = f"cac:AdditionalDocumentReference[cbc:DocumentTypeCode='{INVOICED_OBJECT}']"
 EARLIER = "cac:BillingReference"
 
@@ -426,7 +427,7 @@ HEADER: dict[str, Reader] = {
         f"[ancestor::*[{IS_LINE}]]",
         attachment,
     ),
-    "lines": many(" | ".join(f".//{each}" for each in LINES), in_own_unit(line)),
+    "lines": many(ALL_LINES, in_own_unit(line)),
 }
 
 
@@ -438,12 +439,22 @@ def is_sub_line(element: etree._Element) -> bool:
     return above is not None and above.tag in LINE_TAGS
 
 
+def of_its_own(line: Line, number: str) -> Line:
+    """A line that names its own invoice names a line above it, whether it gives its subtype or not."""
+    own = [each for each in line.preceding_invoices if each.number == number]
+    if not own:
+        return line
+    others = tuple(each for each in line.preceding_invoices if each.number != number)
+    return replace(line, parent_number=line.parent_number or own[0].line, preceding_invoices=others)
+
+
 def parse_ubl(root: etree._Element, files: Files = NO_FILES) -> ParsedInvoice:
     node = Node(root, [], files, set())
     values: dict[str, Any] = {name: read(node) for name, read in HEADER.items()}
     rows = values["terms"]
     values["terms"] = settled_terms(rows, values["issue_date"])
     values["due_date"] = due = due_date_of(values["terms"] or rows, values["due_date"])
+    values["lines"] = tuple(of_its_own(line, values["number"]) for line in values["lines"])
     values["payment_means"] = tuple(
         replace(means, due_date=None) if means.due_date == due else means for means in values["payment_means"]
     )

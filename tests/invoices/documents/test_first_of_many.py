@@ -253,6 +253,12 @@ def test_sub_line_names_its_own_invoice_and_others_at_the_line() -> None:
     assert invoice.other_data == ()
 
 
+def test_line_that_names_its_invoice_without_a_subtype_names_the_line_above() -> None:
+    bare = ubl_line("1.1", "1", "DETAIL", "1.00").replace("<cbc:DocumentStatusCode>DETAIL</cbc:DocumentStatusCode>", "")
+    line = read_invoice(UBL_LINE.sub(bare, UBL).encode()).lines[0]
+    assert (line.parent_number, [each.number for each in line.preceding_invoices]) == ("1", ["F-9"])
+
+
 def test_sub_lines_inside_a_line_of_ubl_are_in_its_amount() -> None:
     amount = '<cbc:LineExtensionAmount currencyID="EUR">4.00</cbc:LineExtensionAmount>'
     inner = f"<cac:SubInvoiceLine><cbc:ID>1.1</cbc:ID>{amount}</cac:SubInvoiceLine>"
@@ -260,6 +266,14 @@ def test_sub_lines_inside_a_line_of_ubl_are_in_its_amount() -> None:
     assert [(line.number, line.parent_number, line.counts) for line in invoice.lines][:2] == [
         ("1", "", True), ("1.1", "1", False),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("whole", "line"), [(UBL, UBL_LINE), (CII, CII_LINE)], ids=["ubl", "cii"])
+def test_thousands_of_lines_take_no_time_by_their_square(whole: str, line: re.Pattern[str]) -> None:
+    found = line.search(whole)
+    assert found is not None
+    invoice = read_invoice(whole.replace(found[0], found[0] * 5000).encode())
+    assert len(invoice.lines) == 5000 * len(read_invoice(whole.encode()).lines)
 
 
 # --- references and files
