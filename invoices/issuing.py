@@ -161,6 +161,12 @@ def owner_faults(parsed: ParsedInvoice, line: AddressingLine) -> Iterator[Fault]
 
 
 def format_faults(parsed: ParsedInvoice, line: AddressingLine, formats: Iterable[str]) -> Iterator[Fault]:
+    if line.connection.is_leaving:
+        message = _(
+            "%(connection)s was left on %(day)s: no new invoice goes through it. Choose a line of another platform."
+        )
+        day = f"{line.connection.leaving_on:%d/%m/%Y}"
+        yield Fault("leaving", message % {"connection": line.connection.name, "day": day}, "addressing_line")
     taken = set(formats)
     code, name = FORMATS[parsed.syntax]
     if code in taken:

@@ -18,7 +18,7 @@ def lines_for_issuing(desk: Desk) -> list[AddressingLine]:
     """The lines this person may prepare invoices for, whose platform takes some format."""
     lines = AddressingLine.objects.filter(customer__in=desk.customer_ids(Role.CLERK))
     rows = list(lines.select_related("customer", "connection").order_by("customer__name", "identifier"))
-    taking = {each for each in {row.connection for row in rows} if formats_of(each)}
+    taking = {each for each in {row.connection for row in rows} if not each.is_leaving and formats_of(each)}
     return [row for row in rows if row.connection in taking]
 
 

@@ -81,6 +81,7 @@ class ConnectionWish(StrictSerializer):
     name = serializers.RegexField(r"^[A-Za-z0-9_-]+\Z", max_length=60)
     kind = StrictCharField(required=False)
     environment = serializers.ChoiceField(choices=Connection.Environment.choices, required=False)
+    leaving_on = serializers.DateField(required=False, allow_null=True)
     settings = _values()
     secrets = _secrets()
     hook_token = _token()
@@ -147,6 +148,9 @@ def _connection(wish: Row, path: str) -> Row:
         connection, created = save_connection(
             name=wish["name"], kind=kind, environment=environment, settings=settings, secrets=secrets
         )
+    if "leaving_on" in wish:
+        connection.leaving_on = wish["leaving_on"]
+        connection.save(update_fields=["leaving_on"])
     row = {"name": connection.name, "kind": kind, "created": created}
     if cls.hook_per_line and "hook_token" not in wish:
         return row

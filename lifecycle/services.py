@@ -371,6 +371,10 @@ def release(*, user: Any, relay_id: Any) -> RelayTask:
         raise PermissionDenied(_("Your role for %(customer)s does not allow this.") % {"customer": invoice.customer})
     if relay.event and (problems := problems_with(invoice, _wish_of(relay.event))):
         raise DecisionRefused(problems)
+    if relay.is_submission and relay.connection.is_leaving:
+        message = _("%(connection)s is being left: withdraw the invoice and issue it through another platform.")
+        words = message % {"connection": relay.connection.name}
+        raise DecisionRefused([Problem("addressing_line", "leaving", words)])
     _enqueue(relay, "release", released_by=user)
     events.project(invoice)
     if relay.event and invoice.status != relay.event.status:

@@ -171,7 +171,7 @@ class ConnectionAdmin(AccountAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
             return [(None, {"fields": ["name", "kind", "environment"]})]
-        known = (None, {"fields": ["name", "platform_label", "environment", "state"]})
+        known = (None, {"fields": ["name", "platform_label", "environment", "state", "leaving_on"]})
         seen = [
             "health", "ill_since", "ill_reason", "probe_at", "quiet_until", "check_lines", "checked_at", "polled_at",
             "memory", "poll_cursor", "created_at",

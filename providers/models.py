@@ -1,5 +1,6 @@
 import secrets
 import uuid
+from datetime import date, timedelta
 from urllib.parse import urljoin
 
 from django.conf import settings
@@ -42,6 +43,12 @@ class Connection(models.Model):
     settings = models.JSONField(_("settings"), default=dict, blank=True)
     secrets = SealedField(_("secrets"), default=dict, blank=True)
     state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.ACTIVE)
+    leaving_on = models.DateField(
+        _("left for another platform on"),
+        null=True,
+        blank=True,
+        help_text=_("From that day on no new invoice goes through it; statuses of earlier ones still go and come."),
+    )
     memory = models.JSONField(_("learned facts"), default=dict, blank=True, editable=False)
     poll_cursor = models.JSONField(_("poll cursor"), default=dict, blank=True, editable=False)
     polled_at = models.DateTimeField(_("last polled"), null=True, editable=False)
@@ -68,6 +75,15 @@ class Connection(models.Model):
     @property
     def is_active(self) -> bool:
         return self.state == self.State.ACTIVE
+
+    @property
+    def is_leaving(self) -> bool:
+        return self.leaving_on is not None and self.leaving_on <= timezone.localdate()
+
+    @property
+    def served_until(self) -> date | None:
+        """The platform that is left owes its services for a year at least (CGI art. 289 bis III, DGFiP 3.5.5.5)."""
+        return self.leaving_on + timedelta(days=365) if self.leaving_on else None
 
     @property
     def is_healthy(self) -> bool | None:

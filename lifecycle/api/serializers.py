@@ -376,7 +376,17 @@ class ConnectionSerializer(RowSerializer):
 
     class Meta:
         model = Connection
-        fields = ["name", "kind", "platform", "environment", "state", "healthy", "checked_at", "polled_at"]
+        fields = [
+            "name",
+            "kind",
+            "platform",
+            "environment",
+            "state",
+            "leaving_on",
+            "healthy",
+            "checked_at",
+            "polled_at",
+        ]
 
 
 # --- the official codes -----------------------------------------------------------------------------------------------
