@@ -144,8 +144,12 @@ def _warn(invoice: Invoice, *, of: Invoice) -> None:
 
 
 def speak_through_open(invoice: Invoice) -> None:
-    """A platform that was left hears no more decisions: another that holds the invoice is told. It is locked."""
-    if invoice.connection.is_active:
+    """A platform that was left, or that serves the invoice's line no more, hears no decisions: another that holds the
+    invoice is told. It is locked.
+    """
+    line = invoice.addressing_line
+    serves = line is None or line.connection_id == invoice.connection_id
+    if invoice.connection.is_active and serves:
         return
     origins = invoice.other_origins.select_related("connection", "addressing_line")
     if other := next((each for each in origins if each.connection.is_active), None):

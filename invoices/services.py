@@ -26,7 +26,7 @@ from .documents.model import ParsedInvoice
 from .documents.payment_terms import instalments_of
 from .documents.reader import read_invoice
 from .identity import key_of, party_key, references_in, seller_key
-from .models import AddressingLine, Direction, DocumentState, Invoice, InvoiceDocument, document_path
+from .models import AddressingLine, Customer, Direction, DocumentState, Invoice, InvoiceDocument, document_path
 from .processing import learn_rule
 from .validation import services as validation
 
@@ -116,9 +116,9 @@ def _adopt(connection: Connection, report: InvoiceReport, parsed: ParsedInvoice 
 
 def _create_invoice(connection: Connection, report: InvoiceReport, parsed: ParsedInvoice | None) -> bool:
     """True too where it is the second copy of one we have; False where another worker was quicker."""
-    line = find_line(connection, report, parsed)
+    customer, line, stranger = _owner(connection, report, parsed)
     told = {
-        "customer": line.customer,
+        "customer": customer,
         "addressing_line": line,
         "direction": report.direction,
         "number": report.number[:200],
@@ -141,10 +141,27 @@ def _create_invoice(connection: Connection, report: InvoiceReport, parsed: Parse
         copy.seller_key = key_of(siren=copy.seller_siren, vat_number=copy.seller_vat_number, name=copy.seller_name)
     if origins.join(copy):
         return True
+    if stranger:
+        raise stranger
     _invoice, created = Invoice.objects.get_or_create(
         connection=connection, provider_ref=report.provider_ref, defaults=told
     )
     return created
+
+
+def _owner(
+    connection: Connection, report: InvoiceReport, parsed: ParsedInvoice | None
+) -> tuple[Customer, AddressingLine | None, UnknownOwner | None]:
+    """Whose it is. A customer whose line another platform serves now may still get here what it gets there too."""
+    try:
+        line = find_line(connection, report, parsed)
+    except UnknownOwner as stranger:
+        _addresses, sirens = _own_addresses(report, parsed)
+        left = Customer.objects.filter(siren__in=sirens, invoices__connection=connection).first()
+        if left is None:
+            raise
+        return left, None, stranger
+    return line.customer, line, None
 
 
 def find_line(connection: Connection, report: InvoiceReport, parsed: ParsedInvoice | None) -> AddressingLine:

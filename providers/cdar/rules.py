@@ -16,7 +16,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from stdnum.fr import siren
 
-from lifecycle.codes import STATUSES, VAT_RATES, DataType, Reported, StatusInfo, StatusObject
+from lifecycle.codes import CREDIT_NOTE_TYPES, STATUSES, VAT_RATES, DataType, Reported, StatusInfo, StatusObject
 
 from ..companies import SIREN_SCHEME
 from .finding import LONGEST_VALUE, Finding
@@ -232,7 +232,8 @@ def _long_numbers(message: Cdar) -> Iterable[str]:
 
 
 def _unexplained_return(message: Cdar) -> Iterable[str]:
-    if any(each.notes for each in message.details):
+    # On a credit note a negative receipt is the refund itself (FNFE use case 5).
+    if message.type_code in CREDIT_NOTE_TYPES or any(each.notes for each in message.details):
         return ()
     return (each.shown for each in _received(message) if each.amount is not None and each.amount < 0)
 

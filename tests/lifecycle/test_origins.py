@@ -9,10 +9,11 @@ import pytest
 
 from invoices.documents.writer import write_invoice
 from invoices.models import Invoice, InvoiceOrigin
-from invoices.services import receive_invoice
+from invoices.services import UnknownOwner, receive_invoice
 from lifecycle import events, inbox, messages, services
 from lifecycle.finding import find_invoice
 from lifecycle.links import links_of
+from lifecycle.management.commands import reconcile
 from lifecycle.models import RelayTask, StatusEvent
 from lifecycle.services import Wish
 from providers.base import File, InvoiceReport, Party, StatusReport
@@ -196,3 +197,53 @@ def test_case_is_shown_with_both_origins(old, new, client):
             assert len(client.get(f"/api/v1/invoices/?{query}").json()["results"]) == 1
     assert "Aussi reçue par" in client.get(f"/invoices/{invoice.pk}/").content.decode()
     assert client.get("/invoices/?connection=new").content.decode().count(f"/invoices/{invoice.pk}/") == 1
+
+
+def move(line: Any, name: str) -> Any:
+    """The customer changes its platform: another connection serves the line from now on."""
+    left = line.connection
+    line.connection = make_connection(name=name)
+    line.save()
+    return left
+
+
+def test_copy_of_the_platform_that_was_left_joins_although_the_line_moved(old):
+    earlier = arrive(old, "o-0", number="F-2026-0001")
+    left = move(old, "new")
+    invoice = arrive(old, "n-1")
+    document = write_invoice(make_document(seller=BUYER, buyer=SELLER), "cii")
+    file = File(kind="original", content=document, media_type="application/xml")
+    late = InvoiceReport(provider_ref="o-1", direction="received", buyer=Party(siren=SIREN))
+    inbox.save_invoice(left, late, (file,))
+    assert [each.provider_ref for each in find_invoice(left, "o-1").origins] == ["n-1", "o-1"]
+    assert Invoice.objects.count() == 2
+    events.record_report(invoice.pk, report("n-1", "203"))
+    assert decide(invoice).connection == old.connection
+    assert earlier.other_origins.count() == 0
+
+
+def test_platform_that_never_served_the_customer_joins_nothing(old):
+    arrive(old, "o-1")
+    foreign = make_connection(name="foreign")
+    late = InvoiceReport(provider_ref="x-1", direction="received", buyer=Party(siren=SIREN))
+    document = write_invoice(make_document(seller=BUYER, buyer=SELLER), "ubl")
+    with pytest.raises(UnknownOwner):
+        inbox.save_invoice(foreign, late, (File(kind="original", content=document, media_type="application/xml"),))
+    assert (Invoice.objects.count(), InvoiceOrigin.objects.count()) == (1, 0)
+
+
+def test_decision_goes_where_the_line_is_served_now(old):
+    invoice = arrive(old, "o-1")
+    events.record_report(invoice.pk, report("o-1", "203"))
+    move(old, "new")
+    arrive(old, "n-1")
+    relay = decide(invoice)
+    assert (relay.connection.name, messages.message_of(relay).invoice.provider_ref) == ("new", "n-1")
+
+
+def test_history_of_each_platform_is_asked_under_its_own_reference(old, new):
+    invoice = arrive(old, "o-1")
+    arrive(new, "n-1")
+    for line, ref in ((old, "o-1"), (new, "n-1")):
+        (row,) = reconcile.open_invoices(line.connection, invoice.created_at)
+        assert (row.pk, row.origin_at(line.connection_id).provider_ref) == (invoice.pk, ref)

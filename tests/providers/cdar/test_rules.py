@@ -149,6 +149,10 @@ def test_doubtful_message_is_warned_of(rule, before, spoil, value):
     assert cdar.check(spoil(before)).is_good
 
 
+def test_negative_receipt_of_a_credit_note_needs_no_explanation():
+    assert judged(replace(with_amounts(good("212"), amount("MEN", "-5")), type_code="381")) == []
+
+
 def test_every_rule_of_ours_has_a_case():
     # These two cannot be had without breaking the schema or an official rule as well.
     elsewhere = {"NV-message-number", "NV-recipient", "NV-value-date-form"}
