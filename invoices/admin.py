@@ -32,7 +32,7 @@ from .addressing import parse_address
 from .directory import DirectoryLookUp
 from .documents.labels import DOCUMENT_TYPES, frame_label, label
 from .documents.wording import as_money
-from .forms import AddressingLineForm, NewAddressingLineForm
+from .forms import AddressingLineForm, CustomerForm, NewAddressingLineForm
 from .line_actions import LineActions
 from .models import AddressingLine, ApiToken, Comment, Customer, Invoice, InvoiceDocument, Membership, Role
 from .staff import match_memberships
@@ -118,6 +118,7 @@ class LineInline(ScopedChoices, admin.StackedInline):
 
 @admin.register(Customer)
 class CustomerAdmin(OfCustomer, admin.ModelAdmin):
+    form = CustomerForm
     customer_path = "pk"
     list_display = ("name", "siren", "vat_number", "four_eyes", "undo_seconds", "vat_on_debits", "retention_years")
     list_filter = ("four_eyes",)

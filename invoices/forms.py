@@ -1,4 +1,4 @@
-"""Forms of the admin for addressing lines."""
+"""Forms of the admin for customers and addressing lines, and how numbers of companies are typed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,31 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from providers.companies import compact
 from providers.forms import AccountForm
 from providers.models import Connection
 
 from .models import AddressingLine, Customer
+
+
+class CompanyNumberField(forms.CharField):
+    """A SIREN, SIRET or VAT number, kept without what people put between its digits."""
+
+    def __init__(self, label: Any, length: int, *, required: bool = False, **attributes: Any) -> None:
+        super().__init__(label=label, required=required, max_length=length, widget=forms.TextInput(attributes))
+        del self.widget.attrs["maxlength"]  # counted without the spaces
+
+    def to_python(self, value: Any) -> str:
+        return compact(super().to_python(value) or "")
+
+
+class CustomerForm(forms.ModelForm):
+    siren = CompanyNumberField("SIREN", 9, required=True)
+    vat_number = CompanyNumberField(_("VAT number"), 20)
+
+    class Meta:
+        model = Customer
+        exclude: Any = ()
 
 
 class NewAddressingLineForm(forms.ModelForm):

@@ -11,8 +11,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from providers.companies import compact
-
+from ..forms import CompanyNumberField
 from .tables import (
     COUNTRIES,
     CURRENCIES,
@@ -45,17 +44,6 @@ class NumberField(forms.DecimalField):
         if mark >= 0:
             plain = plain[:mark].replace(",", "").replace(".", "") + "." + plain[mark + 1 :]
         return super().to_python(plain)
-
-
-class CompanyNumberField(forms.CharField):
-    """A SIREN, SIRET or VAT number, kept without what people put between its digits."""
-
-    def __init__(self, label: Any, length: int, **attributes: Any) -> None:
-        super().__init__(label=label, required=False, max_length=length, widget=forms.TextInput(attributes))
-        del self.widget.attrs["maxlength"]  # counted without the spaces
-
-    def to_python(self, value: Any) -> str:
-        return compact(super().to_python(value) or "")
 
 
 def text(label: Any, length: int = 100, **attributes: Any) -> forms.CharField:

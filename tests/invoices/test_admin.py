@@ -186,6 +186,15 @@ def test_customer_is_found_by_siren(admin_client, customer):
     assert shown(admin_client, "invoices_customer", q=SIREN) == [customer.pk]
 
 
+def test_numbers_of_a_customer_may_be_pasted_with_their_spaces(admin_client):
+    values = {"siren": "800 112 237", "vat_number": "fr 13 800.112.237", "name": "x"}
+    values |= {"undo_seconds": "0", "retention_years": "10"}
+    admin_client.post(
+        reverse("admin:invoices_customer_add"), values | formset("addressing_lines") | formset("memberships")
+    )
+    assert list(Customer.objects.values_list("siren", "vat_number")) == [("800112237", "FR13800112237")]
+
+
 def test_wrong_siren_is_refused(admin_client):
     values = {"siren": "800112238", "name": "x", "undo_seconds": "0", "retention_years": "10"}
     response = admin_client.post(

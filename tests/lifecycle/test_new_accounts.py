@@ -50,6 +50,7 @@ def test_page_shows_both_accounts_until_somebody_has_checked(client, invoice):
     assert texts(client.get(page), "//section[@class='account-change']") == []
     (told,) = texts(client.get(page), "//p[@class='invoice-caution muted']")
     assert told.startswith("Nouveau compte, vérifié par Ada Martin")
+    assert told.endswith("DE89 3704 0044 0532 0130 00 au lieu de FR76 3000 6000 0112 3456 7890 189")
 
 
 def test_worklist_and_list_name_it(client, invoice):
@@ -58,7 +59,7 @@ def test_worklist_and_list_name_it(client, invoice):
     chips = "//tr[@data-row]//span[@class='chip chip--bad']"
     assert texts(client.get("/"), lane) == ["F-2"]
     listed = f"{reverse('lifecycle:invoices')}?lane=account"
-    assert texts(client.get(listed), chips) == ["Nouveau compte"]
+    assert texts(client.get(listed), chips) == ["IBAN Nouveau compte"]
 
     client.post(reverse("lifecycle:acknowledge_account", args=[invoice.pk]))
     assert texts(client.get("/"), lane) == []
