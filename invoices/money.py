@@ -8,10 +8,11 @@ summed over currencies.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Protocol
 
 from lifecycle.codes import CREDIT_NOTE_TYPES, VAT_RATES
+from providers.decimals import read_decimal
 
 ZERO = Decimal("0.00")
 Amounts = dict[Decimal, Decimal]
@@ -29,7 +30,7 @@ class Written(Protocol):
 
 def debt(invoice: Written) -> Decimal | None:
     """The total with VAT as it counts: negative where it lowers what the buyer owes."""
-    total = decimal(invoice.total_with_vat)
+    total = read_decimal(invoice.total_with_vat)
     return -abs(total) if total is not None and _is_credit_note(invoice) else total
 
 
@@ -43,7 +44,7 @@ def debt_by_rate(invoice: Written) -> Amounts:
 
 def due(invoice: Written) -> Decimal | None:
     """The amount due as it counts. What was paid before may turn it round: then it goes back to the buyer."""
-    amount, total = decimal(invoice.amount_due), decimal(invoice.total_with_vat)
+    amount, total = read_decimal(invoice.amount_due), read_decimal(invoice.total_with_vat)
     if amount is None:
         return None
     if total is None:
@@ -62,17 +63,19 @@ def gives_back(invoice: Written) -> bool:
 def written_by_rate(breakdown: Sequence[Mapping[str, Any]]) -> Amounts:
     found: Amounts = {}
     for row in breakdown:
-        rate = plain(decimal(row.get("rate")) or ZERO)
-        found[rate] = found.get(rate, ZERO) + (decimal(row.get("base")) or ZERO) + (decimal(row.get("amount")) or ZERO)
+        rate = plain(read_decimal(row.get("rate")) or ZERO)
+        found[rate] = (
+            found.get(rate, ZERO) + (read_decimal(row.get("base")) or ZERO) + (read_decimal(row.get("amount")) or ZERO)
+        )
     return found
 
 
 def _factor(invoice: Written, written: Decimal) -> int:
-    total = decimal(invoice.total_with_vat) or ZERO
+    total = read_decimal(invoice.total_with_vat) or ZERO
     if not _is_credit_note(invoice):
         return -1 if written * total < 0 else 1
     # Rates that cancel out leave the total without VAT to tell how the note is written.
-    return 1 if (written or total or decimal(invoice.total_without_vat) or ZERO) < 0 else -1
+    return 1 if (written or total or read_decimal(invoice.total_without_vat) or ZERO) < 0 else -1
 
 
 def _is_credit_note(invoice: Written) -> bool:
@@ -82,10 +85,3 @@ def _is_credit_note(invoice: Written) -> bool:
 def plain(rate: Decimal) -> Decimal:
     """The table's own writing of a rate: 20.00 is its 20."""
     return next((known for known in VAT_RATES if known == rate), rate.normalize())
-
-
-def decimal(value: Any) -> Decimal | None:
-    try:
-        return None if value is None else Decimal(value)
-    except InvalidOperation:
-        return None

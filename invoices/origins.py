@@ -17,6 +17,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from lifecycle.codes import Status
+from providers.decimals import read_decimal
 from providers.models import Connection
 
 from . import money
@@ -120,7 +121,7 @@ def _compared(one: Invoice, other: Invoice) -> Iterator[tuple[object, object]]:
 
 
 def _size(amount: Decimal | None) -> Decimal | None:
-    found = money.decimal(amount)
+    found = read_decimal(amount)
     return None if found is None else abs(found)
 
 

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from invoices.documents.wording import as_money, as_vat
 from invoices.models import Invoice
-from invoices.money import decimal
+from providers.decimals import read_decimal
 
 from .codes import Role, reason_label
 from .models import RelayTask, StatusEvent
@@ -58,8 +58,8 @@ def payment_words(event: StatusEvent) -> str | SafeString:
 
 
 def _payment(row: dict[str, Any]) -> str:
-    money = as_money(decimal(row.get("amount")), row.get("currency") or "")
-    rate = decimal(row.get("vat_rate"))
+    money = as_money(read_decimal(row.get("amount")), row.get("currency") or "")
+    rate = read_decimal(row.get("vat_rate"))
     return money if rate is None else f"{money} ({_('VAT')} {as_vat('S', rate)})"
 
 
@@ -69,9 +69,9 @@ def vat_words(invoice: Invoice) -> str | SafeString:
 
 def _vat_row(row: dict[str, Any], currency: str) -> str:
     return _("%(vat)s: %(amount)s on %(base)s") % {
-        "vat": as_vat(row.get("category") or "S", decimal(row.get("rate"))) or NOTHING,
-        "amount": as_money(decimal(row.get("amount")), currency) or NOTHING,
-        "base": as_money(decimal(row.get("base")), currency) or NOTHING,
+        "vat": as_vat(row.get("category") or "S", read_decimal(row.get("rate"))) or NOTHING,
+        "amount": as_money(read_decimal(row.get("amount")), currency) or NOTHING,
+        "base": as_money(read_decimal(row.get("base")), currency) or NOTHING,
     }
 
 

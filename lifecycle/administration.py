@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext as _
 
 from invoices.models import Direction, Invoice
-from invoices.money import decimal
 from invoices.numbers import number_warning
+from providers.decimals import read_decimal
 from providers.processing import reaches_administration
 
 from .codes import PPF_DEADLINE_HOURS, STATUSES, Reported, Status
@@ -57,7 +57,7 @@ def _is_french(invoice: Invoice, role: str) -> bool:
 def is_vat_due_on_receipt(invoice: Invoice) -> bool:
     """Services or a deposit, with VAT, by a seller that has not opted for debits."""
     rows = invoice.vat_breakdown
-    is_taxed = any(row.get("category") == "S" and (decimal(row.get("rate")) or Decimal(0)) > 0 for row in rows)
+    is_taxed = any(row.get("category") == "S" and (read_decimal(row.get("rate")) or Decimal(0)) > 0 for row in rows)
     of_services = invoice.process[:1].upper() in FRAMES_OF_SERVICES or invoice.type_code in DEPOSIT_TYPES
     on_debits = invoice.vat_point in ON_ISSUE or (invoice.side == "seller" and invoice.customer.vat_on_debits)
     return is_taxed and of_services and not on_debits

@@ -14,6 +14,7 @@ from decimal import ROUND_DOWN, Decimal
 from invoices import money
 from invoices.models import Invoice
 from invoices.money import ZERO, Amounts, plain
+from providers.decimals import read_decimal
 
 from . import events
 from .codes import Status
@@ -107,7 +108,7 @@ def declared(invoice: Invoice, status: str, invoiced: Amounts) -> dict[str, Amou
     whole: dict[str, Decimal] = {}
     for event in events.effective_events(invoice):
         for row in event.payments if event.status == status else ():
-            rate, currency, amount = money.decimal(row["vat_rate"]), row["currency"] or EURO, Decimal(row["amount"])
+            rate, currency, amount = read_decimal(row["vat_rate"]), row["currency"] or EURO, Decimal(row["amount"])
             if rate is None:
                 whole[currency] = whole.get(currency, ZERO) + amount
             else:
