@@ -251,7 +251,7 @@ class InvoiceAdmin(OfCustomer, ReadOnly, LargeTable):
 
     role = Role.READER
     list_display = (
-        "number", "direction", "status_text", "seller_name", "buyer_name", "with_vat", "issue_date", "customer",
+        "number", "direction", "status_text", "seller_name", "buyer_name", "owed", "issue_date", "customer",
         "created_at",
     )  # fmt: skip
     fieldsets = (
@@ -264,7 +264,9 @@ class InvoiceAdmin(OfCustomer, ReadOnly, LargeTable):
         (_("Parties"), {"fields": (
             "seller_name", "seller_siren", "seller_vat_number", "buyer_name", "buyer_siren", "buyer_vat_number",
         )}),
-        (_("Platform"), {"fields": ("connection_name", "line_identifier", "provider_ref", "created_at", "updated_at")}),
+        (_("Platform"), {"fields": (
+            "connection_name", "line_identifier", "provider_ref", "further_origins", "created_at", "updated_at",
+        )}),
         (_("Document"), {"fields": ("document_state", "document_error", "warning_words", "preceding_words")}),
         (_("Work"), {"fields": ("assignee", "version")}),
     )  # fmt: skip
@@ -296,6 +298,16 @@ class InvoiceAdmin(OfCustomer, ReadOnly, LargeTable):
     @admin.display(description=_("total with VAT"))
     def with_vat(self, invoice: Invoice) -> str:
         return as_money(invoice.total_with_vat, invoice.currency) or "–"
+
+    @admin.display(description=_("Amount"))
+    def owed(self, invoice: Invoice) -> str:
+        """As it counts: negative for a credit note, however it is written."""
+        return as_money(invoice.debt, invoice.currency) or "–"
+
+    @admin.display(description=_("Also through"))
+    def further_origins(self, invoice: Invoice) -> str:
+        rows = invoice.other_origins.select_related("connection")
+        return ", ".join(f"{row.connection.name} ({row.provider_ref})" for row in rows) or "–"
 
     @admin.display(description=_("amount due"))
     def due(self, invoice: Invoice) -> str:

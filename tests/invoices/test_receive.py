@@ -181,8 +181,8 @@ def test_document_and_statuses_at_the_same_moment_both_count(connection):
     )
 
     after = Invoice.objects.get()
-    newest = after.status_events.order_by("occurred_at", "sequence").last()
-    assert (after.document_state, after.status, after.version) == ("read", newest.status, 4)
+    # Whatever order they came in, a step of the way to the buyer takes none back.
+    assert (after.document_state, after.status, after.version) == ("read", "203", 4)
 
 
 # --- whose ------------------------------------------------------------------------------------------------------------

@@ -247,3 +247,12 @@ def test_history_of_each_platform_is_asked_under_its_own_reference(old, new):
     for line, ref in ((old, "o-1"), (new, "n-1")):
         (row,) = reconcile.open_invoices(line.connection, invoice.created_at)
         assert (row.pk, row.origin_at(line.connection_id).provider_ref) == (invoice.pk, ref)
+
+
+def test_admin_shows_the_further_origin_and_the_amount_that_counts(old, new, client):
+    invoice = arrive(old, "o-1")
+    arrive(new, "n-1")
+    Invoice.objects.filter(pk=invoice.pk).update(type_code="381")
+    client.force_login(make_user(username="root", is_staff=True, is_superuser=True))
+    assert "new (n-1)" in client.get(f"/admin/invoices/invoice/{invoice.pk}/change/").content.decode()
+    assert '<td class="field-owed">-' in client.get("/admin/invoices/invoice/").content.decode()
