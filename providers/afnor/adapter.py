@@ -84,6 +84,10 @@ class Afnor(Directory, Registrations, Searching):
             directory=self.has_directory,
         )
 
+    @property
+    def shown_after(self) -> float:
+        return float(self.setting("shown_after"))
+
     # --- pushed to us ---
 
     def verify_webhook(self, request: HookRequest) -> None:
