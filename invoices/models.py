@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from lifecycle.codes import CORRECTIVE_TYPES, CREDIT_NOTE_TYPES, SELF_BILLED_TYPES, status_label
 from providers.companies import siren_in
 from providers.models import Connection
-from providers.processing import Rule, Source
+from providers.processing import Rule, Source, reaches_administration
 from providers.sealing import SealedField
 
 from . import money
@@ -297,7 +297,8 @@ class Invoice(models.Model):
 
     @property
     def shown_warnings(self) -> list[str]:
-        return [*self.warnings, *filter(None, [number_warning(self.number)])]
+        is_reported = reaches_administration(self.processing_rule)
+        return [*self.warnings, *filter(None, [number_warning(self.number) if is_reported else ""])]
 
     @property
     def side(self) -> str:

@@ -82,21 +82,22 @@ class Checks:
     schema: Schema
     rule_sets: tuple[RuleSet, ...]
     knows_profile: bool
+    may_be_other: bool = False  # the profile: another specification of EN 16931 is as good
 
 
 def checks_for(*, syntax: str, message: str, profile: str, is_french: bool = True) -> Checks:
     """`syntax` is ubl, cii or factur-x. An unknown profile is checked as EN 16931, on which all others build: outside
     the reform any other specification of it (Peppol, XRechnung) is as good. `is_french`: the rules of the reform bind.
     """
-    known = not is_french and profile.startswith(EN16931)
+    is_other = not is_french and profile.startswith(EN16931)
     if syntax == "ubl":
         rules = UBL_RULES.get(profile)
         french = (FR_UBL,) if is_french else ()
-        return Checks(UBL_SCHEMAS[message], (rules or EN_UBL, *french), known or rules is not None)
+        return Checks(UBL_SCHEMAS[message], (rules or EN_UBL, *french), rules is not None, is_other)
     table = PROFILE_RULES if syntax == "factur-x" else CII_RULES
     schema = PROFILE_SCHEMAS.get(profile, CII_SCHEMA) if syntax == "factur-x" else CII_SCHEMA
     french = (FR_CII,) if is_french else ()
-    return Checks(schema, (table.get(profile, table[EN16931]), *french), known or profile in table)
+    return Checks(schema, (table.get(profile, table[EN16931]), *french), profile in table, is_other)
 
 
 def rules_version() -> str:

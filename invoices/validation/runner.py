@@ -36,6 +36,7 @@ TOO_LONG = _(
 )
 # The Factur-X rules warn of every empty element, also of the one that the schema demands even where it has no content.
 EMPTY_ELEMENT = "PEPPOL-EN16931-R008"
+PROFILE_PARENT = f"{{{NAMESPACES['ram']}}}GuidelineSpecifiedDocumentContextParameter"
 MAY_BE_EMPTY = f"{{{NAMESPACES['ram']}}}ApplicableHeaderTradeDelivery"
 
 
@@ -65,7 +66,7 @@ def validate(content: bytes, *, media_type: str = "", rule: str = "") -> Verdict
         findings.append(own_finding("LENGTH", TOO_LONG, is_fatal=False))
     elif not broken:  # the rules presume what the schema grants: platforms stop here too
         for rule_set in checks.rule_sets:
-            findings += check_rules(rule_set, document)
+            findings += check_rules(rule_set, document, any_profile=checks.may_be_other)
             checked.append(rule_set.name)
     return _verdict(
         started,
@@ -104,7 +105,7 @@ def is_too_long(root: etree._Element) -> bool:
 
 
 def profile_findings(checks: Checks, profile: str) -> Iterable[Finding]:
-    if not checks.knows_profile and profile:
+    if profile and not checks.knows_profile and not checks.may_be_other:
         message = _("The profile {profile} is not one of the French reform. The file was checked as EN 16931.")
         yield own_finding("PROFILE", format_lazy(message, profile=profile[:100]), is_fatal=False, terms=("BT-24",))
 
@@ -157,11 +158,11 @@ def short_names(message: str) -> str:
 # --- rules ------------------------------------------------------------------------------------------------------------
 
 
-def check_rules(rule_set: RuleSet, document: Document) -> list[Finding]:
+def check_rules(rule_set: RuleSet, document: Document, *, any_profile: bool = False) -> list[Finding]:
     groups: dict[tuple[str, bool, str], Group] = {}
     try:
         for failure in schematron(rule_set).each(document.root):
-            if is_false_alarm(failure, document):
+            if is_false_alarm(failure, document) or (any_profile and is_about_profile(failure, document)):
                 continue
             rule, unnamed = failure.rule or UNNAMED, "" if failure.rule else failure.text
             is_fatal = failure.is_fatal and rule not in rule_set.advice
@@ -177,6 +178,12 @@ def check_rules(rule_set: RuleSet, document: Document) -> list[Finding]:
 
 def is_false_alarm(failure: Failure, document: Document) -> bool:
     return failure.rule == EMPTY_ELEMENT and document.find(failure.location).tag == MAY_BE_EMPTY
+
+
+def is_about_profile(failure: Failure, document: Document) -> bool:
+    """The Factur-X rules know no other value of BT-24 than their own."""
+    parent = document.find(failure.location).getparent()
+    return parent is not None and parent.tag == PROFILE_PARENT
 
 
 @dataclass

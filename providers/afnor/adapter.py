@@ -280,8 +280,9 @@ class Afnor(Directory, Registrations, Searching):
         info = {"name": _invoice_name(file, invoice, document_format), "flowSyntax": tables.SYNTAXES[document_format]}
         if profile := find_profile(file.content, document_format):
             info["flowProfile"] = profile
-        if self.setting("send_processing_rule") and invoice.buyer.siren and invoice.seller.siren:
-            info["processingRule"] = "B2B"
+        between_companies = "B2B" if invoice.buyer.siren and invoice.seller.siren else ""
+        if self.setting("send_processing_rule") and (rule := invoice.processing_rule or between_companies):
+            info["processingRule"] = rule
         return self._submit(file.content, info, self._tracking_of(invoice))
 
     def find_invoice(self, invoice: InvoiceFacts) -> Receipt | None:

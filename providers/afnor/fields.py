@@ -59,7 +59,7 @@ SETTINGS = (
         name="send_processing_rule",
         type="bool",
         default=True,
-        help=_("Say B2B with an invoice between French companies. Off: the platform finds the rule by itself."),
+        help=_("Say the processing rule of an invoice where it is known. Off: the platform finds it by itself."),
     ),
     Field(
         name="submit_formats",

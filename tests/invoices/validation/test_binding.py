@@ -14,6 +14,7 @@ from tests.factories import make_invoice
 
 UBL = (Path(__file__).parents[2] / "samples" / "invoices" / "invoice.ubl.xml").read_text()
 PEPPOL = "urn:cen.eu:en16931:2017#compliant#urn:fdc:peppol.eu:2017:poacc:billing:3.0"
+XRECHNUNG = "urn:cen.eu:en16931:2017#compliant#urn:xeinkauf.de:kosit:xrechnung_3.0"
 FRENCH_RULES = "BR-FR-Flux2"
 
 
@@ -64,6 +65,17 @@ def test_supplier_abroad_is_not_invalid_by_rules_that_do_not_bind_it():
     assert [finding.rule for finding in verdict.findings if finding.rule == "PROFILE"] == []
     bound = validate(content, rule="B2B")
     assert "BR-FR-10_BT-30" in [finding.rule for finding in bound.fatal]
+
+
+def test_german_supplier_may_write_cii_by_its_own_specification():
+    text = (Path(__file__).parents[2] / "samples" / "invoices" / "invoice.cii.xml").read_text()
+    start, end = text.index("<ram:SellerTradeParty>"), text.index("</ram:SellerTradeParty>")
+    seller = text[start:end].replace('schemeID="0225"', 'schemeID="EM"').replace("CountryID>FR", "CountryID>DE")
+    seller = seller.replace(' schemeID="0002">905334413', ">HRB 1234")
+    vat = '<ram:SpecifiedTaxRegistration><ram:ID schemeID="VA">DE136695976</ram:ID></ram:SpecifiedTaxRegistration>'
+    text = text[:start] + seller + vat + text[end:]
+    verdict = validate(text.replace("urn:cen.eu:en16931:2017<", f"{XRECHNUNG}<").encode())
+    assert (verdict.outcome, verdict.basis, verdict.findings) == ("valid", "abroad:DE", ())
 
 
 @pytest.mark.django_db

@@ -1,6 +1,7 @@
 """Invoices as flows: what is said of the file, and finding it again."""
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 
@@ -89,10 +90,11 @@ def test_profile_is_said_only_where_the_document_names_one(content, profile):
     ("settings", "facts", "rule"),
     [
         ({}, FACTS, "B2B"),
+        ({}, replace(FACTS, processing_rule="B2BInt"), "B2BInt"),
         ({"send_processing_rule": False}, FACTS, None),
         ({}, make_facts(ISSUED, buyer=make_facts().buyer.__class__(name="Private person")), None),
     ],
-    ids=["both companies", "switched off", "no company"],
+    ids=["both companies", "known", "switched off", "no company"],
 )
 def test_processing_rule_is_said_between_companies(settings, facts, rule):
     _receipt, request = submit(facts=facts, **settings)
