@@ -13,7 +13,7 @@ from lxml import etree
 
 from lifecycle.codes import SELF_BILLED_TYPES, Role, Side
 
-from .. import cdar
+from .. import cdar, renewal
 from ..base import (
     MIB,
     Bell,
@@ -25,6 +25,7 @@ from ..base import (
     InvoiceFacts,
     InvoiceReport,
     Malformed,
+    NotGenuine,
     PermanentError,
     PlatformError,
     Receipt,
@@ -39,7 +40,7 @@ from ..formats import MEDIA_TYPES, find_format
 from ..http import find_filename, safe_filename
 from ..processing import rule_in
 from ..xml import UnreadableDocument, parse_xml
-from . import fields, tables, webhooks
+from . import fields, registrations, tables, webhooks
 from .directory import Directory
 from .flows import Flow, parse_flow
 from .registrations import Registrations
@@ -97,12 +98,16 @@ class Afnor(Directory, Registrations, Searching):
             webhooks.check_token(request, header=self.setting("webhook_header"), token=self.hook_token())
             return
         pinned = self._pinned_variant()
-        variant = webhooks.fitting_variant(
-            request,
-            keys=self.signing_keys(),
-            variants=[pinned] if pinned else webhooks.VARIANTS,
-            max_age=self.setting("signature_max_age"),
-        )
+
+        def fits(keys: list[str]) -> str:
+            variants = [pinned] if pinned else webhooks.VARIANTS
+            max_age = self.setting("signature_max_age")
+            return webhooks.fitting_variant(request, keys=keys, variants=variants, max_age=max_age)
+
+        try:
+            variant = fits(self.signing_keys())
+        except NotGenuine as error:
+            variant = renewal.check(self.account.vault, registrations.VAULT, request, fits, error)
         if not pinned:
             self.memory.set(VARIANT_MEMORY, variant)
 

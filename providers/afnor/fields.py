@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
+from .. import renewal
 from ..base import Field
 
 SETTINGS = (
@@ -128,6 +129,7 @@ SETTINGS = (
             "hexadecimal. learn: the first that fits, from then on only that one."
         ),
     ),
+    renewal.HOURS,
     Field(name="signature_max_age", type="int", default=300, help=_("Seconds a push's signature stays good.")),
     Field(name="requests_per_second", type="int", default=2, help=_("Most calls a second and process. 0: no limit.")),
     Field(name="connect_timeout", type="int", default=5, help=_("Seconds.")),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
 from django.utils.translation import gettext as _
 
+from .. import renewal
 from ..base import MIB, PermanentError, Unsupported
 from . import tables
 from .session import Session
@@ -34,7 +35,13 @@ class Registrations(Session):
         return tuple(self._register_shared())
 
     def signing_keys(self) -> list[str]:
-        return [key for name, key in self.account.vault.get(VAULT).items() if name != TOKEN and key]
+        return list(_signing_keys(self.account.vault.get(VAULT)).values())
+
+    def _retire(self, name: str) -> None:
+        """A key that is not in use any more, of a webhook by its id."""
+        key = self.account.vault.get(VAULT).get(name, "")
+        renewal.retire(self.account.vault, VAULT, key, hours=self.setting(renewal.HOURS.name))
+        self.account.vault.change(VAULT, **{name: ""})
 
     def hook_token(self) -> str:
         """The secret the platform shows: entered by a person, else ours."""
@@ -54,22 +61,27 @@ class Registrations(Session):
     def _register_signed(self) -> Iterator[str]:
         """A webhook whose signing key we do not hold is useless, so it is made anew."""
         known = self.account.vault.get(VAULT)
-        good = False
+        good = ""
         for row in self._mine():
-            if not good and (known.get(_id(row)) or self._adopt(row)) and _hears_all(row):
-                good = True
+            if not good and (self._adopt(row) or known.get(_id(row))) and _hears_all(row):
+                good = _id(row)
             else:
                 self._drop(row)
                 yield _("A webhook that could not be used was removed.")
         if not good:
-            self._make({"callbackUrl": self.account.hook_url, "flowTypes": list(tables.FOLLOWED)})
+            good = self._make({"callbackUrl": self.account.hook_url, "flowTypes": list(tables.FOLLOWED)})
             yield _("A webhook for all flows was registered.")
+        for name in _signing_keys(self.account.vault.get(VAULT)):
+            if name != good:  # its webhook is gone
+                self._retire(name)
 
     def _adopt(self, row: Row) -> bool:
         """The list may show the signing key."""
         key = row.get("signingKey")
         if not isinstance(key, str) or not key or not _id(row):
             return False
+        if self.account.vault.get(VAULT).get(_id(row), "") not in ("", key):
+            self._retire(_id(row))
         self.account.vault.change(VAULT, **{_id(row): key})
         return True
 
@@ -107,18 +119,22 @@ class Registrations(Session):
 
     # --- calls ---
 
-    def _make(self, wish: Row) -> None:
+    def _make(self, wish: Row) -> str:
+        """The id of the new webhook."""
+        renewal.begin(self.account.vault, VAULT)
         answer = self.call("POST", self.url("webhooks"), repeatable=False, json=wish)
         document = answer.find_json()
         row = document if isinstance(document, dict) else {}
         if self.setting("contract") == "1.3" and not self._adopt(row):
             message = _("%(platform)s registered a webhook without telling its signing key. Ask the platform.")
             raise PermanentError(message % {"platform": self.platform}, status_code=answer.status_code)
+        renewal.end(self.account.vault, VAULT)
+        return _id(row)
 
     def _drop(self, row: Row) -> None:
         url = self.url("webhooks", quote(_id(row), safe=""))
         self.call("DELETE", url, repeatable=True, allow=GONE)
-        self.account.vault.change(VAULT, **{_id(row): ""})
+        self._retire(_id(row))
 
     def _mine(self) -> list[Row]:
         return [row for row in self._list() if _id(row) and _address(row) == self.account.hook_url]
@@ -143,6 +159,11 @@ def _wanted() -> Iterator[tuple[str, str]]:
     for kind in tables.FOLLOWED:
         for direction in (tables.IN, tables.OUT):
             yield kind, direction
+
+
+def _signing_keys(kept: Mapping[str, str]) -> dict[str, str]:
+    """By the id of their webhook."""
+    return {name: key for name, key in kept.items() if key and name != TOKEN}
 
 
 def _id(row: Row) -> str:

@@ -20,6 +20,7 @@ from ..base import (
     Line,
     Malformed,
     NotGenuine,
+    NotYet,
     Nowhere,
     PermanentError,
     PlatformError,
@@ -80,7 +81,10 @@ class Hooks(Session):
                 return webhooks.check_signature(request, secret=known, max_age=max_age)
             except NotGenuine:
                 pass  # a new secret may have been given meanwhile
-        self._secrets[name] = self.account.vault.get(name).get("secret", "")
+        kept = self.account.vault.get(name)
+        self._secrets[name] = kept.get("secret", "")
+        if kept.get("state") == AWAITING and not self._secrets[name]:
+            raise NotYet("The secret of this webhook is still to come.")
         return webhooks.check_signature(request, secret=self._secrets[name], max_age=max_age)
 
     @property

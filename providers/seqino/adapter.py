@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 
 from django.utils.translation import gettext as _
 
+from .. import renewal
 from ..base import (
     MIB,
     Capabilities,
@@ -110,7 +111,14 @@ class Seqino(registration.Registration, mandates.Mandates, drafts.Drafts):
             timestamp_header=self.setting("signature_timestamp_header"),
             key_as_bytes=self.setting("signature_key_as_bytes"),
         )
-        webhooks.check_signature(request, self.webhook_secrets(), scheme)
+
+        def fits(secrets: Iterable[str]) -> None:
+            webhooks.check_signature(request, secrets, scheme)
+
+        try:
+            fits(self.webhook_secrets())
+        except NotGenuine as error:
+            renewal.check(self.account.vault, registration.WEBHOOK, request, fits, error)
         webhooks.check_age(request, self.setting("max_event_age"))
 
     def _note_confirmed(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
+from .. import renewal
 from ..base import Field
 
 SETTINGS = (
@@ -100,6 +101,7 @@ SETTINGS = (
         default=False,
         help=_("Also try the 32 bytes that the secret's 64 hexadecimal characters stand for as the key."),
     ),
+    renewal.HOURS,
     Field(
         name="max_event_age",
         type="int",

@@ -7,10 +7,12 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from .. import renewal
 from ..base import PermanentError, UncertainError, Unsupported
 from ..json_terms import text
 from .session import Session
 
+ENTERED = "entered"  # the print of the secret that a person had entered when the webhook was made
 WEBHOOK = "webhook"  # where the vault keeps the webhook's id and secret
 
 
@@ -65,13 +67,30 @@ class Registration(Session):
         return ""
 
     def webhook_secrets(self) -> tuple[str, ...]:
-        """Those a genuine push may be signed with: of the webhook we made, and of one made by hand."""
-        kept = self.account.vault.get(WEBHOOK).get("secret", "")
-        return tuple(filter(None, (kept, self.account.secrets.get("webhook_secret", ""))))
+        """Those a genuine push may be signed with: of the webhook we made, or of one made by hand after it."""
+        made = self.account.vault.get(WEBHOOK).get("secret", "")
+        entered = self.account.secrets.get("webhook_secret", "")
+        if not (made and entered):
+            return (made or entered,) if made or entered else ()
+        before = renewal.noted(self.account.vault, WEBHOOK, ENTERED)
+        if before == renewal.print_of(entered):  # it was there when the webhook was made
+            return (made,)
+        if before:
+            self._retire(made)
+            self.account.vault.change(WEBHOOK, id="", secret="")
+            return (entered,)
+        return (made, entered)  # nobody knows which came last
+
+    def _retire(self, secret: str) -> None:
+        renewal.retire(self.account.vault, WEBHOOK, secret, hours=self.setting(renewal.HOURS.name))
 
     def _create_webhook(self) -> str:
         # Tried before, for a secret that cannot be kept would be lost for ever.
+        entered = self.account.secrets.get("webhook_secret", "")
+        for former in (self.account.vault.get(WEBHOOK).get("secret", ""), entered):
+            self._retire(former)
         self.account.vault.change(WEBHOOK, id="", secret="")
+        renewal.begin(self.account.vault, WEBHOOK, **{ENTERED: renewal.print_of(entered)})
         wanted: dict[str, Any] = {"url": self.account.hook_url}
         if events := self.setting("webhook_events"):
             wanted["events"] = list(events)
@@ -86,4 +105,5 @@ class Registration(Session):
             message = _("Seqino made the webhook and did not show its secret: delete it there, then register again.")
             raise PermanentError(message, status_code=answer.status_code)
         self.account.vault.change(WEBHOOK, id=reference, secret=secret)
+        renewal.end(self.account.vault, WEBHOOK)
         return _("Webhook registered; its secret is kept sealed.")

@@ -1,11 +1,13 @@
 """Our webhooks at the platform, in both forms; doing it again changes nothing."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from providers.base import PermanentError, UncertainError, Unsupported
+from providers.base import NotGenuine, NotYet, PermanentError, UncertainError, Unsupported
 from tests.providers.fakes import Memory
 
-from .samples import HOOK_URL, SIGNING_KEY, WEBHOOKS, KnownVault, asked, make_afnor
+from .samples import HOOK_URL, SIGNING_KEY, WEBHOOKS, KnownVault, asked, make_afnor, sign
 
 FOLLOWED = ["CustomerInvoice", "SupplierInvoice", "CustomerInvoiceLC", "SupplierInvoiceLC"]
 PAIRS = [(kind, way) for kind in FOLLOWED for way in ("In", "Out")]
@@ -85,6 +87,60 @@ def test_webhook_without_a_key_is_for_a_person():
     afnor, _far_end = make_afnor({ADD: (201, {"webhookId": "w-1"})}, vault=KnownVault())
     with pytest.raises(PermanentError):
         afnor.register_webhooks()
+
+
+OLD_KEY = "b2xk"
+
+
+def renewed(**settings):
+    """A webhook that is gone at the platform, replaced by a new one with a key of its own."""
+    vault = KnownVault(webhooks={"w-old": OLD_KEY})
+    afnor, _far_end = make_afnor({LIST: listed()}, vault=vault, **settings)
+    afnor.register_webhooks()
+    assert afnor.signing_keys() == [SIGNING_KEY]
+    afnor.verify_webhook(sign(b"{}"))
+    return afnor, vault
+
+
+def test_key_of_a_replaced_webhook_is_accepted_for_a_stated_time_only():
+    afnor, vault = renewed()
+    afnor.verify_webhook(sign(b"{}", key=OLD_KEY))
+
+    over = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
+    ((name, row),) = ((name, row) for name, row in vault.get("webhooks former").items() if OLD_KEY in row)
+    assert 23.9 < (datetime.fromisoformat(row.split()[0]) - datetime.now(UTC)) / timedelta(hours=1) <= 24
+    vault.change("webhooks former", **{name: f"{over} {OLD_KEY}"})
+    with pytest.raises(NotGenuine) as caught:
+        afnor.verify_webhook(sign(b"{}", key=OLD_KEY))
+    assert caught.value.status_code == 401
+
+
+def test_key_of_a_replaced_webhook_is_refused_at_once_where_no_time_is_stated():
+    afnor, _vault = renewed(former_secret_hours=0)
+    with pytest.raises(NotGenuine):
+        afnor.verify_webhook(sign(b"{}", key=OLD_KEY))
+
+
+def test_key_that_the_platform_renewed_is_followed():
+    rows = listed(flat("w-1", signingKey=SIGNING_KEY))
+    afnor, far_end = make_afnor({LIST: rows}, vault=KnownVault(webhooks={"w-1": OLD_KEY}))
+    assert (afnor.register_webhooks(), far_end.asked(ADD), afnor.signing_keys()) == ((), [], [SIGNING_KEY])
+    afnor.verify_webhook(sign(b"{}", key=OLD_KEY))
+
+
+def test_push_before_the_key_of_a_new_webhook_is_kept_comes_again():
+    met = []
+
+    def make(request):
+        with pytest.raises(NotYet) as caught:
+            afnor.verify_webhook(sign(b"{}"))
+        met.append(caught.value.status_code)
+        return 201, flat("w-2", signingKey=SIGNING_KEY)
+
+    afnor, _far_end = make_afnor({LIST: listed(), ADD: make}, vault=KnownVault())
+    afnor.register_webhooks()
+    afnor.verify_webhook(sign(b"{}"))
+    assert met == [503]
 
 
 # --- contract 1.2 ---

@@ -4,7 +4,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from providers.base import Line, PermanentError, TemporaryError, UncertainError, Unsupported
+from providers.base import Line, NotGenuine, PermanentError, TemporaryError, UncertainError, Unsupported
 from tests.providers.fakes import Memory
 
 from .samples import (
@@ -20,6 +20,8 @@ from .samples import (
     make_mandate,
     make_seqino,
     make_webhook,
+    sign,
+    signature,
 )
 
 SHOWN, MADE, DELETED = f"GET {WEBHOOKS}", f"POST {WEBHOOKS}", f"DELETE {WEBHOOKS}"
@@ -316,3 +318,34 @@ def test_redirect_is_an_error_of_the_configuration():
 def test_limits_that_cannot_be_had_are_an_error_of_asking():
     with pytest.raises(TemporaryError):
         make_seqino({LIMITS: (500, {})})[0].calls_per_minute()
+
+
+# --- a secret that is replaced ---
+
+
+def signed(secret):
+    return sign(b'{"event_id": "e"}', **{"X-Webhook-Signature": signature(b'{"event_id": "e"}', secret)})
+
+
+def test_secret_entered_before_the_webhook_was_made_is_accepted_for_a_stated_time_only():
+    for hours, is_accepted in ((24, True), (0, False)):
+        seqino, _far_end = make_seqino({SHOWN: NONE}, secret="entered", former_secret_hours=hours)
+        seqino.register_webhooks()
+        assert seqino.webhook_secrets() == (SECRET,)
+        seqino.verify_webhook(signed(SECRET))
+        if is_accepted:
+            seqino.verify_webhook(signed("entered"))
+        else:
+            with pytest.raises(NotGenuine):
+                seqino.verify_webhook(signed("entered"))
+
+
+def test_secret_entered_after_the_webhook_was_made_takes_its_place():
+    seqino, _far_end = make_seqino({SHOWN: NONE}, secret="entered")
+    seqino.register_webhooks()
+    seqino.account = replace(seqino.account, secrets={**seqino.account.secrets, "webhook_secret": "renewed"})
+    assert seqino.webhook_secrets() == ("renewed",)
+    for secret in ("renewed", SECRET):  # the former one for a while
+        seqino.verify_webhook(signed(secret))
+    with pytest.raises(NotGenuine):
+        seqino.verify_webhook(signed("nobody's"))
