@@ -313,7 +313,7 @@ def owner_of(attachment: Attachment) -> str:
 def other_row(item: OtherData, parsed: ParsedInvoice) -> dict[str, str]:
     syntax = "cii" if parsed.message == "CrossIndustryInvoice" else "ubl"
     term = find_term(term_at(syntax, plain_place(item.place)))
-    name = f"{term.name} ({term.code})" if term else " › ".join(step.partition(":")[2] for step in last_steps(item))
+    name = f"{term.name} ({term.code})" if term else " › ".join(step.rpartition(":")[2] for step in last_steps(item))
     return {"name": name, "value": item.value, "line": item.line}
 
 

@@ -3,20 +3,32 @@
 There is no standard for it: `providers.json_terms` knows the names.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
 from providers import json_terms
 from providers.http import load_json
-from providers.json_terms import TOTALS, Terms, day, number, rows, term, text
+from providers.json_terms import NAMES, TOTALS, Terms, day, number, rows, term, text
 from providers.xml import UnreadableDocument
 
-from .model import Address, Contact, Identifier, Line, Note, ParsedInvoice, Party, Reference, VatBreakdown
+from .model import Address, Contact, Identifier, Line, Note, OtherData, ParsedInvoice, Party, Reference, VatBreakdown
+from .other_data import LONGEST, MOST
 
 NOT_AN_INVOICE = _("The file is JSON data, not an invoice. Fetch the original again.")
 BROKEN = _("The file looks like JSON, but it is broken. Fetch it again.")
+
+# Names under which a value is read: those of the terms, and of what stands inside notes, references and quantities.
+OURS = {name for names in NAMES.values() for name in names} | {
+    "amount", "content", "subject_code", "text", "unit_code", "value"
+}  # fmt: skip
+
+# What kind of number stands beside it, which is told with the number.
+SCHEMES = {"scheme", "scheme_id"}
 
 
 def read_json(content: bytes) -> ParsedInvoice:
@@ -27,7 +39,43 @@ def read_json(content: bytes) -> ParsedInvoice:
         raise UnreadableDocument("not_well_formed", BROKEN) from None
     if not isinstance(terms, dict) or not (rows(term(terms, "BG-4")) and rows(term(terms, "BG-7"))):
         raise UnreadableDocument("not_an_invoice", NOT_AN_INVOICE)
-    return parse_terms(terms)
+    invoice = parse_terms(terms)
+    return replace(invoice, other_data=tuple(islice(unread(terms, frozenset(values_of(invoice))), MOST)))
+
+
+def unread(terms: Any, said: frozenset[str], place: tuple[str, ...] = (), line: str = "") -> Iterator[OtherData]:
+    """What the invoice does not show: values it has not, and any under a name that is none of ours."""
+    items = terms.items() if isinstance(terms, Mapping) else enumerate(terms, 1) if isinstance(terms, list) else ()
+    for name, value in items:
+        below = (*place, str(name))
+        if isinstance(value, Mapping) and len(place) == 1 and place[0] in NAMES["BG-25"]:
+            yield from unread(value, said, below, _text(value, "BT-126"))
+        elif isinstance(value, Mapping | list):
+            yield from unread(value, said, below, line)
+        elif value not in (None, "") and name not in SCHEMES and not (is_ours(below) and plain(value) in said):
+            yield OtherData(place="/".join(below), value=str(value)[:LONGEST], line=line)
+
+
+def is_ours(place: tuple[str, ...]) -> bool:
+    return place[-1] in OURS or place[-1].isdigit() or place[0] in (*NAMES["BG-4"], *NAMES["BG-7"])
+
+
+def values_of(part: Any) -> Iterator[str]:
+    """All that a part of the model says, as `plain` writes it."""
+    if is_dataclass(part):
+        yield from (found for each in fields(part) for found in values_of(getattr(part, each.name)))
+    elif isinstance(part, tuple):
+        yield from (found for each in part for found in values_of(each))
+    elif part not in (None, ""):
+        yield plain(part)
+
+
+def plain(value: Any) -> str:
+    """Numbers and days in one form."""
+    found = day(value) or number(value)
+    if isinstance(found, Decimal):
+        return f"{found.normalize():f}"
+    return found.isoformat() if found else text(value) or str(value)
 
 
 def parse_terms(terms: Terms) -> ParsedInvoice:

@@ -113,6 +113,18 @@ def test_other_json_is_no_invoice(content, code):
     assert caught.value.code == code
 
 
+def test_what_has_no_name_of_ours_is_shown_as_it_stands():
+    data = make_data()
+    assert read().other_data == ()
+    name = next(name for name in ("invoice_lines", "lines") if name in data)
+    lines = [{**data[name][0], "carbon_footprint": 12.5}]
+    invoice = read(**{"loyalty": {"points": 10, "card": None}, "delivered": False, name: lines})
+    assert sorted((each.line, each.place.rpartition("/")[2], each.value) for each in invoice.other_data) == [
+        ("", "delivered", "False"), ("", "points", "10"), ("1", "carbon_footprint", "12.5"),
+    ]  # fmt: skip
+    assert "carbon_footprint" in render_readable(invoice)
+
+
 def test_byte_order_mark_is_no_hindrance():
     assert read_invoice(b"\xef\xbb\xbf" + json.dumps(make_data()).encode()).number == "F-2026-0042"
 
