@@ -148,6 +148,11 @@ def meant_by(later: Invoice, reference: Reference, namesakes: Iterable[Invoice])
     return issued or list(best.values())
 
 
+def replaces(corrective: Invoice) -> bool:
+    """Rather than taking off a part: it asks for something."""
+    return (corrective.debt or ZERO) >= 0
+
+
 def year_of(invoice: Invoice) -> int | None:
     return invoice.issue_date.year if invoice.issue_date else None
 
@@ -159,7 +164,7 @@ def corrected_among(invoices: Sequence[Invoice]) -> set[Any]:
     rows = Invoice.objects.order_by("created_at").filter(customer__in={each.customer_id for each in own})
     named = rows.filter(type_code__in=CORRECTIVE_TYPES, preceding_numbers__has_any_keys=list(numbers))
     correctives = named.exclude(status__in=VOID_STATUSES).exclude(pk__in=withdrawn()).defer("search")
-    if not (found := list(correctives)):
+    if not (found := [row for row in correctives if replaces(row)]):
         return set()
     namesakes: dict[Any, list[Invoice]] = {}
     for row in rows.filter(number__in=numbers, seller_key__in={each.seller_key for each in own}).defer("search"):

@@ -18,7 +18,7 @@ from providers.decimals import read_decimal
 
 from . import events
 from .codes import Status
-from .links import Link, counting, links_of
+from .links import Link, counting, links_of, replaces
 
 CENT = Decimal("0.01")
 EURO = "EUR"
@@ -72,14 +72,17 @@ def currency_of(invoice: Invoice) -> str:
 
 
 def is_replaced(links: Iterable[Link]) -> bool:
-    """A corrective invoice that counts has taken the place of this one, and asks for all of it anew."""
-    return any(len(each.references) == 1 for each in counting(links, "corrected_by"))
+    """A corrective invoice that counts has taken the place of this one, and asks for all of it anew. One that gives
+    back asks for nothing anew: it takes off what it says, as a credit note does.
+    """
+    return any(len(each.references) == 1 and replaces(each) for each in counting(links, "corrected_by"))
 
 
 def credits_of(links: Iterable[Link], own: str, invoiced: Amounts) -> dict[str, Amounts]:
     """What credit notes take off, by currency. One that names several invoices does not say how much is whose."""
     found: dict[str, Amounts] = {}
-    for note in counting(links, "credited_by"):
+    lowering = [each for each in counting(links, "corrected_by") if not replaces(each)]
+    for note in [*counting(links, "credited_by"), *lowering]:
         if len(note.references) == 1:
             currency = currency_of(note)
             given = money.debt_by_rate(note) or spread(money.debt(note) or ZERO, invoiced if currency == own else {})

@@ -188,6 +188,12 @@ def test_corrective_invoice_replaces_what_it_corrects():
     assert (left(invoice), left(new)) == ({"20": "-20.00", "5.5": "0.00"}, {"20": "60.00"})
 
 
+def test_corrective_invoice_that_gives_back_lowers_what_it_corrects_and_replaces_nothing():
+    invoice = issued(number="F-1")
+    issued(mirrored(ONE_RATE), type_code="384", preceding_numbers=["F-1"])
+    assert (left(invoice), "220" in services.next_statuses(invoice)) == ({"20": "60.00", "5.5": "211.00"}, False)
+
+
 def test_note_in_another_currency_is_shown_apart_and_taken_off_nothing():
     invoice = issued(ONE_RATE, number="F-1")
     issued(REFUND, type_code="381", preceding_numbers=["F-1"], currency="USD")
