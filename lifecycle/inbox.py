@@ -17,7 +17,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from invoices import services as invoices
-from invoices.models import DocumentState, Invoice
+from invoices.models import Direction, DocumentState, Invoice
 from providers import found, health
 from providers.base import (
     Adapter,
@@ -36,7 +36,7 @@ from providers.nudge import nudge
 from providers.registry import get_adapter
 from providers.services import read_stored
 
-from . import asking, events, relays
+from . import asking, events, relay_states, relays
 from .calling import Calls
 from .claims import (
     BATCH,
@@ -414,7 +414,12 @@ def save_look(connection: Connection, shown: Look) -> str:
 
 
 def save_invoice(connection: Connection, report: InvoiceReport, files: tuple[File, ...]) -> str:
-    """Record an invoice and wake what waited for it. Returns what is wrong with its document, or ""."""
+    """Record an invoice and wake what waited for it. Returns what is wrong with its document, or "".
+
+    Raises NotShown for one that may be what we are handing in, as long as we have not heard under which reference.
+    """
+    if _may_be_handed_in(connection, report, files):
+        raise NotShown(report.provider_ref)
     invoice, created = invoices.receive_invoice(connection=connection, report=report, files=files)
     if created:
         wake(invoice)
@@ -425,3 +430,11 @@ def save_invoice(connection: Connection, report: InvoiceReport, files: tuple[Fil
         "invoice": invoice,
         "error": invoice.document_error,
     }
+
+
+def _may_be_handed_in(connection: Connection, report: InvoiceReport, files: tuple[File, ...]) -> bool:
+    """An announcement that names nothing but the platform's reference, quicker than its answer to us."""
+    if report.direction != Direction.ISSUED or report.number or files:
+        return False
+    known = find_invoice(connection, report.provider_ref)
+    return known is None and relay_states.uncertain_hand_ins(connection.pk).exists()

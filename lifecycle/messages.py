@@ -184,10 +184,22 @@ def hand_in(adapter: Adapter, relay: RelayTask, known: Known) -> Receipt:
         message = _("The file could not be checked and was not sent. %(reason)s Have it checked again, then try again.")
         raise PermanentError(message % {"reason": reason})
     if verdict.outcome not in SENDABLE:
-        fatal = [row["rule"] for row in verdict.findings if row["is_fatal"]]
-        message = _("The file breaks official rules (%(rules)s), so it was not sent. See its validation.")
-        raise PermanentError(message % {"rules": ", ".join([*fatal[:5], *(["…"] if len(fatal) > 5 else [])])})
+        raise PermanentError(rules_broken(verdict))
     return adapter.submit_invoice(file_of(relay), _facts(relay, known))
+
+
+def rules_broken(verdict: Validation) -> str:
+    fatal = [row["rule"] for row in verdict.findings if row["is_fatal"]]
+    message = _("The file breaks official rules (%(rules)s), so it was not sent. See its validation.")
+    return message % {"rules": ", ".join([*fatal[:5], *(["…"] if len(fatal) > 5 else [])])}
+
+
+def obstacle_to(relay: RelayTask) -> str:
+    """Why our own check is against handing this file in, known before it is sent; "" where nothing is."""
+    if not relay.is_submission or relay.invoice.validation in ("", *SENDABLE):
+        return ""
+    verdict = relay.get_document().validations.filter(state=Validation.State.DONE).first()
+    return rules_broken(verdict) if verdict else ""
 
 
 # What is asked of an adapter, by the kind of the relay and of the try.

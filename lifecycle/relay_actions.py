@@ -13,7 +13,9 @@ from invoices.models import Role
 
 from . import services, transitions
 from .desk import Desk
+from .messages import SENDABLE
 from .models import RelayState, RelayTask
+from .relay_waits import waits_for
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,17 @@ def _may(desk: Desk, relay: RelayTask, role: str) -> bool:
     return desk.may(relay.invoice.customer_id, role)
 
 
+def _is_broken(relay: RelayTask) -> bool:
+    """Our own check is against the file: it can be withdrawn, not sent."""
+    return relay.is_submission and relay.invoice.validation not in ("", *SENDABLE)
+
+
 def _may_release(desk: Desk, relay: RelayTask) -> bool:
     least = transitions.MINIMUM_ROLE.get(relay.status, Role.APPROVER)
     needs_another = relay.event is not None or relay.invoice.customer.four_eyes
     mine = needs_another and _is_own(desk, relay)
-    return relay.state == RelayState.AWAITING_APPROVAL and not mine and _may(desk, relay, least)
+    waits = relay.state == RelayState.AWAITING_APPROVAL and not _is_broken(relay)
+    return waits and not mine and _may(desk, relay, least)
 
 
 def _may_undo(desk: Desk, relay: RelayTask) -> bool:
@@ -62,7 +70,7 @@ def _may_give_up(desk: Desk, relay: RelayTask) -> bool:
 
 
 def _may_retry(desk: Desk, relay: RelayTask) -> bool:
-    return relay.state == RelayState.FAILED and _may(desk, relay, Role.ADMINISTRATOR)
+    return relay.state == RelayState.FAILED and not _is_broken(relay) and _may(desk, relay, Role.ADMINISTRATOR)
 
 
 def _may_tell_arrived(desk: Desk, relay: RelayTask) -> bool:
@@ -123,3 +131,4 @@ def with_actions(desk: Desk, relays: Iterable[RelayTask]) -> None:
     """Put on each relay what this person may do with it, for the templates."""
     for relay in relays:
         relay.actions = actions_of(desk, relay)  # type: ignore[attr-defined]
+        relay.waits_for = waits_for(relay)  # type: ignore[attr-defined]

@@ -281,7 +281,8 @@ class Drain:
         try:
             if isinstance(job.adapter, Exception):
                 raise job.adapter
-            adapter, shown_after = job.adapter, job.adapter.shown_after
+            adapter = job.adapter
+            shown_after = adapter.shown_after(adapter.account.settings)
             if lane.kind == RelayAttempt.Kind.SEND:
                 adapter = adapter.speaking(word.ask, word.note)
                 if not adapter.marks_speaking:

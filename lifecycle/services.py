@@ -27,7 +27,7 @@ from providers.registry import find_adapter_class, get_adapter
 from . import administration, answers, events, rejections, relay_states, scope, transitions
 from .codes import INVOICE_STATUSES, Side, Status, reason_label, reasons_for, status_label
 from .links import corrected_among
-from .messages import facts_for_platform, payments_of, reasons_of
+from .messages import facts_for_platform, obstacle_to, payments_of, reasons_of
 from .models import NOT_TOLD, IdempotencyKey, Origin, RelayState, RelayTask, StatusEvent
 from .transitions import Facts, Problem
 
@@ -375,6 +375,7 @@ def release(*, user: Any, relay_id: Any) -> RelayTask:
         message = _("%(connection)s is being left: withdraw the invoice and issue it through another platform.")
         words = message % {"connection": relay.connection.name}
         raise DecisionRefused([Problem("addressing_line", "leaving", words)])
+    _require_sendable(relay)
     _enqueue(relay, "release", released_by=user)
     events.project(invoice)
     if relay.event and invoice.status != relay.event.status:
@@ -382,6 +383,12 @@ def release(*, user: Any, relay_id: Any) -> RelayTask:
         raise DecisionRefused([Problem("status", "overtaken", message % {"invoice": invoice})])
     nudge_for(relay)
     return relay
+
+
+def _require_sendable(relay: RelayTask) -> None:
+    """A file that our own check finds invalid is not sent to be refused."""
+    if words := obstacle_to(relay):
+        raise DecisionRefused([Problem("document", "invalid_file", words)])
 
 
 def _wish_of(event: StatusEvent) -> Wish:
@@ -409,6 +416,7 @@ def retry(*, user: Any, relay_id: Any) -> RelayTask:
     """Send a failed relay again, now. The table is asked again: the invoice may have moved on."""
     relay, invoice = _locked_relay(relay_id, RelayState.FAILED)
     _require(user, invoice, Role.ADMINISTRATOR)
+    _require_sendable(relay)
     if relay.event and (words := objections_to([relay]).get(relay.pk)):
         raise DecisionRefused([Problem("status", "overtaken", words)])
     _enqueue(relay, "retry", attempts=0)

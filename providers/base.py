@@ -363,8 +363,8 @@ class Adapter:
         speaking.before_speaking, speaking.on_spoken = before_speaking, on_spoken
         return speaking
 
-    @property
-    def shown_after(self) -> float:
+    @classmethod
+    def shown_after(cls, settings: Mapping[str, Any]) -> float:
         """Seconds within which the platform shows what it has taken in: not shown before, it may still be there."""
         return 0.0
 

@@ -24,6 +24,7 @@ from lifecycle.api.invoice_parts import (
 from lifecycle.api.verdicts import OUTCOME, ValidationSerializer
 from lifecycle.links import RELATIONS, links_of
 from lifecycle.models import RelayTask
+from lifecycle.relay_waits import waits_for
 from lifecycle.serializer_fields import MoneyField, RowSerializer, StrictCharField, StrictSerializer
 from lifecycle.services import Wish
 from lifecycle.settlement import RateLeft, settlement_of
@@ -231,6 +232,9 @@ class RelaySerializer(RowSerializer):
     connection = serializers.CharField(source="connection.name")
     receipt = serializers.SerializerMethodField(help_text="The platform's answer, null until there is one.")
     released_by = serializers.CharField(source="released_by.username", default=None, allow_null=True)
+    waits_for = serializers.SerializerMethodField(
+        help_text="What it waits for, in words; empty: its turn, or a person."
+    )
     refused_by = serializers.UUIDField(
         source="refused_by_id", allow_null=True, help_text="The event (601, 501) that turned it down after it was told."
     )
@@ -240,8 +244,11 @@ class RelaySerializer(RowSerializer):
         fields = [
             "id", "kind", "invoice", "event", "status", "connection", "state", "attempts", "next_attempt_at",
             "last_error", "receipt", "created_at", "sent_at", "confirmed_at", "deadline_at", "released_by",
-            "refused_by",
+            "refused_by", "waits_for",
         ]  # fmt: skip
+
+    def get_waits_for(self, relay: RelayTask) -> str:
+        return waits_for(relay)
 
     @extend_schema_field(ReceiptSerializer(allow_null=True))
     def get_receipt(self, relay: RelayTask) -> Read | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -85,9 +85,10 @@ class Afnor(Directory, Registrations, Searching):
             directory=self.has_directory,
         )
 
-    @property
-    def shown_after(self) -> float:
-        return float(self.setting("shown_after"))
+    @classmethod
+    def shown_after(cls, settings: Mapping[str, Any]) -> float:
+        default = next(field.default for field in cls.settings_fields if field.name == "shown_after")
+        return float(settings.get("shown_after", default))
 
     # --- pushed to us ---
 

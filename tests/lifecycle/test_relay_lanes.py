@@ -290,7 +290,7 @@ def test_failed_look_ups_do_not_count_as_not_shown(decide, far_end):
 
 
 def test_not_shown_within_the_platform_s_patience_means_nothing(decide, far_end, monkeypatch):
-    monkeypatch.setattr(Scripted, "shown_after", 600.0)
+    monkeypatch.setattr(Scripted, "shown_after", classmethod(lambda cls, settings: 600.0))
     relay = decide(make_connection("scripted"))
     far_end.answer("send", CUT, Receipt())
     relays.drain()
