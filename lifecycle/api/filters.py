@@ -13,6 +13,7 @@ from lifecycle import codes
 from lifecycle.models import RelayState
 from lifecycle.queries import prefix_search
 from lifecycle.serializer_fields import StrictSerializer, UtcDateTimeField
+from providers.companies import siren_in
 from providers.models import WebhookDelivery
 
 # Read elsewhere: by the paginator and by content negotiation.
@@ -41,7 +42,7 @@ class InvoiceFilters(Filters):
     }
 
     number = serializers.CharField(required=False)
-    customer = serializers.CharField(required=False, help_text="SIREN.")
+    customer = serializers.CharField(required=False, help_text="SIREN, SIRET or French VAT number.")
     status = serializers.ChoiceField(required=False, choices=codes.INVOICE_STATUSES, help_text="The present status.")
     direction = serializers.ChoiceField(required=False, choices=Direction.choices)
     connection = serializers.CharField(required=False, help_text="Name of a connection.")
@@ -97,8 +98,11 @@ class DeliveryFilters(Filters):
 class LineFilters(Filters):
     lookups = {"customer": "customer__siren", "connection": "connection__name"}
 
-    customer = serializers.CharField(required=False, help_text="SIREN.")
+    customer = serializers.CharField(required=False, help_text="SIREN, SIRET or French VAT number.")
     connection = serializers.CharField(required=False, help_text="Name of a connection.")
+
+    def validate_customer(self, value: str) -> str:
+        return siren_in(value) or value
 
 
 class ReasonFilters(Filters):

@@ -414,3 +414,11 @@ def test_codes_are_complete_and_reasons_filtered(api):
     assert len(api.get("/api/v1/codes/reasons/").json()["results"]) == len(codes.REASONS)
     of_208 = api.get("/api/v1/codes/reasons/?status=208").json()["results"]
     assert [row["code"] for row in of_208] == list(codes.reasons_for("208"))
+
+
+@pytest.mark.parametrize("number", [SIREN, "800 112 237", "80011223700014", "FR13800112237"])
+def test_lines_are_found_by_any_number_of_their_customer(api, number):
+    line = make_line(make_customer(), make_connection())
+    make_line(make_customer(OTHER_SIREN), make_connection())
+    found = api.get("/api/v1/addressing-lines/", {"customer": number}).json()["results"]
+    assert [row["identifier"] for row in found] == [line.identifier]
