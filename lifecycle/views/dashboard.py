@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET
 
 from invoices.models import Direction, Invoice
 from lifecycle import queries
+from lifecycle.fines import FINES
 from lifecycle.models import RelayState, RelayTask
 from providers.models import WebhookDelivery
 
@@ -30,6 +31,7 @@ def dashboard(request: DeskRequest) -> HttpResponse:
     context = {
         "counts": _counts(ids),
         "clocks": queries.running_clocks(request.desk),
+        "fines": FINES,
         "queue": relays.filter(state__in=WAITING).aggregate(count=Count("pk"), oldest=Min("created_at")),
         "stuck": relays.filter(state__in=queries.NEEDS_PERSON).aggregate(count=Count("pk"), oldest=Min("created_at")),
         "latency": _latency(relays),

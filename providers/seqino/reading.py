@@ -30,7 +30,7 @@ def parse_status(item: Mapping[str, Any], provider_ref: str) -> StatusReport:
     reasons, note = _reasons(item, status)
     return StatusReport(
         provider_ref=provider_ref,
-        status=status,
+        status=status or tables.find_answer(word, emitter),
         native_status=word,
         issuer_role=_issuer(status, emitter),
         reasons=reasons,

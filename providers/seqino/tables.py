@@ -53,6 +53,17 @@ ISSUERS: dict[str, str] = {
     **dict.fromkeys(("209", "212", "220", "224", "225", "226", "227", "228"), Role.SELLER.value),
 }
 PPF_EMITTER = "PPF"
+# Words of the other classes where the administration itself speaks, by the object of each (page "lifecycle-events",
+# November 2026; by elimination): of a platform, the same words only say how far it has got.
+ANSWERS = {
+    "RegulatoryDataStatus.DEPOSITED": "250",
+    "RegulatoryDataStatus.ACCEPTED_BY_ADMINISTRATION": "250",
+    "RegulatoryDataStatus.REJECTED": "251",
+    "RegulatoryDataStatus.REFUSED_BY_ADMINISTRATION": "251",
+    "LifecycleStatusReporting.REJECTED": "601",
+    "FlowStatus.RECEIVABLE": "500",
+    "FlowStatus.UNACCEPTABLE": "501",
+}
 
 # What the experimental endpoint is tried with. 212 must carry amounts by VAT rate, for which there is no room.
 BUYER_STATUSES = frozenset({"204", "205", "206", "207", "208", "210", "211"})
@@ -79,6 +90,11 @@ DEAD_MANDATES = frozenset({"expired", "error", "revoked", "deleted"})
 # Page "openapi index" for the sandbox; the production host stands in an older copy of page "clients" only.
 API_URLS = {"sandbox": "https://pdp.seqino.dev/api", "production": "https://pdp.seqino.com/api"}
 PUBLIC_HOSTS = {"sandbox": "pdp.seqino.dev", "production": "pdp.seqino.com"}
+
+
+def find_answer(word: str, emitter: str) -> str | None:
+    """What the administration says of something else than the invoice."""
+    return ANSWERS.get(word) if emitter.upper() == PPF_EMITTER else None
 
 
 def find_status(word: str) -> str | None:

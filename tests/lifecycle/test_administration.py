@@ -149,3 +149,12 @@ def test_page_says_why_the_administration_does_not_hear_it():
         )
         assert reported_in_words(issued(), "212") == "yes, within 24 h"
         assert reported_in_words(issued(), "205") == "no"
+
+
+def test_dashboard_names_the_fines_and_claims_none_for_a_late_status(client):
+    client.force_login(make_user(make_customer(), "approver"))
+    page = client.get("/dashboard/").content.decode()
+
+    assert "Pour un statut transmis en retard, aucune amende propre n’a été trouvée." in page
+    assert "facture non électronique" in page
+    assert "données de transaction ou de paiement non transmises" in page

@@ -145,10 +145,12 @@ def test_word_of_another_class_never_moves_the_invoice(desk):
     invoice = desk.receive()
     desk.say(invoice, "RegulatoryDataStatus.REJECTED", emitter="PPF")
     desk.work(lambda: invoice.status_events.count() == 4)
-    event = invoice.status_events.get(status=None)
+    event = invoice.status_events.get(status="251")
     assert (desk.status(invoice), event.native_status, event.issuer_role) == (
         "203", "RegulatoryDataStatus.REJECTED", "DFH",
     )  # fmt: skip
+    invoice.refresh_from_db()
+    assert invoice.alert == "251"
 
 
 def test_decision_is_to_be_done_on_the_platform_and_never_sent(desk):

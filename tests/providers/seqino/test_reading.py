@@ -121,7 +121,7 @@ def test_duty_is_true_or_none(said):
 
 def test_the_administration_speaks_for_itself():
     (report,) = read(make_item("RegulatoryDataStatus.ACCEPTED_BY_ADMINISTRATION", emitter="PPF"))
-    assert (report.status, report.issuer_role) == (None, "DFH")
+    assert (report.status, report.issuer_role) == ("250", "DFH")
 
 
 @pytest.mark.parametrize(
@@ -370,3 +370,21 @@ def test_lines_without_client_do_not_hide_the_others():
     seqino, far_end = make_seqino(lines=Lines([bare, LINE]))
     seqino.search_directory(OURS)
     assert asked_clients(far_end) == [CLIENT]
+
+
+@pytest.mark.parametrize(
+    ("word", "code"),
+    [
+        ("RegulatoryDataStatus.DEPOSITED", "250"),
+        ("RegulatoryDataStatus.REFUSED_BY_ADMINISTRATION", "251"),
+        ("LifecycleStatusReporting.REJECTED", "601"),
+        ("FlowStatus.UNACCEPTABLE", "501"),
+        ("DirectoryEntryStatus.REJECTED", None),
+    ],
+)
+def test_answer_of_the_administration_has_its_code_and_nobody_elses(word, code):
+    (answer,) = read(make_item(word, emitter="PPF"))
+    (progress,) = read(make_item(word, emitter="PDPE"))
+
+    assert (answer.status, progress.status) == (code, None)
+    assert (answer.native_status, answer.issuer_role) == (word, "DFH")
