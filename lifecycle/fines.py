@@ -21,7 +21,7 @@ class Fine:
     source: str
 
 
-# CGI 1737 and 1788 D I; figures of the 2026 finance act (art. 123) from three advisers' notes, read on 29 November 2026.
+# CGI 1737 and 1788 D I; figures of the 2026 finance act (art. 123) from three advisers' notes (29 November 2026).
 FINES = (
     Fine(_("invoice not electronic"), 50, 15_000, "CGI art. 1737"),
     Fine(_("transaction or payment data not sent, each transmission"), 500, 15_000, "CGI art. 1788 D I"),
