@@ -144,7 +144,12 @@ VARIABLES = (
         default="2026-12-31",
     ),
     Variable("RELAY_THREADS", "number", "Platform calls at once when one worker process sends decisions.", default=16),
-    Variable("INBOX_THREADS", "number", "Platform calls at once when one worker process empties the inbox.", default=8),
+    Variable(
+        "INBOX_THREADS",
+        "number",
+        "Calls at once to one platform when a worker process fetches what the inbox has news of.",
+        default=8,
+    ),
     Variable(
         "PROXY_COUNT",
         "number",
