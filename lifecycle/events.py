@@ -17,7 +17,7 @@ from invoices.services import store_document
 from providers.base import Payment, Reason, StatusReport
 from providers.services import storable, storable_key
 
-from . import answers, instalments, ordering, rejections, seals, transitions
+from . import answers, instalments, ordering, rejections, seals, transitions, zones
 from .arrivals import as_heard
 from .codes import FINAL_STATUSES, INVOICE_STATUSES, Status
 from .models import (
@@ -187,7 +187,7 @@ def record_on_locked(invoice: Invoice, report: StatusReport) -> StatusEvent | No
     """What the report added to the history: a status, or what completes one; None where that knew it all."""
     if invoice.direction == Direction.ISSUED and not report.refused:
         confirm_submission(invoice)
-    report = as_heard(invoice, report)
+    report = zones.as_set(invoice.connection, as_heard(invoice, report))
     said, digest = of_report(report), digest_of(report)
     identity, known = find_seen(invoice, report, said, digest)
     if known:
@@ -228,7 +228,7 @@ def _append_report(invoice: Invoice, report: StatusReport, said: Statement) -> S
     give_way(invoice, said)
     if _goes_back(invoice, report):
         report = replace(report, status=None)
-    occurred_at, time_source, told_time = believed_time(report)
+    occurred_at, time_source, told_time = believed_time(invoice, report)
     return append_event(
         invoice,
         status=report.status,
@@ -257,7 +257,7 @@ def _complete(invoice: Invoice, event: StatusEvent, report: StatusReport, said: 
     settles = known.derived and not report.derived and report.status is not None
     if not settles and not adds(said, of_event(known)):
         return None
-    occurred_at, time_source, told_time = believed_time(report)
+    occurred_at, time_source, told_time = believed_time(invoice, report)
     addition = append_event(
         invoice,
         status=None,
@@ -280,8 +280,8 @@ def _complete(invoice: Invoice, event: StatusEvent, report: StatusReport, said: 
     return addition
 
 
-def believed_time(report: StatusReport) -> tuple[datetime, str, str]:
-    """When it was: the time told, unless none was or it is impossible; where that is from; and the impossible one."""
+def believed_time(invoice: Invoice, report: StatusReport) -> tuple[datetime, str, str]:
+    """When it was: the time told, unless none was or it cannot be; where that is from; and the one not believed."""
     now = timezone.now()
     moment = report.occurred_at or report.seen_at or now
     if not EARLIEST <= moment <= now + FUTURE_TOLERANCE:
@@ -289,6 +289,8 @@ def believed_time(report: StatusReport) -> tuple[datetime, str, str]:
         return now, TimeSource.IMPOSSIBLE if told else TimeSource.ARRIVAL, told
     if report.occurred_at is None:
         return moment, TimeSource.ARRIVAL, ""
+    if arrived := zones.as_arrived(invoice.connection, report):
+        return arrived, TimeSource.ZONE, moment.isoformat()
     return _in_repeated_hour(moment, report.zone, now), TimeSource.TOLD, ""
 
 

@@ -27,6 +27,7 @@ class TimeSource(models.TextChoices):
     TOLD = "told", _("as told")
     ARRIVAL = "arrival", _("when it was heard: no time was told")
     IMPOSSIBLE = "impossible", _("when it was heard: the time told is impossible")
+    ZONE = "zone", _("as told, in the zone that its arrival shows")
 
 
 class StatusEvent(models.Model):
@@ -52,7 +53,7 @@ class StatusEvent(models.Model):
     time_source = models.CharField(
         _("time"), max_length=10, choices=TimeSource.choices, default=TimeSource.TOLD, help_text=_("Where it is from.")
     )
-    told_time = models.CharField(_("time told"), max_length=40, blank=True, help_text=_("Where it is impossible."))
+    told_time = models.CharField(_("time told"), max_length=40, blank=True, help_text=_("Where it is not believed."))
     derived = models.BooleanField(
         _("derived"), default=False, help_text=_("The nearest code to a word or fact that names none.")
     )
@@ -103,7 +104,7 @@ class StatusEvent(models.Model):
     @property
     def told_moment(self) -> datetime | None:
         """The time as it was told, even an impossible one; None where none was."""
-        if self.time_source == TimeSource.IMPOSSIBLE:
+        if self.told_time:
             return datetime.fromisoformat(self.told_time)
         return self.occurred_at if self.time_source == TimeSource.TOLD else None
 

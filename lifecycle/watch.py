@@ -23,6 +23,7 @@ from providers import health
 from providers.models import Connection, WebhookDelivery
 from providers.registry import find_adapter_class, get_adapter
 
+from . import zones
 from .codes import PPF_DEADLINE_HOURS
 from .models import HistoryAnchor, RelayState, RelayTask, StatusEvent
 from .queries import UNTOLD
@@ -222,6 +223,23 @@ def connections() -> Iterator[Finding]:
         )
 
 
+def times() -> Iterator[Finding]:
+    for connection in Connection.objects.filter(memory__has_key=zones.SLIPS, state="active"):
+        if found := zones.suspected(connection):
+            zone, since = found
+            words = _(
+                "Statuses of %(connection)s come an hour or two off: their times, which name no zone, seem to be in "
+                "%(zone)s."
+            )
+            yield Finding(
+                check="zone",
+                subject=connection.name,
+                what=words % {"connection": connection.name, "zone": zone},
+                to_do=_("Ask the platform. Then set status_timezone of the connection."),
+                since=since,
+            )
+
+
 def answers() -> Iterator[Finding]:
     since, count = _oldest(Invoice.objects.exclude(alert=""), "updated_at")
     if count:
@@ -271,8 +289,9 @@ def _oldest(rows: QuerySet[Any], moment: str) -> tuple[datetime | None, int]:
 
 # Every name that a finding's `check` may have, for metrics that are there before anything is wrong.
 NAMES = (
-    "worker", "queue", "clock", "uncertain", "failed", "quarantine", "poll", "connection", "answers", "anchor", "role",
+    "worker", "queue", "clock", "uncertain", "failed", "quarantine", "poll", "connection", "zone", "answers", "anchor",
+    "role",
 )  # fmt: skip
 CHECKS: tuple[Callable[[], Iterable[Finding]], ...] = (
-    worker, queues, clocks, uncertain, failed, quarantine, polls, connections, answers, history,
+    worker, queues, clocks, uncertain, failed, quarantine, polls, connections, times, answers, history,
 )  # fmt: skip

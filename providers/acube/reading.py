@@ -15,7 +15,11 @@ from lifecycle.codes import CREDIT_NOTE_TYPES, Role
 
 from ..base import InvoiceReport, Party, Payment, Reason, StatusReport
 from ..decimals import read_decimal
+<<<<<<< HEAD
 from ..processing import rule_in
+=======
+from ..moments import zone_read
+>>>>>>> 7e73050 (Read times without a zone by their arrival, or as the connection is set)
 from . import tables
 
 DIRECTIONS = {"INBOUND": "received", "OUTBOUND": "issued"}
@@ -136,9 +140,11 @@ def parse_status(item: Mapping[str, Any], provider_ref: str) -> StatusReport:
         native_status=word,
         issuer_role=tables.ISSUERS.get(status or "", ""),
         reasons=tuple(_reasons(item.get("rejectionDetails"))),
+        is_remark=derived and not note,
         note=note or (_("Derived from A-Cube's word “%(word)s”.") % {"word": word} if derived else ""),
         payments=tuple(_payments(item.get("paymentDetails"))),
         occurred_at=next((time for name in TIME_FIELDS if (time := parse_time(item.get(name)))), None),
+        zone=next((zone_read(item[name]) for name in TIME_FIELDS if parse_time(item.get(name))), ""),
         key=_key(item, provider_ref),
         raw=dict(item),
     )

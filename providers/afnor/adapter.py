@@ -6,7 +6,12 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+<<<<<<< HEAD
 from typing import TYPE_CHECKING, Any
+=======
+from typing import Any
+from zoneinfo import ZoneInfo
+>>>>>>> 7e73050 (Read times without a zone by their arrival, or as the connection is set)
 
 from django.utils.translation import gettext as _
 from lxml import etree
@@ -16,6 +21,7 @@ from lifecycle.codes import SELF_BILLED_TYPES, Role, Side
 from .. import cdar, renewal
 from ..base import (
     MIB,
+    STATUS_TIMEZONE,
     Bell,
     Capabilities,
     CheckResult,
@@ -265,7 +271,8 @@ class Afnor(Directory, Registrations, Searching):
         if message.status not in tables.BY_SIDE[_side_of(message)]:
             words = _("Status %(status)s cannot be said from this side.") % {"status": message.status}
             raise Unsupported(words)
-        content = cdar.prepare(message)
+        zone = ZoneInfo("UTC") if self.setting(STATUS_TIMEZONE) == "UTC" else cdar.PARIS
+        content = cdar.prepare(message, cdar.Envelope(zone=zone))
         return self._submit(content, {"name": _cdar_name(message), "flowSyntax": "CDAR"}, _tracking_id(message.id))
 
     def find_status(self, message: StatusMessage) -> Receipt | None:

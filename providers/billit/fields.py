@@ -6,6 +6,7 @@ from __future__ import annotations
 from django.utils.translation import gettext_lazy as _
 
 from ..base import Field
+from ..moments import STATUS_TIMEZONE_FIELD
 
 REGISTRATION = "/v1/einvoices/registrations/{registration}"
 
@@ -94,6 +95,7 @@ SETTINGS = (
     Field(name="connect_timeout", type="int", default=5, help=_("Seconds.")),
     Field(name="read_timeout", type="int", default=30, help=_("Seconds.")),
     Field(name="upload_timeout", type="int", default=60, help=_("Seconds, for a file or an invoice sent.")),
+    STATUS_TIMEZONE_FIELD,
 )
 
 SECRETS = (

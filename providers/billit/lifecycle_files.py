@@ -31,10 +31,14 @@ def _is_about(told: cdar.Cdar, number: str) -> bool:
 
 
 def _named(report: StatusReport, code: str, *, file: str) -> StatusReport:
-    """With Billit's word for it, so that its push is known again, and with an issuer where the file names none."""
+    """With Billit's word for it, so that its push is known again, and with an issuer where the file names none.
+
+    The message is Billit's own: what we tell it is no message, and comes back under an id that we do not know.
+    """
     return replace(
         report,
         native_status=tables.REFUSED if code in tables.REFUSALS else report.native_status,
         issuer_role=report.issuer_role if report.issuer_role in ROLES else tables.ISSUERS.get(code, ""),
         key=report.key or file,
+        message_id="",
     )

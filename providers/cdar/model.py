@@ -274,7 +274,10 @@ class Cdar:
                 for each in self.characteristics
                 if self._is_payment(each) and each.amount is not None
             ),
-            occurred_at=next(filter(None, moments), None),
+            occurred_at=(occurred_at := next(filter(None, moments), None)),
+            zone=zone.key if occurred_at else "",
+            said_on=self.status_at.text if self.status_at and not occurred_at else "",
+            message_id=self.id,
             key=self._key,
             files=self.files,
             raw=self._raw(),

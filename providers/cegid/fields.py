@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext_lazy as _
 
 from ..base import Field
+from ..moments import STATUS_TIMEZONE_FIELD
 
 # --- told to both seats -----------------------------------------------------------------------------------------------
 
@@ -107,6 +108,7 @@ SETTINGS = (
         help=_("Header in which our reverse proxy tells, and overwrites, where a call comes from."),
     ),
     *HANDLING,
+    STATUS_TIMEZONE_FIELD,
 )
 
 SECRETS = (

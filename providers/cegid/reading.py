@@ -30,7 +30,11 @@ from ..base import (
 from ..companies import siren_in
 from ..decimals import read_decimal
 from ..http import load_json, safe_filename
+<<<<<<< HEAD
 from ..processing import rule_in
+=======
+from ..moments import zone_read
+>>>>>>> 7e73050 (Read times without a zone by their arrival, or as the connection is set)
 from . import tables
 from .words import Words
 
@@ -209,6 +213,8 @@ def _status(message: Message, status: Any, *, is_new: bool) -> StatusReport | No
         note=_text(status.get("note")),
         payments=tuple(_payments(message, status.get("payments"))),
         occurred_at=message.occurred_at,
+        zone=zone_read(message.raw.get("occurredAt")),
+        said_on="" if message.occurred_at else _text(message.raw.get("occurredAt")),
         raw=message.raw,
     )
 

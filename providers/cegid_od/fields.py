@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..base import Field
 from ..cegid.fields import HANDLING, PATHS, SUBSCRIPTION_KEY_HEADER, WORDS
+from ..moments import STATUS_TIMEZONE_FIELD
 
 SETTINGS = (
     *PATHS,
@@ -26,6 +27,7 @@ SETTINGS = (
     ),
     *WORDS,
     *HANDLING,
+    STATUS_TIMEZONE_FIELD,
 )
 
 SECRETS = (

@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import renewal
 from ..base import Field
+from ..moments import STATUS_TIMEZONE_FIELD
 
 SETTINGS = (
     Field(name="api_url", type="url", default="", help=_("Address of the API. Empty: the environment's own.")),
@@ -127,6 +128,7 @@ SETTINGS = (
     Field(name="connect_timeout", type="int", default=5, help=_("Seconds.")),
     Field(name="read_timeout", type="int", default=30, help=_("Seconds.")),
     Field(name="upload_timeout", type="int", default=60, help=_("Seconds, for a submitted file.")),
+    STATUS_TIMEZONE_FIELD,
 )
 
 SECRETS = (

@@ -12,7 +12,11 @@ from lifecycle.codes import REASONS, Role
 from .. import json_terms
 from ..base import DirectoryEntry, InvoiceReport, Line, Party, Reason, StatusReport
 from ..json_terms import TOTALS, term, text
+<<<<<<< HEAD
 from ..processing import rule_in
+=======
+from ..moments import in_utc, zone_read
+>>>>>>> 7e73050 (Read times without a zone by their arrival, or as the connection is set)
 from . import tables
 
 # --- statuses ---------------------------------------------------------------------------------------------------------
@@ -35,9 +39,11 @@ def parse_status(item: Mapping[str, Any], provider_ref: str) -> StatusReport:
         issuer_role=_issuer(status, emitter),
         reasons=reasons,
         note=note or tables.class_note(word),
+        is_remark=not note,
         occurred_at=moment,
+        zone=zone_read(item.get("timestamp")),
         # There is no id: what Seqino says of one moment in the words of one platform is one fact.
-        key="|".join([status or word, moment.astimezone(UTC).isoformat() if moment else "untimed", emitter]),
+        key="|".join([status or word, in_utc(moment) if moment else "untimed", emitter]),
         emitter=emitter,
         ppf_duty=item.get("is_mandatory") is True,
         raw=dict(item),
