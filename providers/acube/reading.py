@@ -15,11 +15,8 @@ from lifecycle.codes import CREDIT_NOTE_TYPES, Role
 
 from ..base import InvoiceReport, Party, Payment, Reason, StatusReport
 from ..decimals import read_decimal
-<<<<<<< HEAD
-from ..processing import rule_in
-=======
 from ..moments import zone_read
->>>>>>> 7e73050 (Read times without a zone by their arrival, or as the connection is set)
+from ..processing import rule_in
 from . import tables
 
 DIRECTIONS = {"INBOUND": "received", "OUTBOUND": "issued"}

@@ -6,12 +6,8 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-<<<<<<< HEAD
 from typing import TYPE_CHECKING, Any
-=======
-from typing import Any
 from zoneinfo import ZoneInfo
->>>>>>> 7e73050 (Read times without a zone by their arrival, or as the connection is set)
 
 from django.utils.translation import gettext as _
 from lxml import etree

@@ -30,11 +30,8 @@ from ..base import (
 from ..companies import siren_in
 from ..decimals import read_decimal
 from ..http import load_json, safe_filename
-<<<<<<< HEAD
-from ..processing import rule_in
-=======
 from ..moments import zone_read
->>>>>>> 7e73050 (Read times without a zone by their arrival, or as the connection is set)
+from ..processing import rule_in
 from . import tables
 from .words import Words
 

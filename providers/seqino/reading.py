@@ -12,11 +12,8 @@ from lifecycle.codes import REASONS, Role
 from .. import json_terms
 from ..base import DirectoryEntry, InvoiceReport, Line, Party, Reason, StatusReport
 from ..json_terms import TOTALS, term, text
-<<<<<<< HEAD
-from ..processing import rule_in
-=======
 from ..moments import in_utc, zone_read
->>>>>>> 7e73050 (Read times without a zone by their arrival, or as the connection is set)
+from ..processing import rule_in
 from . import tables
 
 # --- statuses ---------------------------------------------------------------------------------------------------------
