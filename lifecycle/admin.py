@@ -7,6 +7,7 @@ user's role for the customer once more. Whoever works for a customer sees here w
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Any, cast
 from uuid import uuid4
@@ -35,8 +36,9 @@ from .admin_words import event_label, surprise
 from .codes import INVOICE_STATUSES, STATUSES, Status, status_label
 from .decision_steps import Step
 from .forms import BulkDecisionForm, DecisionForm
-from .models import PurgedInvoice, RelayAttempt, RelayState, RelayTask, StatusEvent
+from .models import ADDITIONS, PurgedInvoice, RelayAttempt, RelayState, RelayTask, StatusEvent
 from .queries import NEEDS_PERSON, prefix_search
+from .recognition import whole
 from .services import DecisionRefused, StaleInvoice, Wish, WrongRelayState
 from .templatetags.navette import decision_verb
 
@@ -85,15 +87,23 @@ class EventWords:
 
     @admin.display(description=_("issuer"))
     def issuer(self, event: StatusEvent) -> str:
-        return admin_words.role_words(event)
+        return admin_words.role_words(whole(event))
 
     @admin.display(description=_("reasons"))
     def reason_words(self, event: StatusEvent) -> str:
-        return admin_words.reason_words(event)
+        return admin_words.reason_words(whole(event))
 
     @admin.display(description=_("payments"))
     def payment_words(self, event: StatusEvent) -> str:
-        return admin_words.payment_words(event)
+        return admin_words.payment_words(whole(event))
+
+    @admin.display(description=_("note"))
+    def note_words(self, event: StatusEvent) -> str:
+        return whole(event).note
+
+    @admin.display(description=_("occurred at"))
+    def moment(self, event: StatusEvent) -> datetime:
+        return whole(event).occurred_at
 
     @admin.display(description=_("unexpected"))
     def surprise(self, event: StatusEvent) -> str:
@@ -103,14 +113,14 @@ class EventWords:
 class EventInline(EventWords, ReadOnlyRows):
     model = StatusEvent
     fields = readonly_fields = (
-        "sequence", "status_text", "issuer", "origin", "reason_words", "note", "payment_words", "occurred_at",
-        "surprise",
+        "sequence", "status_text", "issuer", "origin", "reason_words", "note_words", "payment_words",
+        "moment", "surprise",
     )  # fmt: skip
     show_change_link = True
     ordering = ("sequence",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[StatusEvent]:
-        return super().get_queryset(request).select_related("completes")
+        return super().get_queryset(request).prefetch_related(ADDITIONS)
 
 
 @admin.register(Invoice)
@@ -271,13 +281,19 @@ class StatusEventAdmin(EventWords, OfCustomer, ReadOnly, LargeTable):
     search_fields = ("invoice",)
     search_help_text = _("Search an invoice by number, SIREN or name to see its history")
     fields = (
-        "id", "invoice", "sequence", "status_text", "native_status", "issuer", "origin", "reason_words", "note",
-        "payment_words", "occurred_at", "time_source", "told_time", "derived", "recorded_at", "surprise", "emitter",
+        "id", "invoice", "sequence", "status_text", "native_status", "issuer", "origin", "reason_words", "note_words",
+        "payment_words", "moment", "time_source", "told_time", "derived", "recorded_at", "surprise", "emitter",
         "ppf_duty", "actor", "source_key", "previous_hash", "hash",
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[StatusEvent]:
-        return super().get_queryset(request).select_related("invoice", "actor", "completes").defer("invoice__search")
+        return (
+            super()
+            .get_queryset(request)
+            .select_related("invoice", "actor")
+            .prefetch_related(ADDITIONS)
+            .defer("invoice__search")
+        )
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         return queryset.filter(invoice__in=invoices_found(search_term).values("pk")), False

@@ -28,9 +28,6 @@ def listed(words: Iterable[Any]) -> str | SafeString:
 
 
 def event_label(event: StatusEvent) -> str:
-    if event.completes:
-        told = {"label": event_label(event.completes), "number": event.completes.sequence}
-        return _("%(label)s (adds to event %(number)s)") % told
     return f"{event.status} {event.label}" if event.status else event.label
 
 

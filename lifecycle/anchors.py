@@ -72,7 +72,7 @@ def make() -> HistoryAnchor | None:
         last = HistoryAnchor.objects.order_by("-number").first()
         now = timezone.now()
         heads = changed_heads(last.made_at - OVERLAP if last else None)
-        if not heads or (last and not StatusEvent.objects.filter(recorded_at__gt=last.made_at).exists()):
+        if not heads or (last and not StatusEvent.links.filter(recorded_at__gt=last.made_at).exists()):
             return None
         anchor = HistoryAnchor(number=last.number + 1 if last else 1, made_at=now, heads=len(heads))
         content = _written(anchor, last.sha256 if last else "", heads)
@@ -89,7 +89,7 @@ def changed_heads(since: datetime | None) -> list[Head]:
     tries = RelayAttempt.objects.order_by("relay_id", "-pk").distinct("relay_id")
     if since is not None:
         tries = tries.filter(started_at__gte=since)
-    recent = StatusEvent.objects.order_by("invoice_id", "-sequence").distinct("invoice_id")
+    recent = StatusEvent.links.order_by("invoice_id", "-sequence").distinct("invoice_id")
     if since is not None:
         recent = recent.filter(recorded_at__gte=since)
     heads = [(str(key), number, text) for key, number, text in recent.values_list("invoice_id", "sequence", "hash")]
@@ -209,7 +209,7 @@ def _missing_tries(heads: list[Head], number: int) -> Iterator[str]:
 
 def _missing_events(heads: list[Head], number: int) -> Iterator[str]:
     ids: list[Any] = [head[0] for head in heads]
-    rows = StatusEvent.objects.filter(invoice__in=ids, sequence__in={head[1] for head in heads})
+    rows = StatusEvent.links.filter(invoice__in=ids, sequence__in={head[1] for head in heads})
     found = {(str(key), place): text for key, place, text in rows.values_list("invoice_id", "sequence", "hash")}
     purged = {str(key) for key in PurgedInvoice.objects.filter(pk__in=ids).values_list("pk", flat=True)}
     for key, sequence, wanted in heads:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from invoices.models import Invoice
 
 from . import administration, services
+from .events import chain_of
 from .forms import DecisionForm
 from .models import RelayState, RelayTask
 from .services import DecisionRefused, StaleInvoice, Wish
@@ -91,7 +92,7 @@ def _stale(form: DecisionForm) -> Step:
 
 
 def last_sequence(invoice: Invoice) -> int:
-    return invoice.status_events.order_by("-sequence").values_list("sequence", flat=True).first() or 0
+    return chain_of(invoice).order_by("-sequence").values_list("sequence", flat=True).first() or 0
 
 
 def words_for(relay: RelayTask) -> str:

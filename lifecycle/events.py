@@ -21,6 +21,7 @@ from . import answers, instalments, ordering, rejections, seals, transitions, zo
 from .arrivals import as_heard
 from .codes import FINAL_STATUSES, INVOICE_STATUSES, Status
 from .models import (
+    ADDITIONS,
     WITHOUT_EFFECT,
     Origin,
     RelayState,
@@ -60,7 +61,9 @@ def effective_events(invoice: Invoice) -> list[StatusEvent]:
 
 def shown_events(invoice: Invoice, rows: QuerySet[StatusEvent] | None = None) -> list[StatusEvent]:
     """All events, each whole, in the order of what they say. `rows` brings what the reader needs with them."""
-    return ordering.shown(invoice.status_events.all() if rows is None else rows)
+    rows = invoice.status_events.all() if rows is None else rows
+    whole = [ordering.completed(event, event.additions) for event in rows.prefetch_related(ADDITIONS)]
+    return sorted(whole, key=lambda event: (event.occurred_at, event.sequence))
 
 
 def histories_of(invoices: Iterable[Invoice], *, without: Iterable[Any] = ()) -> dict[Any, tuple[str, ...]]:
@@ -68,11 +71,16 @@ def histories_of(invoices: Iterable[Invoice], *, without: Iterable[Any] = ()) ->
     were not.
     """
     rows: dict[Any, list[StatusEvent]] = {invoice.pk: [] for invoice in invoices}
-    said = StatusEvent.objects.filter(invoice__in=rows).exclude(relay__state__in=WITHOUT_EFFECT)
+    said = StatusEvent.links.filter(invoice__in=rows).exclude(relay__state__in=WITHOUT_EFFECT)
     for event in said.exclude(pk__in=without):
         rows[event.invoice_id].append(event)
     counting = {key: rejections.counting(ordering.counting(own)) for key, own in rows.items()}
     return {key: tuple(event.status for event in own if event.status) for key, own in counting.items()}
+
+
+def chain_of(invoice: Invoice) -> QuerySet[StatusEvent]:
+    """Every link of the history: the statuses, and what was added to them."""
+    return StatusEvent.links.filter(invoice=invoice)
 
 
 def append_event(
@@ -97,7 +105,7 @@ def append_event(
     actor: Any = None,
 ) -> StatusEvent:
     """Add one link to the chain of a locked invoice. `project` has to follow: it writes the seal of the new end too."""
-    last = invoice.status_events.order_by("-sequence").first()
+    last = chain_of(invoice).order_by("-sequence").first()
     now = timezone.now()
     event = StatusEvent(
         invoice=invoice,
@@ -351,7 +359,7 @@ def _breaks_table(invoice: Invoice, status: str, before: list[str]) -> bool:
 def find_break(invoice: Invoice) -> str:
     """The first thing wrong with an invoice's chain or with its end, in words; "" if it is whole."""
     # Both in one statement: the history may grow while it is read.
-    rows = invoice.status_events.annotate(head=F("invoice__head_sequence"), seal=F("invoice__head_seal"))
+    rows = chain_of(invoice).annotate(head=F("invoice__head_sequence"), seal=F("invoice__head_seal"))
     events = list(rows.order_by("sequence"))
     return first_break((event.facts(), event.hash) for event in events) or _end_break(invoice, events)
 
@@ -371,7 +379,7 @@ def _end_break(invoice: Invoice, events: list[Any]) -> str:
 def seal_anew(invoice_id: Any) -> None:
     """A sound history under the newest key; one that is not keeps the seal that says so."""
     invoice = lock_invoice(invoice_id)
-    last = invoice.status_events.order_by("-sequence").first()
+    last = chain_of(invoice).order_by("-sequence").first()
     if last and not find_break(invoice):
         invoice.head_seal = seals.seal_head(invoice.pk, last.sequence, last.hash)
         invoice.save(update_fields=["head_seal"])

@@ -162,7 +162,8 @@ class Archive:
             documents.append(document_facts(document))
             yield from self.add_document(folder, document, documents[-1])
         yield from self.add_readable(folder, invoice)
-        events = [event_facts(event) for event in invoice.status_events.select_related("actor").order_by("sequence")]
+        links = StatusEvent.links.filter(invoice=invoice)
+        events = [event_facts(event) for event in links.select_related("actor").order_by("sequence")]
         relays = list(relays_of(invoice))
         yield from self.add(f"{folder}/{EVENTS}", [as_json(events)])
         yield from self.add(f"{folder}/{RELAYS}", [as_json([relay_facts(relay) for relay in relays])])

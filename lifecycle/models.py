@@ -30,12 +30,22 @@ class TimeSource(models.TextChoices):
     ZONE = "zone", _("as told, in the zone that its arrival shows")
 
 
+class StatusEventManager(models.Manager["StatusEvent"]):
+    """The statuses, without the links that only add to one."""
+
+    def get_queryset(self) -> models.QuerySet[StatusEvent]:
+        return super().get_queryset().filter(completes=None)
+
+
 class StatusEvent(models.Model):
     """One status of one invoice. Append-only by database trigger; each hash covers the one before it.
 
     What a later report adds to an event is a link of its own, without a status: `completes` names the event, and both
-    are shown and counted as one (`ordering.shown`).
+    are shown and counted as one (`ordering.completed`). `links` has all of the chain, `objects` each status once.
     """
+
+    objects = StatusEventManager()
+    links = models.Manager["StatusEvent"]()
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     invoice = models.ForeignKey(
@@ -93,8 +103,9 @@ class StatusEvent(models.Model):
 
     @property
     def additions(self) -> list[StatusEvent]:
-        """What later reports added, oldest first. Prefetch `completions` where several are read."""
-        return sorted(self.completions.all(), key=lambda link: link.sequence)
+        """What later reports added, oldest first. Prefetch ADDITIONS where several are read."""
+        fetched: list[StatusEvent] | None = getattr(self, "fetched_additions", None)
+        return list(StatusEvent.links.filter(completes=self).order_by("sequence")) if fetched is None else fetched
 
     @property
     def replays(self) -> list[SeenReport]:
@@ -143,6 +154,9 @@ class StatusEvent(models.Model):
 
     def compute_hash(self) -> str:
         return hash_of(self.facts())
+
+
+ADDITIONS = models.Prefetch("completions", StatusEvent.links.order_by("sequence"), to_attr="fetched_additions")
 
 
 def hash_of(facts: dict[str, Any]) -> str:

@@ -148,7 +148,7 @@ def give_way(invoice: Invoice, said: Statement) -> None:
 
 def find_same(invoice: Invoice, report: StatusReport, said: Statement) -> StatusEvent | None:
     """The platform's own event that this tells again: by a push without a time, by its history, or more of it."""
-    rows = StatusEvent.objects.filter(invoice=invoice, origin=Origin.PLATFORM, completes=None)
+    rows = StatusEvent.objects.filter(invoice=invoice, origin=Origin.PLATFORM)
     rows = rows.filter(status=report.status) if report.status else rows.filter(status=None)
     seen = set(_sighted(invoice, report).values_list("event", flat=True))
     found = [event for event in rows.order_by("sequence") if _may_be_same(event, report, said, event.pk in seen)]

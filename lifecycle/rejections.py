@@ -18,7 +18,7 @@ NEVER_ARRIVED = ("TemporaryError", "PermanentError", "Unsupported")
 
 def said_events(invoice: Invoice) -> list[StatusEvent]:
     """All that was said and not taken back, each whole, in the order that decides."""
-    return ordering.counting(invoice.status_events.exclude(relay__state__in=WITHOUT_EFFECT))
+    return ordering.counting(StatusEvent.links.filter(invoice=invoice).exclude(relay__state__in=WITHOUT_EFFECT))
 
 
 def counting(events: Sequence[StatusEvent]) -> list[StatusEvent]:

@@ -32,7 +32,7 @@ def today() -> date:
 
 def kept_until(invoice: Invoice) -> date:
     """The end of so many calendar years after the year of the last thing that happened to it."""
-    last_event = invoice.status_events.aggregate(last=Max("recorded_at"))["last"]
+    last_event = StatusEvent.links.filter(invoice=invoice).aggregate(last=Max("recorded_at"))["last"]
     moments = [timezone.localdate(moment) for moment in (invoice.created_at, last_event) if moment]
     last = max([*moments, *([invoice.issue_date] if invoice.issue_date else [])])
     return date(last.year + invoice.customer.retention_years, 12, 31)
@@ -46,7 +46,7 @@ def cutoff(customer: Customer, day: date) -> datetime:
 def due_invoices(customer: Customer, day: date) -> QuerySet[Invoice]:
     """The invoices whose `kept_until` has passed."""
     moment = cutoff(customer, day)
-    later = StatusEvent.objects.filter(invoice=OuterRef("pk"), recorded_at__gte=moment)
+    later = StatusEvent.links.filter(invoice=OuterRef("pk"), recorded_at__gte=moment)
     issued_before = Q(issue_date=None) | Q(issue_date__lt=moment.date())
     return Invoice.objects.filter(issued_before, ~Exists(later), customer=customer, created_at__lt=moment)
 
@@ -78,7 +78,7 @@ def purge(invoice_id: Any, day: date) -> PurgedInvoice:
 
 
 def _leave_trace(invoice: Invoice, until: date) -> PurgedInvoice:
-    last = invoice.status_events.order_by("sequence").last()
+    last = StatusEvent.links.filter(invoice=invoice).order_by("sequence").last()
     return PurgedInvoice.objects.create(
         id=invoice.pk,
         customer=invoice.customer,
@@ -99,6 +99,6 @@ def _delete_rows(invoice: Invoice) -> None:
     RelayAttempt.objects.filter(relay__invoice=invoice).delete()
     invoice.relays.all().delete()
     SeenReport.objects.filter(invoice=invoice).delete()
-    invoice.status_events.all().delete()
+    StatusEvent.links.filter(invoice=invoice).delete()
     invoice.documents.all().delete()
     invoice.delete()

@@ -255,7 +255,7 @@ def answers() -> Iterator[Finding]:
 
 def history() -> Iterator[Finding]:
     last = HistoryAnchor.objects.order_by("-number").values_list("made_at", flat=True).first()
-    unanchored = StatusEvent.objects.filter(recorded_at__lt=timezone.now() - ANCHOR_LATE_AFTER)
+    unanchored = StatusEvent.links.filter(recorded_at__lt=timezone.now() - ANCHOR_LATE_AFTER)
     oldest = unanchored.filter(recorded_at__gt=last) if last else unanchored
     since = oldest.order_by("recorded_at").values_list("recorded_at", flat=True).first()
     if since:

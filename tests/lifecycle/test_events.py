@@ -48,7 +48,7 @@ def record(invoice, status, **values):
 
 
 def statuses(invoice):
-    return [event.status for event in invoice.status_events.filter(completes=None).order_by("sequence")]
+    return [event.status for event in invoice.status_events.order_by("sequence")]
 
 
 def status_of(invoice):

@@ -34,7 +34,7 @@ from lifecycle.api.serializers import (
     InvoiceSerializer,
 )
 from lifecycle.export import TooMany, as_download, at_most
-from lifecycle.models import StatusEvent
+from lifecycle.models import ADDITIONS, StatusEvent
 from lifecycle.queries import of_customers
 
 from .base import ApiView, DetailView, ListView, refusals_as_problems
@@ -101,8 +101,7 @@ class EventList(OfOneInvoice, ListView):
     keyset = ("occurred_at", "sequence")
 
     def get_queryset(self) -> QuerySet[StatusEvent]:
-        events = self.invoice.status_events.filter(completes=None)
-        return events.select_related("actor", "relay").prefetch_related("completions", "sightings")
+        return self.invoice.status_events.select_related("actor", "relay").prefetch_related(ADDITIONS, "sightings")
 
     def paginate_queryset(self, queryset: Any) -> Any:
         rows = super().paginate_queryset(queryset)
