@@ -44,9 +44,6 @@ class StatusEvent(models.Model):
     are shown and counted as one (`ordering.completed`). `links` has all of the chain, `objects` each status once.
     """
 
-    objects = StatusEventManager()
-    links = models.Manager["StatusEvent"]()
-
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     invoice = models.ForeignKey(
         Invoice, on_delete=models.PROTECT, related_name="status_events", verbose_name=_("invoice")
@@ -83,6 +80,9 @@ class StatusEvent(models.Model):
     )
     previous_hash = models.CharField(max_length=64, blank=True, verbose_name=_("hash before"))
     hash = models.CharField(max_length=64, verbose_name=_("hash"))
+
+    objects = StatusEventManager()
+    links = models.Manager["StatusEvent"]()
 
     class Meta:
         verbose_name = _("status event")
