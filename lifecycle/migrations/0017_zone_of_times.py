@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('lifecycle', '0014_statement_identity'),
+        ('lifecycle', '0016_exchange_indexes'),
     ]
 
     operations = [
