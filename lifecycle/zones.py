@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
-from providers.base import STATUS_TIMEZONE, StatusReport
+from providers.base import StatusReport
 from providers.models import Connection
+from providers.moments import STATUS_TIMEZONE
 from providers.tokens import ConnectionMemory
 
 # The zones that platforms are known to write.

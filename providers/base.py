@@ -59,7 +59,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MIB",
-    "STATUS_TIMEZONE",
     "Account",
     "Adapter",
     "Bell",
@@ -113,8 +112,6 @@ __all__ = [
 ]
 
 MIB = 1024 * 1024
-# The setting with which a connection says what zone the times of its statuses are of, where they name none.
-STATUS_TIMEZONE = "status_timezone"
 
 
 @dataclass(frozen=True, kw_only=True)

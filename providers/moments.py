@@ -7,8 +7,10 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from .base import STATUS_TIMEZONE, Field
+from .base import Field
 
+# The setting with which a connection says what zone the times of its statuses are of, where they name none.
+STATUS_TIMEZONE = "status_timezone"
 STATUS_TIMEZONE_FIELD = Field(
     name=STATUS_TIMEZONE,
     type="choice",

@@ -17,7 +17,6 @@ from lifecycle.codes import SELF_BILLED_TYPES, Role, Side
 from .. import cdar, renewal
 from ..base import (
     MIB,
-    STATUS_TIMEZONE,
     Bell,
     Capabilities,
     CheckResult,
@@ -40,6 +39,7 @@ from ..base import (
 )
 from ..formats import MEDIA_TYPES, find_format
 from ..http import find_filename, safe_filename
+from ..moments import STATUS_TIMEZONE
 from ..processing import rule_in
 from ..xml import UnreadableDocument, parse_xml
 from . import fields, registrations, tables, webhooks
