@@ -220,11 +220,7 @@ def describe(invoice: Invoice, parsed: ParsedInvoice | None, error: str) -> None
     invoice.process = parsed.process[:100]
     invoice.vat_point = parsed.tax_point_code[:3]
     invoice.issue_date = parsed.issue_date or invoice.issue_date
-    invoice.due_date = parsed.due_date or invoice.due_date
-    parts = ((day, in_column(amount)) for day, amount in instalments_of(parsed))
-    invoice.instalments = [
-        {"due_on": f"{day}", "amount": f"{amount:.2f}"} for day, amount in parts if amount is not None
-    ]
+    describe_terms(invoice, parsed)
     invoice.currency = parsed.currency[:3] or invoice.currency
     for name in AMOUNTS:
         setattr(invoice, name, in_column(getattr(parsed, name)))
@@ -242,6 +238,15 @@ def describe(invoice: Invoice, parsed: ParsedInvoice | None, error: str) -> None
     learn_rule(invoice, parsed=parsed)
     numbers = {"siren": invoice.seller_siren, "vat_number": invoice.seller_vat_number}
     invoice.seller_key = party_key(parsed.seller, **numbers)
+
+
+def describe_terms(invoice: Invoice, parsed: ParsedInvoice) -> None:
+    """Of instalments that were known, some may be paid: the day of the next one stays."""
+    parts = ((day, in_column(amount)) for day, amount in instalments_of(parsed))
+    rows = [{"due_on": f"{day}", "amount": f"{amount:.2f}"} for day, amount in parts if amount is not None]
+    if not rows or rows != invoice.instalments:
+        invoice.due_date = parsed.due_date or invoice.due_date
+    invoice.instalments = rows
 
 
 def in_column(amount: Decimal | None) -> Decimal | None:

@@ -15,6 +15,7 @@ from providers.companies import compact
 
 from .labels import CREDIT_NOTE_TYPES, PARTY_ROLES
 from .model import ParsedInvoice, Party
+from .payment_terms import instalments_of
 
 ESSENTIALS = (
     ("number", _("The invoice has no number (BT-1).")),
@@ -98,6 +99,11 @@ def suspicions(invoice: ParsedInvoice) -> Iterator[str | Promise]:
         else:
             message = _("Credit note {number} has negative totals: it lowers what is owed, as with positive ones.")
             yield format_lazy(message, number=invoice.number[:200])
+    if not invoice.due_date and any(term.due_date for term in invoice.terms):
+        yield _("Only days of cash discounts are given: ask the supplier when the whole is due.")
+    parts = instalments_of(invoice)
+    if parts and sum(amount for _day, amount in parts) != invoice.amount_due:
+        yield _("The instalments do not add up to the amount due.")
     if _signs_differ(invoice):
         yield _("The VAT breakdown has another sign than the total: the type and the total decide what is owed.")
 

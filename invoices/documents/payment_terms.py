@@ -56,9 +56,9 @@ def due_date_of(terms: Sequence[PaymentTerm], stated: date | None = None) -> dat
     parts = [term.due_date for term in terms if term.is_part and term.due_date and not term.discount]
     if len(parts) > 1:
         return min(parts)
-    if stated:
-        return stated
     net = [term.due_date for term in terms if term.due_date and not term.discount]
+    if stated and not (net and any(term.discount and term.discount.until == stated for term in terms)):
+        return stated
     after_discount = [
         term.due_date
         for term in terms

@@ -7,13 +7,17 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
 from invoices.models import Invoice
 from invoices.services import receive_invoice
 from lifecycle import events
 from lifecycle.instalments import parts_of
 from providers.base import File, InvoiceReport, Party, Payment, StatusReport
-from tests.factories import SIREN, make_connection, make_customer, make_invoice, make_line
+from tests import fake_provider
+from tests.factories import SIREN, make_connection, make_customer, make_invoice, make_line, make_user
+from tests.pages import texts
 
 pytestmark = pytest.mark.django_db
 
@@ -71,5 +75,17 @@ def test_document_brings_its_instalments() -> None:
     receive_invoice(connection=connection, report=report, files=[File(kind="original", content=content)])
 
     stored = Invoice.objects.get()
+    pay(stored, "800.00")
+    receive_invoice(connection=connection, report=report, files=[File(kind="original", content=content + b" ")])
+    stored = Invoice.objects.get()
     assert parts_of(stored) == [(date(2026, 10, 20), Decimal("740.70")), (date(2026, 12, 3), Decimal("740.70"))]
-    assert stored.due_date == date(2026, 10, 20)
+    assert stored.due_date == date(2026, 12, 3)
+
+
+def test_page_lists_them(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_provider.register(monkeypatch)
+    customer = make_customer()
+    client.force_login(make_user(customer))
+    invoice = make_invoice(customer, make_connection(), instalments=PARTS, currency="EUR")
+    facts = texts(client.get(reverse("lifecycle:invoice", args=[invoice.pk])), "//dl[@class='facts']//dd")
+    assert "4 octobre 2026 400,00 € 4 novembre 2026 400,00 € 4 décembre 2026 400,00 €" in facts

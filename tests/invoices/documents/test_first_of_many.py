@@ -162,6 +162,25 @@ def test_ubl_instalments_by_amount_or_share() -> None:
     assert invoice.due_date == date(2026, 11, 1)
 
 
+def test_stated_day_that_ends_a_discount_is_not_the_due_date() -> None:
+    invoice = ubl_terms(
+        "<cbc:SettlementDiscountPercent>3</cbc:SettlementDiscountPercent>"
+        "<cac:SettlementPeriod><cbc:EndDate>2026-11-03</cbc:EndDate></cac:SettlementPeriod>",
+        "<cbc:PaymentDueDate>2026-11-30</cbc:PaymentDueDate>",
+    )
+    assert invoice.due_date == date(2026, 11, 30)
+
+
+def test_person_is_told_what_does_not_add_up() -> None:
+    only_discount = cii(cii_term(due="20261015", discount=TEN_DAYS + THREE_PERCENT))
+    with override("en"):
+        told = [[str(warning) for warning in each.warnings] for each in (only_discount, cii(*INSTALMENTS))]
+    assert told == [
+        ["Only days of cash discounts are given: ask the supplier when the whole is due."],
+        ["The instalments do not add up to the amount due."],
+    ]
+
+
 # --- prices, lines
 
 
