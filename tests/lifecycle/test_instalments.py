@@ -88,4 +88,4 @@ def test_page_lists_them(client: Client, monkeypatch: pytest.MonkeyPatch) -> Non
     client.force_login(make_user(customer))
     invoice = make_invoice(customer, make_connection(), instalments=PARTS, currency="EUR")
     facts = texts(client.get(reverse("lifecycle:invoice", args=[invoice.pk])), "//dl[@class='facts']//dd")
-    assert "4 octobre 2026 400,00 € 4 novembre 2026 400,00 € 4 décembre 2026 400,00 €" in facts
+    assert "4 octobre 2026 400,00 €4 novembre 2026 400,00 €4 décembre 2026 400,00 €" in facts
