@@ -87,7 +87,7 @@ class Lane:
     running: Counter[Any] = field(default_factory=Counter)
     bytes_under_way: int = 0
     looked_at: float = 0.0
-    has_more: bool = True
+    having_more: set[Any] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.pool = ThreadPoolExecutor(self.share * WIDTH, self.kind)
@@ -96,16 +96,16 @@ class Lane:
     def is_idle(self) -> bool:
         return not self.running and not any(self.waiting.values())
 
-    def refill(self) -> None:
+    def refill(self, *, at_once: bool) -> None:
         """Take up more, as soon as a connection that had more runs dry; else now and then, for what came meanwhile."""
-        dry = self.has_more and min(map(len, self.waiting.values()), default=0) < self.share / 2
-        if not (dry or self.is_idle or time.monotonic() - self.looked_at > LOOK_AGAIN_SECONDS):
+        dry = any(len(self.waiting.get(each, ())) < self.share / 2 for each in self.having_more)
+        if not (dry or at_once or time.monotonic() - self.looked_at > LOOK_AGAIN_SECONDS):
             return
         enough = [each for each, jobs in self.waiting.items() if len(jobs) >= self.share / 2]
-        claims = self.claim(self.share, passing_over=enough)
+        claims = self.claim(AHEAD * self.share, passing_over=enough)
         self.looked_at = time.monotonic()
         taken = Counter(claim.relay.connection_id for claim in claims)
-        self.has_more = self.share in taken.values()
+        self.having_more = {each for each, count in taken.items() if count >= AHEAD * self.share}
         adapters = {each: _adapter_or_fault(each) for each in {claim.relay.connection for claim in claims}}
         known = {} if self.kind == RelayAttempt.Kind.SEND else known_of(claim.relay for claim in claims)
         for claim in claims:
@@ -234,9 +234,10 @@ class Drain:
     def _work(self) -> None:
         while True:
             has_time = time.monotonic() < self.stop_at
+            is_idle = all(lane.is_idle for lane in self.lanes)
             for lane in self.lanes:
                 if has_time:
-                    lane.refill()
+                    lane.refill(at_once=is_idle)
                     lane.start(self._try)
                 else:
                     lane.drop_waiting()

@@ -14,7 +14,7 @@ from operator import or_
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Exists, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -114,23 +114,25 @@ def speak(claims: Iterable[Claim]) -> dict[Any, datetime]:
     """
     asked = list(claims)
     now = timezone.now()
-    rows = RelayTask.objects.filter(state__in=MOVES["speak"].origins, leased_until__gt=now)
+    rows = RelayTask.objects.filter(_unchanged(asked), state__in=MOVES["speak"].origins, leased_until__gt=now)
     until = now + timedelta(seconds=settings.LEASE_SECONDS)
-    count = rows.filter(reduce(or_, map(_unchanged, asked))).update(
-        state=MOVES["speak"].to, spoke_at=now, leased_until=until, look_ups=0
-    )
+    count = rows.update(state=MOVES["speak"].to, spoke_at=now, leased_until=until, look_ups=0)
     keys = [claim.relay.pk for claim in asked]
     if count < len(keys):
         keys = list(RelayTask.objects.filter(pk__in=keys, spoke_at=now).values_list("pk", flat=True))
     return dict.fromkeys(keys, now)
 
 
-def _unchanged(claim: Claim) -> Q:
-    relay = claim.relay
-    invoice = Invoice.objects.filter(pk=relay.invoice_id, version=claim.version)
-    may_call = Q(state=Connection.State.ACTIVE) if claim.is_probe else health.callable_now()
-    connection = Connection.objects.filter(may_call, pk=relay.connection_id)
-    return Q(Exists(invoice), Exists(connection), pk=relay.pk, leased_until=relay.leased_until)
+def _unchanged(claims: list[Claim]) -> Q:
+    """Few subqueries for any number of claims: a thread waits for each word."""
+    leases = [Q(pk=claim.relay.pk, leased_until=claim.relay.leased_until) for claim in claims]
+    versions = [Q(pk=claim.relay.invoice_id, version=claim.version) for claim in claims]
+    invoice = Invoice.objects.filter(reduce(or_, versions), pk=OuterRef("invoice_id"))
+    connections = Connection.objects.filter(pk=OuterRef("connection_id"))
+    may_call = Q(Exists(connections.filter(health.callable_now())))
+    if probes := [claim.relay.pk for claim in claims if claim.is_probe]:
+        may_call |= Q(Exists(connections.filter(state=Connection.State.ACTIVE)), pk__in=probes)
+    return Q(reduce(or_, leases), may_call, Exists(invoice))
 
 
 def let_go(claims: Iterable[Claim]) -> None:
