@@ -204,22 +204,22 @@ def record_on_locked(invoice: Invoice, report: StatusReport) -> StatusEvent | No
     echoed = _take_echo(invoice, report, said) if said.is_bare else None
     replayed = None if echoed else find_replayed(invoice, report, digest)
     known = echoed or replayed or _take_echo(invoice, report, said) or find_same(invoice, report, said)
-    event = _complete(invoice, known, report, said) if known else _append_report(invoice, report, said)
+    added = _complete(invoice, known, report, said) if known else None
+    event = known or _append_report(invoice, report, said)
     SeenReport.objects.create(
         invoice=invoice,
         identity=identity,
         digest=digest,
-        event=known or event,
+        event=event,
         is_timed=report.occurred_at is not None,
         is_replay=replayed is not None,
         seen_at=timezone.now(),
     )
     for file in report.files:
         store_document(invoice=invoice, file=file)
-    landed_on = known or event
-    if landed_on and not replayed:
-        answers.land(invoice, report, landed_on)
-    return event
+    if not replayed:
+        answers.land(invoice, report, event)
+    return added if known else event
 
 
 def _take_echo(invoice: Invoice, report: StatusReport, said: Statement) -> StatusEvent | None:

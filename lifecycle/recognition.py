@@ -89,8 +89,8 @@ def find_told(invoice: Invoice, report: StatusReport, said: Statement) -> RelayT
     """
     if report.status is None:
         return None
-    relays = RelayTask.objects.filter(invoice=invoice, event__status=report.status).exclude(state__in=WITHOUT_EFFECT)
-    relays = list(relays.select_related("event").order_by("sequence"))
+    rows = RelayTask.objects.filter(invoice=invoice, event__status=report.status).exclude(state__in=WITHOUT_EFFECT)
+    relays = list(rows.select_related("event").order_by("sequence"))
     ours = next((relay for relay in relays if _is_named(relay, report)), None)
     if ours is None and not report.message_id:
         seen = set(_sighted(invoice, report).values_list("event", flat=True))
