@@ -17,7 +17,7 @@ from providers.base import InvoiceKey, StatusReport
 from providers.models import Connection
 
 from .answers import find_answered, reasons_in_words
-from .codes import STATUSES, status_label
+from .codes import STATUSES, Status, status_label
 
 # Of several invoices of one name: how many are told to a person.
 MOST_NAMED = 5
@@ -94,8 +94,12 @@ def find_reported(connection: Connection, report: StatusReport, line_identifier:
 
 
 def find_named(connection: Connection, key: InvoiceKey, line_identifier: str = "") -> Invoice | None:
-    """None also where several fit. Whoever speaks for one addressing line reaches the invoices of that line alone."""
+    """None also where several fit, unless all but one were rejected: the number was given again then. Whoever speaks
+    for one addressing line reaches the invoices of that line alone.
+    """
     found = fitting(connection, key, line_identifier)
+    if len(found) > 1:
+        found = [invoice for invoice in found if invoice.status != Status.REJECTED]
     return found[0] if len(found) == 1 else None
 
 

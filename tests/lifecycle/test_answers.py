@@ -265,6 +265,17 @@ def test_number_quoted_of_two_sellers_finds_neither(connection, far_end, issued)
     assert row.state == "quarantined"
 
 
+def test_number_given_again_after_a_rejection_means_the_new_invoice(connection, far_end):
+    name = {"connection": connection, "number": "FA-9", "seller_siren": OTHER_SIREN, "direction": "issued"}
+    make_invoice(statuses=["213"], **name)
+    again = make_invoice(statuses=["200"], **name)
+    key = InvoiceKey(seller_siren=OTHER_SIREN, number="FA-9")
+    hear(connection, far_end, status="203", invoice_key=key, issuer_role="WK")
+    again.refresh_from_db()
+
+    assert again.status == "203"
+
+
 # --- what a person settles --------------------------------------------------------------------------------------------
 
 
