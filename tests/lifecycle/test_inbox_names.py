@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 from django.utils import timezone
 
-from invoices.models import Invoice
+from invoices.models import Invoice, InvoiceOrigin
 from lifecycle import inbox
 from lifecycle.models import StatusEvent
 from providers.base import HookRequest, Party
@@ -173,3 +173,17 @@ def test_name_without_a_seller_means_nobody(push, connection, lines):
     row = push("k-1", line=LINE, statuses=[{"names": {**NAMES, "seller": ""}, "status": "204"}])
 
     assert (row.state, statuses(invoice)) == ("quarantined", [])
+
+
+def test_name_reaches_the_invoice_that_another_platform_brought_first(push, connection, lines):
+    invoice = make_invoice(make_customer(SIREN), make_connection(), ["203"], number="F-1", issue_date=date(2026, 10, 4))
+    InvoiceOrigin.objects.create(
+        invoice=invoice, connection=connection, provider_ref="second", addressing_line=lines[0]
+    )
+
+    way = push("k-1", line=LINE, statuses=[{"names": NAMES, "status": "202"}])
+    taken = push("k-2", line=LINE, statuses=[{"names": NAMES, "status": "204"}])
+    other = push("k-3", line=OTHER_LINE, statuses=[{"names": NAMES, "status": "205"}])
+
+    assert (way.state, taken.state, other.state) == ("processed", "processed", "quarantined")
+    assert statuses(invoice) == ["203", None, "204"]
