@@ -39,6 +39,7 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django.contrib.postgres",
+    "django.contrib.humanize",  # read by allauth's pages of sessions and passkeys
     "allauth",
     "allauth.account",
     "allauth.mfa",
@@ -135,7 +136,12 @@ Q_CLUSTER |= {"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
     if REDIS_URL
-    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    else {
+        # Shared by all processes: what limits guesses and remembers used codes must be.
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "navette_cache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    }
 }
 
 # People
@@ -148,18 +154,22 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
         "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
         "CommonPasswordValidator",
         "NumericPasswordValidator",
     )
+] + [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "einvoice_project.passwords.StrengthValidator"},
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_ADAPTER = "einvoice_project.accounts.AccountAdapter"
 ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_EMAIL_SUBJECT_PREFIX = "[Navette] "
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_NOTIFICATIONS = True
+MFA_ADAPTER = "einvoice_project.accounts.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 # WebAuthn wants HTTPS except on localhost.
@@ -175,7 +185,7 @@ if environment("OIDC_SERVER_URL"):
             "name": environment("OIDC_NAME"),
             "client_id": environment.required("OIDC_CLIENT_ID"),
             "secret": environment.required("OIDC_CLIENT_SECRET"),
-            "settings": {"server_url": environment("OIDC_SERVER_URL")},
+            "settings": {"server_url": environment("OIDC_SERVER_URL"), "oauth_pkce_enabled": True},
         }
     )
 

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -312,6 +313,8 @@ def _user(wish: Row, path: str) -> Row:
         user.save()
     # A password is not hashed anew every time: that would end the user's sessions.
     if "password" in wish and not user.check_password(wish["password"]):
+        with _at(f"{path}.password"):
+            validate_password(wish["password"], user)
         user.set_password(wish["password"])
         user.save(update_fields=["password"])
     for number, role in wish.get("customers", {}).items():

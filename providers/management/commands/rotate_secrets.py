@@ -5,6 +5,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterator
 from typing import Any
 
+from allauth.mfa.models import Authenticator
 from django.apps import apps
 from django.core.management.base import BaseCommand
 from django.db import models, transaction
@@ -14,6 +15,7 @@ from django.db.models.functions import Cast
 from providers.sealing import SealBroken, SealedField, reseal
 from providers.services import forget_hooks
 
+SEEDS = ("secret", "seed")
 Column = tuple[type[models.Model], SealedField]
 
 
@@ -35,6 +37,7 @@ class Command(BaseCommand):
             done = self.rotate_column(model, field, max(batch, 1))
             if verbosity:
                 self.stdout.write(f"{model._meta.label}.{field.name}: {done} sealed anew")
+        self.rotate_seeds()
         forget_hooks()
         if self.broken:
             self.stderr.write(f"{self.broken} left as they were: keep the old keys, or enter these secrets anew.")
@@ -50,6 +53,19 @@ class Command(BaseCommand):
             if len(rows) < batch:
                 return done
             last = rows[-1][0]
+
+    def rotate_seeds(self) -> None:
+        """The seeds of one-time and recovery codes, which allauth keeps inside JSON."""
+        for key in Authenticator.objects.exclude(type=Authenticator.Type.WEBAUTHN).values_list("pk", flat=True):
+            with transaction.atomic():
+                row = Authenticator.objects.select_for_update().get(pk=key)
+                try:
+                    row.data |= {name: reseal(row.data[name]) for name in SEEDS if name in row.data}
+                except SealBroken as error:
+                    self.broken += 1
+                    self.stderr.write(f"Second factor {key}: {error}")
+                else:
+                    row.save(update_fields=["data"])
 
     def rotate_row(self, model: type[models.Model], field: SealedField, key: Any, sealed: str) -> bool:
         try:
