@@ -285,6 +285,7 @@ SPECTACULAR_SETTINGS = {
     "PREPROCESSING_HOOKS": ["lifecycle.api.schema.keep_api"],
     "ENUM_NAME_OVERRIDES": {
         "RelayStateEnum": "lifecycle.models.RelayState",
+        "StatusObjectEnum": "lifecycle.codes.StatusObject",
         "DeliveryStateEnum": "providers.models.WebhookDelivery.State",
         "ConnectionStateEnum": "providers.models.Connection.State",
         "OutcomeEnum": "invoices.validation.verdict.Outcome",

@@ -35,6 +35,7 @@ class Statement:
     status: str
     native_status: str = ""
     issuer_role: str = ""
+    emitter: str = ""
     moments: tuple[datetime, ...] = ()
     reasons: frozenset[str] = frozenset()
     texts: tuple[str, ...] = ()
@@ -51,6 +52,7 @@ def of_report(report: StatusReport) -> Statement:
         status=report.status or "",
         native_status=storable(report.native_status)[:100],
         issuer_role=report.issuer_role,
+        emitter=storable(report.emitter)[:100],
         moments=moments_of(report),
         reasons=_codes(reason.code or reason.native_code for reason in report.reasons),
         texts=_texts(told),
@@ -63,6 +65,7 @@ def of_event(event: StatusEvent) -> Statement:
         status=event.status or "",
         native_status=event.native_status,
         issuer_role=event.issuer_role,
+        emitter=event.emitter,
         moments=(event.told_moment,) if event.told_moment else (),
         reasons=_codes(row["code"] or row.get("native_code", "") for row in event.reasons),
         texts=_texts([*(row.get("text", "") for row in event.reasons), "" if event.derived else event.note]),
@@ -89,6 +92,7 @@ def digest_of(report: StatusReport) -> str:
     stated = [
         report.status or report.native_status,
         report.issuer_role,
+        report.emitter,
         _written_time(report),
         sorted([reason.code, reason.native_code, reason.text] for reason in report.reasons),
         "" if report.is_remark else report.note,
@@ -117,6 +121,7 @@ def contradict(one: Statement, other: Statement) -> bool:
     return (
         _of_other_words(one, other)
         or bool(one.issuer_role and other.issuer_role and one.issuer_role != other.issuer_role)
+        or bool(one.emitter and other.emitter and one.emitter != other.emitter)
         or contradict_in_detail(one, other)
         or _contradicting_texts(one.texts, other.texts)
     )

@@ -93,12 +93,13 @@ class Wire:
             headers["Authorization"] = f"Bearer {bearer}"
         wait_turn(self.scope, self.per_second)
         longest = LONGEST_ANSWER_SECONDS if repeatable else LONGEST_RECEIPT_SECONDS
+        auth = options.pop("auth", httpx.USE_CLIENT_DEFAULT)
         try:
             request = self.client.build_request(method, url, headers=headers, **options)
             if not repeatable:
                 self.before_speaking()
                 self.on_spoken(spoken(request, (*self.secrets, bearer)))
-            with closing(self.client.send(request, stream=True, follow_redirects=False)) as response:
+            with closing(self.client.send(request, auth=auth, stream=True, follow_redirects=False)) as response:
                 content = _read(response, max_bytes, longest)
         except NEVER_SENT as error:
             raise TemporaryError(self._say(_("%(platform)s cannot be reached."), error)) from None

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import hypothesis
 import pytest
 from django.conf import settings
+from django.core.files.storage import InMemoryStorage
 from django.db import connection
 
 from providers import nudge, services
@@ -40,6 +41,12 @@ def _fresh_process_memory():
     services.forget_hooks()
     nudge._last.clear()
     nudge._due.clear()
+
+
+@pytest.fixture(autouse=True)
+def _own_anchors(monkeypatch):
+    """The anchors of one test speak of no other's history."""
+    monkeypatch.setattr("lifecycle.anchors.default_storage", InMemoryStorage())
 
 
 def pytest_runtest_teardown():

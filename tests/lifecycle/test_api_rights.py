@@ -17,6 +17,7 @@ from tests.factories import (
     make_connection,
     make_customer,
     make_delivery,
+    make_event,
     make_invoice,
     make_line,
     make_token,
@@ -40,12 +41,14 @@ CASES = {
     "invoices-export": ("get", None, LIST, ""),
     "invoice-export": ("get", None, ONE, ""),
     "event-list": ("get", None, ONE, ""),
+    "settle": ("post", {}, (401, 404, 403, 200, 200, 200), ""),
     "document-list": ("get", None, ONE, ""),
     "document-file": ("get", None, ONE, ""),
     "invoice-account": ("post", {}, (401, 404, 403, 200, 200, 200), ""),
     "decisions": ("post", {"status": "207", "reasons": [{"code": "QTE_ERR"}]}, CLERKS, "confirmed"),
     "relay-list": ("get", None, LIST, ""),
     "relay-detail": ("get", None, ONE, ""),
+    "relay-proof": ("get", None, ONE, ""),
     "relay-retry": ("post", {}, ADMINISTRATORS, "failed"),
     "relay-cancel": ("post", {}, APPROVERS, "failed"),
     "relay-release": ("post", {}, APPROVERS, "awaiting_approval"),
@@ -81,6 +84,7 @@ class World:
         self.connection = make_connection()
         self.line = make_line(self.customer, self.connection)
         self.invoice = make_invoice(self.customer, self.connection, ["200", "201", "202", "203"])
+        self.answer = make_event(self.invoice, "251", issuer_role="DFH")
         self.document = invoices.store_document(invoice=self.invoice, file=File(kind="original", content=b"<x/>"))
         AccountChange.objects.create(invoice=self.invoice, new=[{"iban": "FR76", "holder": ""}])
         self.delivery = make_delivery(self.connection)
@@ -100,6 +104,7 @@ class World:
     def address(self, name):
         keys = {
             "invoice_id": self.invoice.pk,
+            "event_id": self.answer.pk,
             "document_id": self.document.pk,
             "relay_id": self.relay.pk,
             "delivery_id": self.delivery.pk,

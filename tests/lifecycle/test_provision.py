@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command
 from rest_framework.test import APIClient
 
 from invoices.models import AddressingLine, ApiToken, Customer, Membership
+from invoices.staff import STAFF
 from providers.models import Connection, Hook
 from providers.registry import explain
 from providers.services import find_hook
@@ -115,7 +116,8 @@ def test_wish_comes_true(provision):
     user = get_user_model().objects.get()
     assert user.check_password("correct horse")
     assert Membership.objects.get().role == "approver"
-    assert not user.is_staff
+    # Whoever works for a customer enters the admin, and sets nothing up there.
+    assert [user.is_staff, [group.name for group in user.groups.all()]] == [True, [STAFF]]
     seen = APIClient(headers={"Authorization": f"Token {token}"}).get("/api/v1/customers/").json()
     assert [row["siren"] for row in seen["results"]] == [SIREN]
 

@@ -315,6 +315,18 @@ def test_form_with_a_file_is_sent_as_it_was_noted():
     assert received == [spoken.body]
 
 
+def test_credentials_given_with_a_call_are_sent():
+    received = []
+
+    def answer(request):
+        received.append(request.headers["authorization"])
+        return 200, b"{}"
+
+    make_wire(answer).exchange("POST", URL, repeatable=True, auth=("id", "secret"))
+
+    assert received == ["Basic aWQ6c2VjcmV0"]
+
+
 def test_reads_are_not_noted():
     assert heard(repeatable=True) == []
 

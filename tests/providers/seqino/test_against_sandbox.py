@@ -24,6 +24,7 @@ from providers.base import (
     Reason,
     TemporaryError,
     UncertainError,
+    Unsupported,
 )
 from providers.sandbox.server import SandboxServer
 from providers.seqino.adapter import Seqino
@@ -371,8 +372,10 @@ def test_submission_in_trouble(sandbox, adapter, fault, error, counts):
 
 
 def test_file_that_is_no_invoice(adapter):
-    with pytest.raises(PermanentError, match=r"not an invoice. \[[0-9a-f]{8}\]"):
+    with pytest.raises(Unsupported, match="does not take this kind of file"):
         submit(adapter, b'<a xmlns="urn:oasis:names:specification:ubl:schema:xsd:Other"/>')
+    with pytest.raises(PermanentError, match="rejected the file at once"):
+        submit(adapter, b'<Invoice xmlns="urn:oasis:names:specification:ubl:schema:xsd:Invoice-2"/>')
 
 
 def test_pdf_is_taken(adapter):
