@@ -153,7 +153,7 @@ def pieces(request: DeskRequest, shown: Invoice) -> dict[str, SafeString]:
     with_actions(request.desk, relays)
     others = rejections.of_others(rejections.said_events(shown))
     for event in events:
-        event.about = rejections.subject_of(event, others)
+        event.about = rejections.subject_of(event, others)  # type: ignore[attr-defined]
     is_clerk = request.desk.may(shown.customer_id, Role.CLERK)
     links = links_of(shown)
     context = {

@@ -65,9 +65,8 @@ class Session(Seat):
         answer = wire.exchange("POST", url, repeatable=True, data=form, **options)
         if answer.status_code in REFUSED:
             message = _("Cegid Account refuses the API key of addressing line %(line)s: ask for new connection data.")
-            told = {"line": line.identifier}
-            refused = {"status_code": answer.status_code, "answer": answer.text}
-            raise LoginRefused(message % told, line=line.identifier, **refused)
+            told = message % {"line": line.identifier}
+            raise LoginRefused(told, line=line.identifier, status_code=answer.status_code, answer=answer.text)
         return self._read_token(wire.require_json(wire.require_success(answer, repeatable=True)), answer)
 
     def _read_token(self, document: Any, answer: Answer) -> tuple[str, datetime]:
@@ -100,8 +99,8 @@ class Session(Seat):
         answer = wire.exchange(method, url, bearer=token, **options)
         if answer.status_code == 401:
             message = _("The concentrator does not accept the token of addressing line %(line)s: check both addresses.")
-            refused = {"status_code": 401, "answer": answer.text, "line": line.identifier}
-            raise LoginRefused(message % {"line": line.identifier}, **refused)
+            told = message % {"line": line.identifier}
+            raise LoginRefused(told, line=line.identifier, status_code=401, answer=answer.text)
         return answer
 
     def _subscription_key(self, is_lifecycle: bool) -> dict[str, str]:
