@@ -363,7 +363,7 @@ def test_changed_event_is_found_and_named(customer, sql, problem):
     answer = run("verify_history")
 
     assert (answer.code, answer.errors) == (1, [f"BROKEN {invoice.pk} {invoice}: {problem}"])
-    assert answer.lines[0] == "2 invoices checked, 1 broken"
+    assert answer.lines == ["2 invoices checked, 1 broken", *WHOLE[1:]]
     assert whole.status_events.count() == 1
 
 
@@ -388,6 +388,17 @@ def test_history_of_one_customer_is_verified_alone(customer):
         "0 relays checked, 0 broken",
     ]
     assert run("verify_history", "--customer", "123456782").code == 1
+
+
+@pytest.mark.parametrize("written", ["800112237", "800 112 237", "80011223700014", "FR40800112237"])
+def test_relays_of_one_customer_are_verified_however_its_number_is_written(customer, talking, approver, written):
+    invoice = make_invoice(customer, talking, statuses=["203"])
+    issue_status(user=approver, invoice_id=invoice.pk, wish=Wish(status="204"))
+
+    assert run("verify_history", "--customer", written).lines == [
+        "1 invoices checked, 0 broken",
+        "1 relays checked, 0 broken",
+    ]
 
 
 # --- check_connections ------------------------------------------------------------------------------------------------

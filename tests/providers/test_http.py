@@ -131,6 +131,7 @@ def test_retry_after_a_date():
         ({"title": "An error", "detail": None, "violations": 7}, "An error"),
         ({"error": "invalid_client", "error_description": "Unknown client"}, "Unknown client"),
         ({"hydra:description": "no"}, "no"),
+        ({"error": "Not an invoice", "code": 400, "trace_id": "b2f0c8a7"}, "Not an invoice [b2f0c8a7]"),
         ("just text", "just text"),
         (["what"], ""),
         ({}, ""),

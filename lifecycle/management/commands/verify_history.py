@@ -152,7 +152,7 @@ def chosen_invoices(siren: str | None) -> QuerySet[Invoice]:
 
 def chosen_relays(siren: str | None) -> QuerySet[RelayTask]:
     relays = RelayTask.objects.select_related("invoice").defer("invoice__search").order_by("pk")
-    return relays if siren is None else relays.filter(invoice__customer__siren=siren)
+    return relays if siren is None else relays.filter(invoice__customer__siren=siren_in(siren))
 
 
 def chosen_documents(siren: str | None) -> QuerySet[InvoiceDocument]:
