@@ -66,16 +66,22 @@ def shown_events(invoice: Invoice, rows: QuerySet[StatusEvent] | None = None) ->
     return sorted(whole, key=lambda event: (event.occurred_at, event.sequence))
 
 
-def histories_of(invoices: Iterable[Invoice], *, without: Iterable[Any] = ()) -> dict[Any, tuple[str, ...]]:
-    """The known status codes of each invoice, in the order that decides, in one query. `without`: as if these events
-    were not.
+def histories_of(
+    invoices: Iterable[Invoice], *, without: Iterable[Any] = ()
+) -> dict[Any, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """The known status codes of each invoice, in the order that decides and in that of arrival, in one query.
+    `without`: as if these events were not.
     """
     rows: dict[Any, list[StatusEvent]] = {invoice.pk: [] for invoice in invoices}
     said = StatusEvent.links.filter(invoice__in=rows).exclude(relay__state__in=WITHOUT_EFFECT)
     for event in said.exclude(pk__in=without):
         rows[event.invoice_id].append(event)
-    counting = {key: rejections.counting(ordering.counting(own)) for key, own in rows.items()}
-    return {key: tuple(event.status for event in own if event.status) for key, own in counting.items()}
+    return {key: (_codes(own), _codes(own, by_arrival=True)) for key, own in rows.items()}
+
+
+def _codes(rows: list[StatusEvent], *, by_arrival: bool = False) -> tuple[str, ...]:
+    counting = rejections.counting(ordering.counting(rows, by_arrival=by_arrival))
+    return tuple(event.status for event in counting if event.status)
 
 
 def chain_of(invoice: Invoice) -> QuerySet[StatusEvent]:

@@ -45,15 +45,15 @@ def completed(event: StatusEvent, additions: Sequence[StatusEvent]) -> StatusEve
     return whole
 
 
-def counting(rows: Iterable[StatusEvent]) -> list[StatusEvent]:
+def counting(rows: Iterable[StatusEvent], *, by_arrival: bool = False) -> list[StatusEvent]:
     """What counts, in the order that decides.
 
     By the time they say, with three corrections: what we issued comes after all that we had heard by then, whatever
     their clocks say; a step of the way to the buyer never takes back what lies beyond it; a code that was only derived
-    takes nothing back.
+    takes nothing back. `by_arrival`: as if all that came after a status of ours had also been said after it.
     """
     ordered: list[StatusEvent] = []
-    for event in _by_cause(shown(rows)):
+    for event in (_by_turns if by_arrival else _by_cause)(shown(rows)):
         code = event.status
         if code not in INVOICE_STATUSES:
             ordered.append(event)
@@ -75,6 +75,15 @@ def _by_cause(events: Iterable[StatusEvent]) -> list[StatusEvent]:
         latest = max(moment, latest) if latest else moment
         places.append((moment, event.sequence, event))
     return [event for _moment, _sequence, event in sorted(places, key=lambda place: place[:2])]
+
+
+def _by_turns(events: Iterable[StatusEvent]) -> list[StatusEvent]:
+    """Each of ours, then what arrived before the next of ours, by the time it says."""
+    turn, places = 0, []
+    for event in sorted(events, key=lambda event: event.sequence):
+        turn += event.origin == Origin.US
+        places.append((turn, event.origin != Origin.US, event.occurred_at, event.sequence, event))
+    return [place[-1] for place in sorted(places, key=lambda place: place[:-1])]
 
 
 def _reached(ordered: Iterable[StatusEvent]) -> str:

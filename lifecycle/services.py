@@ -99,7 +99,8 @@ def facts_for(invoices: Sequence[Invoice], *, without: Iterable[Any] = ()) -> di
     corrected = corrected_among(invoices)
     return {
         invoice.pk: Facts(
-            history=histories[invoice.pk],
+            history=histories[invoice.pk][0],
+            heard=histories[invoice.pk][1],
             side=seat_of(invoice) or "",
             is_corrected=invoice.pk in corrected,
             is_refund=gives_back(invoice),

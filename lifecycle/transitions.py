@@ -141,6 +141,7 @@ CURRENCY = re.compile(r"[A-Z]{3}")
 class Facts:
     """What is known of an invoice when a status is chosen. `history`: codes in the order of the projection; `side`: the
     one our people speak for, "" for none. `untold`: statuses nobody can be told of this invoice, each with why.
+    `heard`: the same codes in the order of arrival.
     """
 
     history: tuple[str, ...]
@@ -148,6 +149,7 @@ class Facts:
     is_corrected: bool = False
     is_refund: bool = False
     untold: Mapping[str, str | Promise] = field(default_factory=dict)
+    heard: tuple[str, ...] = ()
 
 
 class ReasonRow(Protocol):
@@ -268,7 +270,15 @@ def _is_offered(code: str, current: str, facts: Facts) -> bool:
 
 
 def issuable(facts: Facts) -> tuple[str, ...]:
-    """The statuses our user may issue now. Every door asks this: buttons, API, admin, bulk."""
+    """The statuses our user may issue now, whatever the clocks say. Every door asks: buttons, API, admin, bulk."""
+    possible = _issuable(facts)
+    if facts.heard in ((), facts.history):
+        return possible
+    by_arrival = _issuable(replace(facts, history=facts.heard))
+    return tuple(code for code in possible if code in by_arrival)
+
+
+def _issuable(facts: Facts) -> tuple[str, ...]:
     current = current_status(facts.history)
     if current is None or not facts.side:
         return ()

@@ -286,6 +286,24 @@ def test_ours_is_not_offered_again_because_their_clock_is_ahead(user, far_end):
     assert services.next_statuses(invoice) != ()
 
 
+@pytest.mark.parametrize("code", ["205", "206"])
+def test_theirs_that_came_after_ours_is_not_offered_again_because_their_clock_is_behind(user, code):
+    invoice = make_invoice(connection=make_connection("scripted"), statuses=["200", "202", "203"])
+    decide(user, invoice, "204")
+    relays.drain()
+    record(invoice, code, issuer_role="BY", key="theirs", occurred_at=now() - timedelta(minutes=3))
+    offered = services.next_statuses(invoice)
+    assert ("205" in offered, "204" in offered, "207" in offered) == (code == "206", False, True)
+
+
+def test_old_news_that_comes_late_closes_nothing(user):
+    invoice = make_invoice(connection=make_connection("scripted"), statuses=["200", "202", "203"])
+    decide(user, invoice, "205")
+    relays.drain()
+    record(invoice, "204", issuer_role="BY", key="old", occurred_at=now() - timedelta(hours=1))
+    assert services.next_statuses(invoice) == ("206", "207", "208", "210", "211")
+
+
 @pytest.mark.parametrize(
     "told",
     [datetime(1, 1, 1, tzinfo=UTC), datetime(1999, 12, 31, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, tzinfo=UTC)],
@@ -308,7 +326,7 @@ def test_step_reported_late_does_not_take_back_a_derived_one(user, way):
     event = record(invoice, "202", issuer_role="WK", key="cdar", occurred_at=now() + timedelta(minutes=2))
     assert (status_of(invoice), services.next_statuses(invoice), event.unexpected) == ("203", offered, False)
     record(invoice, "203", issuer_role="WK", key="cdar-2", occurred_at=now() + timedelta(minutes=3))
-    assert events.histories_of([invoice])[invoice.pk] == (*statuses, "202", "203")
+    assert events.histories_of([invoice])[invoice.pk][0] == (*statuses, "202", "203")
 
 
 def test_derived_code_yields_to_what_was_said_earlier_and_heard_later():
