@@ -328,7 +328,7 @@ class Drain:
         if health.note(connection.pk, made.error):
             self.unwell.add(connection.pk)
         elif is_probe:
-            relay_states.wake(made.relay)
+            relay_states.wake(beside=made.relay)
 
 
 def _adapter_or_fault(connection: Connection) -> Adapter | Exception:

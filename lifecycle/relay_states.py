@@ -14,6 +14,7 @@ from operator import or_
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -163,12 +164,17 @@ def nudge_drain(delay: float = 0) -> None:
     nudge(DRAIN_TASK, delay=delay, timeout=TASK_SECONDS)
 
 
-def wake(answered: RelayTask) -> int:
-    """The platform answers again: what waited for that, beside whom it answered, need not wait for longer."""
-    now = timezone.now()
-    others = RelayTask.objects.filter(connection=answered.connection_id).exclude(pk=answered.pk)
-    waiting = others.filter(state__in=[State.PENDING, State.UNCERTAIN], next_attempt_at__gt=now)
-    return waiting.update(next_attempt_at=now)
+def wake(*, beside: RelayTask | None = None) -> None:
+    """Platforms that answer again, whoever found that out: what waited for it need not wait for longer; but for the one
+    `beside` which it did, whose time to come is the platform's answer.
+    """
+    with transaction.atomic():
+        recovered = health.take_recovered()
+        if recovered:
+            now = timezone.now()
+            waiting = RelayTask.objects.filter(connection__in=recovered, state__in=[State.PENDING, State.UNCERTAIN])
+            waiting = waiting.exclude(pk=beside.pk) if beside else waiting
+            waiting.filter(next_attempt_at__gt=now).update(next_attempt_at=now)
 
 
 def uncertain_hand_ins(connection_id: Any) -> QuerySet[RelayTask]:

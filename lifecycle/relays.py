@@ -57,6 +57,7 @@ def drain() -> int:
     doubtful = relay_states.doubt_killed()
     if doubtful:
         logger.warning("%s relays were being told by a worker that stopped: they are looked up", doubtful)
+    relay_states.wake()
     made = Drain(record).run()
     nudge_for_next()
     return made

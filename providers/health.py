@@ -134,7 +134,14 @@ def reset(connection_id: Any) -> None:
 
 _WELL: dict[str, Any] = {
     "health": Health.WELL, "failures": 0, "ill_since": None, "ill_reason": "", "probe_at": None,
+    "has_recovered": Case(When(~Q(health=Health.WELL), then=True), default=F("has_recovered")),
 }  # fmt: skip
+
+
+def take_recovered() -> list[Any]:
+    """Connections whose illness has ended since this was asked last: what waited for that is due."""
+    recovered = Connection.objects.filter(has_recovered=True, health=Health.WELL).values_list("pk", flat=True)
+    return [each for each in recovered if Connection.objects.filter(pk=each).update(has_recovered=False)]
 
 
 def _count(row: QuerySet[Connection], error: Exception | None) -> None:

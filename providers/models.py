@@ -62,6 +62,8 @@ class Connection(models.Model):
     ill_since = models.DateTimeField(_("ill since"), null=True, editable=False)
     ill_reason = models.TextField(_("reason"), blank=True, editable=False)
     probe_at = models.DateTimeField(_("next try"), null=True, editable=False)
+    # Set by whoever finds that an illness has ended; whoever tells what waited for that takes it back.
+    has_recovered = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
     class Meta:

@@ -1,5 +1,6 @@
 """Nobody waits for another: shares of the threads, the nearest deadline first, outages that end, bytes under way."""
 
+import json
 import threading
 import time
 from datetime import timedelta
@@ -7,12 +8,13 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from lifecycle import relay_claims, relay_lanes, relay_states, relays, services
+from lifecycle import inbox, polling, relay_claims, relay_lanes, relay_states, relays, services
 from lifecycle.models import RelayTask
 from lifecycle.relay_claims import claim_to_tell
 from lifecycle.services import Wish
-from providers import http
+from providers import health, http
 from providers.base import Reason, Receipt, TemporaryError, UncertainError
+from providers.models import WebhookDelivery
 from tests.factories import make_connection, make_invoice, make_user
 from tests.scripted import Scripted
 
@@ -227,6 +229,38 @@ def test_backlog_of_an_outage_follows_at_once_when_it_ends(decide, far_end, cloc
         clock[0] += timedelta(seconds=1)
         relays.drain()
     assert {state_of(relay) for relay in late + early} == {"sent"}
+
+
+def found_by_inbox(connection, far_end):
+    body = json.dumps({"key": "bell", "bells": [{"ref": "inv-1"}]}).encode()
+    WebhookDelivery.objects.create(connection=connection, key="bell", body=body, url="")
+    inbox.drain()
+
+
+def found_by_poll(connection, far_end):
+    polling.poll_due()
+
+
+def found_by_person(connection, far_end):
+    health.reset(connection.pk)
+
+
+@pytest.mark.parametrize("find", [found_by_inbox, found_by_poll, found_by_person])
+def test_end_of_an_outage_that_another_lane_finds_wakes_the_backlog(decide, far_end, clock, find):
+    connection, other = make_connection("scripted"), make_connection("scripted")
+    make_invoice(connection=connection, provider_ref="inv-1", document_state="read")
+    early, elsewhere = decide(connection), decide(other)
+    RelayTask.objects.update(next_attempt_at=clock[0] + timedelta(hours=4))
+    for _failure in range(health.OUTAGE_AFTER):
+        health.note(connection.pk, TemporaryError("Down."))
+    far_end.has("inv-1")
+    clock[0] += timedelta(minutes=1)
+
+    find(connection, far_end)
+    connection.refresh_from_db()
+    assert connection.health == "well"
+    relays.drain()
+    assert (state_of(early), state_of(elsewhere)) == ("sent", "pending")
 
 
 def test_outage_is_discovered_by_few_and_ends_by_one_probe(decide, far_end, clock):
