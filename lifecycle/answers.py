@@ -24,7 +24,8 @@ from providers.services import storable
 
 from . import rejections
 from .codes import PPF_DEADLINE_HOURS, STATUSES, Reported, Status, reason_label
-from .models import Origin, RelayState, RelayTask, StatusEvent
+from .models import SPOKEN, Origin, RelayTask, StatusEvent
+from .relay_states import move, one
 from .transitions import ALREADY_THERE, TAKEN
 
 if TYPE_CHECKING:
@@ -56,7 +57,6 @@ REMEDIES: dict[str, StrOrPromise] = {
     ),
 }
 CORRECT = gettext_lazy("Correct it and send it again: for the administration it counts as not sent.")
-TOLD = (RelayState.SENDING, RelayState.SENT, RelayState.UNCERTAIN, RelayState.CONFIRMED)
 # Their clock and ours: an answer may seem a little older than what it answers.
 TOLERANCE = timedelta(minutes=5)
 
@@ -136,7 +136,7 @@ def answered_relay(invoice: Invoice, report: StatusReport) -> RelayTask | None:
         return relay if relay and relay.invoice_id == invoice.pk else None
     if report.status != Status.STATUS_REJECTED:
         return None
-    told = RelayTask.objects.filter(invoice=invoice, state__in=TOLD, event__status__in=_could_be_meant(report))
+    told = RelayTask.objects.filter(invoice=invoice, state__in=SPOKEN, event__status__in=_could_be_meant(report))
     until = (report.occurred_at or timezone.now()) + TOLERANCE
     return _only(told.filter(event__occurred_at__lte=until).select_related("event"))
 
@@ -158,19 +158,15 @@ def land(invoice: Invoice, report: StatusReport, event: StatusEvent) -> None:
         relay = answered_relay(invoice, report)
         if relay and relay.is_submission:
             refuse_submission(invoice, in_words(report), event)
-        elif relay and relay.state in TOLD:
+        elif relay:
             _refuse_told(relay, report, event)
 
 
 def _refuse_told(relay: RelayTask, report: StatusReport, event: StatusEvent) -> None:
     """For the administration it was never said: its clock runs again, from the answer."""
-    relay.state = RelayState.FAILED
-    relay.last_error = storable(in_words(report))
-    relay.refused_by = event
-    relay.sent_at = relay.confirmed_at = relay.next_attempt_at = relay.leased_until = None
-    if relay.deadline_at:
-        relay.deadline_at = event.occurred_at + timedelta(hours=PPF_DEADLINE_HOURS)
-    relay.save()
+    anew = event.occurred_at + timedelta(hours=PPF_DEADLINE_HOURS) if relay.deadline_at else None
+    changes = {"sent_at": None, "confirmed_at": None, "refused_by": event, "deadline_at": anew}
+    move(one(relay), "turn_down", next_attempt_at=None, last_error=storable(in_words(report)), **changes)
 
 
 def refuse_submission(invoice: Invoice, words: str, event: StatusEvent | None = None) -> None:
@@ -180,9 +176,8 @@ def refuse_submission(invoice: Invoice, words: str, event: StatusEvent | None = 
     """
     if invoice.status_events.filter(status__in=TAKEN).exists():
         return
-    told = RelayTask.objects.filter(invoice=invoice, kind=RelayTask.Kind.INVOICE, state__in=TOLD)
-    changes = {"next_attempt_at": None, "leased_until": None, "last_error": storable(words), "refused_by": event}
-    if told.update(state=RelayState.FAILED, **changes):
+    told = RelayTask.objects.filter(invoice=invoice, kind=RelayTask.Kind.INVOICE)
+    if move(told, "turn_down", next_attempt_at=None, last_error=storable(words), refused_by=event):
         invoice.provider_ref = ""
         invoice.save(update_fields=["provider_ref", "updated_at"])
 

@@ -33,6 +33,7 @@ from .models import (
 )
 from .ordering import CLOCK_TOLERANCE
 from .recognition import find_replayed, find_same, find_seen, find_told, give_way, whole
+from .relay_states import confirmed, move, one
 from .statements import (
     Statement,
     adds,
@@ -317,13 +318,8 @@ def _in_repeated_hour(moment: datetime, zone: str, now: datetime) -> datetime:
 
 
 def confirm(relay: RelayTask) -> None:
-    now = timezone.now()
-    relay.state = RelayState.CONFIRMED
-    relay.confirmed_at = now
-    relay.sent_at = relay.sent_at or now
-    relay.next_attempt_at = relay.leased_until = None
-    relay.last_error = ""
-    relay.save(update_fields=["state", "confirmed_at", "sent_at", "next_attempt_at", "leased_until", "last_error"])
+    move(one(relay), "show", **confirmed())
+    relay.refresh_from_db(fields=["state", "confirmed_at", "sent_at", "next_attempt_at", "leased_until", "last_error"])
 
 
 def confirm_submission(invoice: Invoice) -> None:

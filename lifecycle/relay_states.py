@@ -25,7 +25,7 @@ from providers import health
 from providers.models import Connection
 from providers.nudge import nudge
 
-from .models import RelayState, RelayTask
+from .models import SPOKEN, RelayState, RelayTask
 
 DRAIN_TASK = "lifecycle.tasks.drain_relays"
 # When django-q2 ends the worker of a drain: after what it starts (45 s), the longest call (connecting, a large file, a
@@ -62,6 +62,10 @@ MOVES = {
     # the platform, by itself or asked
     "confirm": Move(SAID, State.CONFIRMED, "an answer, a look-up or a verdict that shows it", spoken=True),
     "refuse": Move(SAID, State.FAILED, "a look-up or a verdict: taken in, and turned down", spoken=True),
+    "show": Move(
+        (*SAID, State.SCHEDULED, State.FAILED, State.UNSUPPORTED), State.CONFIRMED, "its report, or a person who looked"
+    ),
+    "turn_down": Move(SPOKEN, State.FAILED, "its answer to what it, or the administration, had taken in"),
     "give_way": Move((*UNSAID, State.FAILED), State.CANCELLED, "the platform: it shows the same before we spoke"),
     # people
     "release": Move((State.AWAITING_APPROVAL,), State.PENDING, "a second person"),
