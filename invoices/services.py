@@ -49,7 +49,13 @@ TO_READ = (InvoiceDocument.Kind.ORIGINAL, InvoiceDocument.Kind.CONVERTED)
 
 
 class UnknownOwner(Exception):
-    """No addressing line of this connection matches the invoice's party: an administrator must add it."""
+    """No addressing line of this connection matches the invoice's party: an administrator must add it. `siren`: one of
+    whose lines it would be, "" where none is told.
+    """
+
+    def __init__(self, message: str, siren: str) -> None:
+        super().__init__(message)
+        self.siren = siren
 
 
 def receive_invoice(*, connection: Connection, report: InvoiceReport, files: Sequence[File]) -> tuple[Invoice, bool]:
@@ -183,13 +189,14 @@ def find_line(connection: Connection, report: InvoiceReport, parsed: ParsedInvoi
     raise UnknownOwner(
         _(
             "No addressing line of connection “%(connection)s” matches invoice %(invoice)s (%(party)s). "
-            "Add the line, then replay this delivery."
+            "Add the line: the rest follows by itself."
         )
         % {
             "connection": connection.name,
             "invoice": report.number or report.provider_ref,
             "party": ", ".join([*addresses, *sirens]) or "?",
-        }
+        },
+        sirens[0] if sirens else "",
     )
 
 

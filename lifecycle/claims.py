@@ -29,14 +29,15 @@ from django.db.models import (
     Q,
     QuerySet,
     Subquery,
+    Value,
     When,
 )
-from django.db.models.functions import Greatest
+from django.db.models.functions import Concat, Greatest, Substr
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from invoices.access import customers_of
-from invoices.models import Invoice, InvoiceOrigin, Role
+from invoices.models import AddressingLine, Invoice, InvoiceOrigin, Role
 from providers import health
 from providers.models import Connection, WebhookDelivery
 from providers.nudge import nudge
@@ -284,14 +285,22 @@ def wake(invoice: Invoice) -> None:
 
 
 def retry_waiting() -> int:
-    """Every sweep: deliveries that wait for an invoice which is there by now. Two statements, however many wait."""
+    """Every sweep: deliveries that wait for an invoice or a line which is there by now. Two statements, however many
+    wait.
+    """
     waiting = WebhookDelivery.objects.filter(state=State.QUARANTINED).exclude(waits_for="")
     here = {"connection": OuterRef("connection")}
     known = {**here, "provider_ref": OuterRef("waits_for")}
     arrived = Exists(Invoice.objects.filter(**known)) | Exists(InvoiceOrigin.objects.filter(**known))
-    woken = waiting.filter(arrived).update(**fresh())
+    of_line = Q(waits_for__startswith=WebhookDelivery.WAITS_FOR_LINE)
+    siren = Substr(OuterRef("waits_for"), len(WebhookDelivery.WAITS_FOR_LINE) + 1)
+    woken = waiting.filter(arrived | of_line & Exists(_lines_of(siren).filter(**here))).update(**fresh())
     # An invoice of this name that was there already was not the one meant: only a change is worth another look.
     since = OuterRef("processed_at")
     first = Invoice.objects.filter(named_as("waits_for"), **here, updated_at__gte=since)
     further = InvoiceOrigin.objects.filter(named_as("waits_for", "invoice__"), **here, invoice__updated_at__gte=since)
     return woken + waiting.filter(Exists(first) | Exists(further)).update(**fresh())
+
+
+def _lines_of(siren: Any) -> QuerySet[AddressingLine]:
+    return AddressingLine.objects.filter(Q(identifier=siren) | Q(identifier__startswith=Concat(siren, Value("_"))))

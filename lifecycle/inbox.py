@@ -151,7 +151,9 @@ def _guarded(job: Job, step: Any) -> None:
         retry(job.row, str(early), patience=ARRIVAL_PATIENCE, waits_for=early.provider_ref)
     except UnknownInvoice as unknown:
         quarantine(job.row, str(unknown), waits_for=unknown.provider_ref)
-    except (HookError, invoices.UnknownOwner) as error:
+    except invoices.UnknownOwner as stranger:
+        quarantine(job.row, str(stranger), waits_for=WebhookDelivery.name_of_line(stranger.siren))
+    except HookError as error:
         quarantine(job.row, str(error))
     except PlatformError as error:
         if health.is_of_connection(error):

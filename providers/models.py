@@ -193,6 +193,9 @@ class WebhookDelivery(models.Model):
         INGEST = "ingest", _("Only read")
         FETCH = "fetch", _("Platform asked")
 
+    # Begins `waits_for` where it is not an invoice that is waited for.
+    WAITS_FOR_LINE = "line:"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     connection = models.ForeignKey(
         Connection, on_delete=models.PROTECT, related_name="deliveries", verbose_name=_("connection")
@@ -232,6 +235,17 @@ class WebhookDelivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.connection} {self.received_at:%Y-%m-%d %H:%M:%S} {self.key[:36]}"
+
+    @classmethod
+    def name_of_line(cls, siren: str) -> str:
+        """What waits for an addressing line of a company instead of an invoice; "" waits for a person."""
+        return f"{cls.WAITS_FOR_LINE}{siren}" if siren else ""
+
+    @property
+    def line_waited_for(self) -> str:
+        return (
+            self.waits_for.removeprefix(self.WAITS_FOR_LINE) if self.waits_for.startswith(self.WAITS_FOR_LINE) else ""
+        )
 
     @property
     def body_text(self) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db import InterfaceError, OperationalError, transaction
 from django.db import connection as database
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -128,7 +129,8 @@ def store_poll(connection: Connection, page: base.PollPage, bells: Iterable[base
     rung = {f"bell {bell.provider_ref}": found.write(bells=[bell]) for bell in bells}
     told = {f"told {_digest(each)}": each for each in (found.write(statuses=[row]) for row in page.statuses)}
     with transaction.atomic():
-        aside = connection.deliveries.filter(state=states.QUARANTINED, waits_for="", found__isnull=False)
+        waits = Q(waits_for="") | Q(waits_for__startswith=WebhookDelivery.WAITS_FOR_LINE)
+        aside = connection.deliveries.filter(waits, state=states.QUARANTINED, found__isnull=False)
         new = aside.update(**anew, next_attempt_at=timezone.now())
         new += _store(connection, RING, [(key, b"", json.dumps(bell)) for key, bell in rung.items()], Lane.FETCH)
         new += _store(connection, INSERT, [(key, b"", json.dumps(each)) for key, each in told.items()], Lane.INGEST)

@@ -6,14 +6,14 @@ from datetime import date
 import pytest
 from django.utils import timezone
 
-from invoices.models import Invoice, InvoiceOrigin
+from invoices.models import Customer, Invoice, InvoiceOrigin
 from lifecycle import inbox
 from lifecycle.models import StatusEvent
 from providers.base import HookRequest, Party
 from providers.models import WebhookDelivery
 from providers.registry import get_adapter
 from providers.services import open_hook, store_delivery
-from tests.factories import OTHER_SIREN, SIREN, make_connection, make_customer, make_invoice, make_line
+from tests.factories import OTHER_SIREN, SIREN, make_connection, make_customer, make_invoice, make_line, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -187,3 +187,35 @@ def test_name_reaches_the_invoice_that_another_platform_brought_first(push, conn
 
     assert (way.state, taken.state, other.state) == ("processed", "processed", "quarantined")
     assert statuses(invoice) == ["203", None, "204"]
+
+
+# --- pushes of invoices that nobody here is the owner of --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("identifier", [OTHER_SIREN, f"{OTHER_SIREN}_COMPTA"])
+def test_push_of_an_unknown_owner_comes_in_by_itself_once_the_line_is_there(
+    push, far_end, connection, lines, identifier
+):
+    far_end.has("inv-1", buyer=Party(siren=OTHER_SIREN))
+    bell = [{"ref": "inv-1", "new": True}]
+    row = push("k-1", bells=bell)
+    assert (row.state, row.line_waited_for, OTHER_SIREN in row.error) == ("quarantined", OTHER_SIREN, True)
+
+    make_line(make_customer(OTHER_SIREN), make_connection("scripted"), f"{OTHER_SIREN}_ELSEWHERE")
+    make_line(make_customer("552100554"), connection, "552100554_COMPTA")
+    assert inbox.retry_waiting() == 0
+
+    make_line(Customer.objects.get(siren=OTHER_SIREN), connection, identifier)
+    assert (inbox.retry_waiting(), inbox.retry_waiting()) == (1, 0)
+    inbox.drain()
+    row.refresh_from_db()
+    assert (row.state, row.waits_for, Invoice.objects.get().customer.siren) == ("processed", "", OTHER_SIREN)
+
+
+def test_page_says_which_line_a_delivery_waits_for(push, far_end, connection, lines, client):
+    far_end.has("inv-1", buyer=Party(siren=OTHER_SIREN))
+    row = push("k-1", bells=[{"ref": "inv-1", "new": True}])
+    client.force_login(make_user(is_superuser=True))
+    page = client.get(f"/deliveries/{row.pk}/").content.decode()
+    assert f'<dt>Attend une ligne d’adressage de</dt><dd class="code">{OTHER_SIREN}</dd>' in page
+    assert "line:" not in page
