@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.core.signals import got_request_exception
+from django.db import InterfaceError, InternalError, OperationalError
 from django.http import Http404, UnreadablePostError
 from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions
@@ -33,7 +34,10 @@ TITLES = {
     422: _("Values refused"),
     429: _("Too many requests"),
     500: _("Our fault"),
+    503: _("Not available now"),
 }
+# The database takes nothing now: full, read-only, gone, locked, too slow. What is wrong with a statement is our fault.
+DATABASE_UNAVAILABLE = (OperationalError, InterfaceError, InternalError)
 
 ErrorRow = dict[str, str]
 
@@ -83,13 +87,21 @@ class Fault(ProblemError):
     default_detail = _("Something went wrong on our side. It was logged; try again later.")
 
 
+class Unavailable(ProblemError):
+    status_code = 503
+    default_code = "unavailable"
+    default_detail = _("The database cannot do this now: nothing was kept. Try again in a moment.")
+    wait = 30
+
+
 def handle(error: Exception, context: Mapping[str, Any]) -> Response | None:
-    """DRF's exception handler. An unforeseen error is logged and answered 500; with DEBUG Django shows its page."""
+    """DRF's exception handler. An unforeseen error is logged and answered 500, 503 where
+    only the database is in the way and the same may succeed later; with DEBUG Django shows its page."""
     known = _as_api_exception(error)
     if known is None and settings.DEBUG:
         return None
     if known is None:
-        known = Fault()
+        known = Unavailable() if isinstance(error, DATABASE_UNAVAILABLE) else Fault()
         request = context["request"]
         logger.error("%s %s failed", request.method, request.path, exc_info=error)
         got_request_exception.send(sender=handle, request=request)

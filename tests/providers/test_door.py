@@ -1,6 +1,7 @@
 """What the webhook door does besides verifying: the platforms' own cases are in their contract batteries."""
 
 import json
+from urllib.parse import urlsplit
 
 import pytest
 from django.db import connection
@@ -10,6 +11,7 @@ from providers import services
 from providers.base import HookRequest
 from providers.models import WebhookDelivery
 from tests.factories import make_connection
+from tests.scripted import SECRET
 
 
 def test_push_that_accepts_only_html_is_still_answered_plainly(client, db):
@@ -43,3 +45,34 @@ def test_delivery_is_stored_although_the_kept_database_connection_was_lost():
     services.store_delivery(hook=hook, pushed=pushed, key="event-1")
 
     assert [row.key for row in WebhookDelivery.objects.all()] == ["event-1"]
+
+
+REFUSE = """
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        RAISE EXCEPTION 'as the database says it' USING ERRCODE = '{code}';
+    END $$;
+    CREATE TRIGGER refuse BEFORE INSERT ON providers_webhookdelivery FOR EACH ROW EXECUTE FUNCTION refuse()
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [("53100", 503), ("53200", 503), ("25006", 503), ("57014", 503), ("40P01", 503), ("55P03", 503), ("42703", 500)],
+    ids=["disk full", "out of memory", "read-only", "statement timeout", "deadlock", "lock timeout", "our own fault"],
+)
+def test_push_that_the_database_does_not_take_now_is_to_come_again(client, platform, code, status):
+    hook = services.open_hook(connection=make_connection("scripted"))[0]
+    path, body = urlsplit(hook.url).path, json.dumps({"key": "event-1"})
+    client.raise_request_exception = False
+
+    def push():
+        return client.post(path, body, content_type="application/json", headers={"X-Secret": SECRET})
+
+    with connection.cursor() as cursor:
+        cursor.execute(REFUSE.format(code=code))
+    answer = push()
+    with connection.cursor() as cursor:
+        cursor.execute("DROP FUNCTION refuse CASCADE")
+    assert (answer.status_code, answer.headers.get("Retry-After")) == (status, "30" if status == 503 else None)
+    assert (push().status_code, [row.key for row in WebhookDelivery.objects.all()]) == (204, ["event-1"])
