@@ -159,13 +159,10 @@ def _payment_row(payment: Payment) -> dict[str, str | None]:
 
 def project(invoice: Invoice) -> None:
     """Write `status`, `alert` and the next day of instalments from the events. The invoice is locked."""
-    status, status_at = None, None
     said = rejections.said_events(invoice)
     counting = rejections.counting(said)
-    for event in counting:
-        if event.status in INVOICE_STATUSES and status not in FINAL_STATUSES:
-            status, status_at = event.status, event.occurred_at
-    invoice.status, invoice.status_at = status, status_at
+    status, invoice.status_at = _status_of(counting)
+    invoice.status = status
     invoice.due_date = instalments.due_date_of(invoice, counting)
     invoice.version += 1
     # A rejected invoice was never issued: a corrected one may bear its number.
@@ -173,6 +170,14 @@ def project(invoice: Invoice) -> None:
     alerts = answers.open_answers(said)
     invoice.alert = alerts[-1].status or "" if alerts else ""
     invoice.save(update_fields=[*PROJECTED, *HEAD])
+
+
+def _status_of(counting: Iterable[StatusEvent]) -> tuple[str | None, datetime | None]:
+    status, status_at = None, None
+    for event in counting:
+        if event.status in INVOICE_STATUSES and status not in FINAL_STATUSES:
+            status, status_at = event.status, event.occurred_at
+    return status, status_at
 
 
 # --- what platforms report --------------------------------------------------------------------------------------------
@@ -375,6 +380,17 @@ def _end_break(invoice: Invoice, events: list[Any]) -> str:
     last = events[-1]
     fault = seals.head_fault(last.seal, invoice.pk, last.sequence, last.hash)
     return f"its end, event {last.sequence}, {fault}" if fault else ""
+
+
+@transaction.atomic
+def find_untruth(invoice_id: Any) -> str:
+    """What is shown of an invoice and its history does not bear out, in words; "" where all is."""
+    invoice = lock_invoice(invoice_id)
+    decided = StatusEvent.objects.filter(invoice=invoice, origin=Origin.US, actor__isnull=False, status__isnull=False)
+    if lost := decided.filter(relay=None).exclude(source_key__startswith=answers.SETTLES).order_by("sequence").first():
+        return f"what event {lost.sequence} decided is there, and the relay that tells it is not"
+    status, _moment = _status_of(effective_events(invoice))
+    return "" if status == invoice.status else f"it is shown as {invoice.status}, and its history makes it {status}"
 
 
 @transaction.atomic

@@ -52,10 +52,11 @@ def as_owner(*statements):
     """What whoever owns the tables can do."""
     with database.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        cursor.execute("ALTER TABLE lifecycle_statusevent DISABLE TRIGGER USER")
-        for sql, *values in statements:
-            cursor.execute(sql, values)
-        cursor.execute("ALTER TABLE lifecycle_statusevent ENABLE TRIGGER USER")
+        for change in ("DISABLE", "ENABLE"):
+            for table in ("lifecycle_statusevent", "lifecycle_relayattempt"):
+                cursor.execute(f"ALTER TABLE {table} {change} TRIGGER USER")
+            for sql, *values in statements if change == "DISABLE" else ():
+                cursor.execute(sql, values)
 
 
 def cut(invoice, after):
@@ -115,7 +116,7 @@ def test_cut_tail_with_the_count_set_back_is_found_by_the_seal(invoice):
 
 def test_cut_tail_with_an_old_seal_put_back_is_found_by_the_anchor(connection):
     invoice = make_invoice(make_customer(), connection, ["200", "202"])
-    old = Invoice.objects.values("head_sequence", "head_seal").get()
+    old = Invoice.objects.values("head_sequence", "head_seal", "status").get()
     make_event(invoice, "205")
     anchors.make()
     cut(invoice, 2)
@@ -265,7 +266,7 @@ def test_purged_invoice_is_not_missed(invoice):
         id=invoice.pk, customer=invoice.customer, direction="received", kept_until=timezone.localdate(), events=5
     )
     cut(invoice, 0)
-    Invoice.objects.update(head_sequence=0, head_seal="")
+    Invoice.objects.update(head_sequence=0, head_seal="", status=None)
 
     assert verify()[0] == 0
 
@@ -309,6 +310,27 @@ def tamper(table, assignment):
 def test_changed_exchange_is_found(told, table, assignment, problem):
     before = verify()[0]
     tamper(table, assignment)
+
+    code, _out, err = verify()
+
+    assert [before, code] == [0, 1]
+    assert problem in err
+
+
+@pytest.mark.parametrize(
+    ("statements", "problem"),
+    [
+        (["UPDATE invoices_invoice SET status = '210'"], "it is shown as 210, and its history makes it 204"),
+        (["UPDATE lifecycle_relaytask SET state = 'cancelled'"], "it is shown as 204, and its history makes it 203"),
+        (
+            ["DELETE FROM lifecycle_relayattempt", "DELETE FROM lifecycle_relaytask"],
+            "what event 2 decided is there, and the relay that tells it is not",
+        ),
+    ],
+)
+def test_what_is_shown_against_the_history_is_found(told, statements, problem):
+    before = verify()[0]
+    as_owner(*((statement,) for statement in statements))
 
     code, _out, err = verify()
 

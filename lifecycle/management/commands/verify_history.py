@@ -21,9 +21,10 @@ PROGRESS = 10_000
 class Command(BaseCommand):
     help = (
         "Checks that nobody rewrote the history: recomputes every hash of every invoice's status events, link by link, "
-        "checks the seal at its end, and holds the whole against the anchors kept outside the database. Exit code 1 if "
-        "anything was changed, cut off, inserted or taken back; each is named. With --files the stored files are read "
-        "and hashed too. With --export it checks an exported ZIP instead, without any database."
+        "checks the seal at its end and what is shown of it, and holds the whole against the anchors kept outside the "
+        "database. Exit code 1 if anything was changed, cut off, inserted or taken back; each is named. With --files "
+        "the stored files are read and hashed too. With --export it checks an exported ZIP instead, without any "
+        "database."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -64,7 +65,7 @@ class Command(BaseCommand):
         checked = broken = 0
         for invoice in invoices.iterator(chunk_size=1000):
             checked += 1
-            if problem := events.find_break(invoice):
+            if problem := events.find_break(invoice) or events.find_untruth(invoice.pk):
                 broken += 1
                 self.stderr.write(f"BROKEN {invoice.pk} {invoice}: {problem}")
             elif self.reseal:
