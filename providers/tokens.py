@@ -72,7 +72,13 @@ class SharedTokens:
         return token, expires_at
 
     def drop(self, scope: str, token: str) -> None:
-        self._kept.pop(scope, None)
+        # Locked until the row is empty too: another thread would read the refused token there, and keep it again.
+        with self._lock:
+            if self._kept.get(scope, ("", None))[0] == token:
+                del self._kept[scope]
+            self._empty(scope, token)
+
+    def _empty(self, scope: str, token: str) -> None:
         with transaction.atomic():
             row = CachedToken.objects.select_for_update().filter(connection_id=self.connection_id, scope=scope).first()
             if row and row.value.get("token") == token:

@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 from django.db import connection as database
+from django.db import transaction
 from django.db.models import TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
@@ -16,6 +17,7 @@ from providers.registry import get_adapter
 from providers.services import open_hook
 from providers.tokens import ConnectionMemory, ConnectionVault, SharedTokens
 from tests.factories import make_connection
+from tests.processes import wait_until
 from tests.scripted import together
 
 pytestmark = pytest.mark.django_db
@@ -134,6 +136,40 @@ def test_many_that_meet_an_expired_token_log_in_once_more(connection):
     told = together(*[lambda tokens=tokens: renew(tokens) for tokens in workers])
 
     assert (set(told), again.calls) == ({"token-2"}, 2)
+
+
+def waits_for_a_row():
+    with database.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+        return cursor.fetchone()[0]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_token_is_not_kept_again_by_a_neighbour_while_it_is_dropped(connection):
+    tokens, login = SharedTokens(connection.pk), Login()
+    refused = tokens.get("main", login)
+    held, dropping, was_read = (threading.Event() for _step in range(3))
+
+    def hold():
+        with transaction.atomic():
+            CachedToken.objects.select_for_update().get()
+            held.set()
+            wait_until(waits_for_a_row)
+            dropping.set()
+            was_read.wait(0.3)
+
+    def renew():
+        held.wait()
+        tokens.drop("main", refused)
+        return tokens.get("main", login)
+
+    def read():
+        dropping.wait()
+        token = tokens.get("main", login)
+        was_read.set()
+        return token
+
+    assert (together(hold, renew, read), login.calls) == ([None, "token-2", "token-2"], 2)
 
 
 # --- learned facts ----------------------------------------------------------------------------------------------------
