@@ -5,11 +5,12 @@ APPS := einvoice_project invoices lifecycle providers
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
-.PHONY: run test soak check fix lock help
+.PHONY: run test simulate soak check fix lock help
 
 help:
 	@echo "make run    start the whole demo: database, sandbox platform, web server, worker"
 	@echo "make test   run all tests"
+	@echo "make simulate  play HISTORIES (10,000) of made-up accidents from SEED on, in simulated time"
 	@echo "make soak   two minutes of all platforms at once, misbehaving, with processes killed"
 	@echo "make check  format, lint, types, migrations, translations, environment reference"
 	@echo "make fix    format and repair what can be repaired"
@@ -19,8 +20,14 @@ run: export NAVETTE_DEMO = 1
 run: .venv/installed
 	@exec $(BIN)/python manage.py demo
 
+# A history of the simulator follows from its seed and from this one.
+test simulate: export PYTHONHASHSEED = 0
 test: .venv/installed
 	@exec $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+
+simulate: export HISTORIES ?= 10000
+simulate: .venv/installed
+	@exec $(BIN)/python -m pytest tests/simulation/test_simulation.py -k search -s
 
 soak: export SOAK_SECONDS ?= 120
 soak: .venv/installed

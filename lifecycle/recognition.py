@@ -27,6 +27,7 @@ from .statements import (
     contradict,
     contradict_in_detail,
     digest_of,
+    goes_beyond,
     of_event,
     say_the_same,
 )
@@ -116,7 +117,8 @@ def is_echo(relay: RelayTask, report: StatusReport, said: Statement) -> bool:
     """We have spoken, or a person was to do it on the platform; it contradicts nothing we said, and fits in time."""
     if not (relay.has_spoken or relay.state == RelayState.UNSUPPORTED):
         return False
-    return not contradict(said, of_event(relay.get_event())) and _fits_in_time(relay, report, said)
+    ours = of_event(relay.get_event())
+    return not contradict(said, ours) and not goes_beyond(said, ours) and _fits_in_time(relay, report, said)
 
 
 def _fits_in_time(relay: RelayTask, report: StatusReport, said: Statement) -> bool:

@@ -136,6 +136,15 @@ def contradict_in_detail(one: Statement, other: Statement) -> bool:
     )
 
 
+def goes_beyond(report: Statement, ours: Statement) -> bool:
+    """It states what we did not say: an echo may leave out, not add."""
+    return (
+        not report.reasons <= ours.reasons
+        or bool(report.payments and not ours.payments)
+        or bool(report.texts and not ours.texts)
+    )
+
+
 def say_the_same(one: Statement, other: Statement) -> bool:
     """Nothing that one states is left open by the other, but for words."""
     return not contradict(one, other) and (one.reasons, one.payments) == (other.reasons, other.payments)

@@ -1,0 +1,59 @@
+"""Some dozens of histories, always the same; `make simulate` plays as many as one likes."""
+
+import logging
+import os
+from contextlib import ExitStack
+from unittest import mock
+
+import pytest
+
+from .defects import FOUND_BY
+from .running import MOVES, live, search, shortest
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+HISTORIES = 20
+GROUP = 4
+
+
+@pytest.fixture(autouse=True)
+def _quiet_logs():
+    """What goes wrong on purpose need not be told."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.parametrize("first", range(0, HISTORIES, GROUP))
+def test_histories_keep_every_promise(first):
+    failed = [history for seed in range(first, first + GROUP) if (history := live(seed)).faults]
+
+    assert not failed, f"{len(failed)} of {GROUP} histories failed; the first at its shortest:\n{shortest(failed[0])}"
+
+
+@pytest.mark.parametrize("defect", FOUND_BY, ids=lambda defect: defect.__name__)
+def test_defect_put_back_is_found(defect):
+    seed, words = FOUND_BY[defect]
+    with ExitStack() as stack:
+        for owner, name, wrong in defect():
+            stack.enter_context(mock.patch.object(owner, name, wrong))
+        history = live(seed)
+
+    assert any(words in fault for fault in history.faults), history
+
+
+def test_seed_makes_the_same_history_again():
+    first, second = live(7), live(7)
+
+    assert (first.turns, first.accidents) == (second.turns, second.accidents)
+
+
+def test_search():
+    if "HISTORIES" not in os.environ:
+        pytest.skip("plays thousands of histories: `make simulate` runs it")
+    seed = int(os.environ.get("SEED", "0"))
+
+    accidents, played, failed = search(range(seed, seed + int(os.environ["HISTORIES"])), MOVES)
+
+    print(f"{played} histories, {sum(accidents.values())} accidents: {dict(accidents)}")
+    assert failed is None, f"the shortest history that fails:\n{failed}"
