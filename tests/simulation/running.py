@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from unittest import mock
 
 from django.core.files.storage import InMemoryStorage
+from django.test import override_settings
 
 from lifecycle import anchors
 from providers import registry
@@ -26,6 +27,8 @@ STARTS = (
     datetime(2026, 12, 31, 22, 50, tzinfo=UTC),
 )  # fmt: skip
 MOVES = 14
+# Short, so that what a killed process held is taken up before the platform tells of it.
+LEASE = 20
 WARMING = 1_000_003
 
 
@@ -70,6 +73,7 @@ def _live(seed: int, moves: int) -> History:
     with (
         mock.patch.dict(registry.ADAPTERS, {"simulated": "tests.simulation.far.Simulated"}),
         mock.patch.object(anchors, "default_storage", InMemoryStorage()),
+        override_settings(LEASE_SECONDS=LEASE),
         installed(kernel, nudged),
     ):
         world = World(kernel)

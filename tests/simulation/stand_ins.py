@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import queue
 import random
+import sys
 import types
 import uuid
 from collections.abc import Callable, Iterator
@@ -14,12 +16,13 @@ from typing import Any
 from unittest import mock
 
 import django.utils.timezone
+from django.conf import settings
 from django.db import connection as database
 
 from lifecycle import asking, calling, inbox, relay_lanes, relays, tasks
 from providers import nudge, services, tokens
 
-from .kernel import Crash, Kernel, Task
+from .kernel import Kernel, Task
 
 
 class Future:
@@ -159,9 +162,7 @@ def installed(kernel: Kernel, on_nudge: Callable[[str, float], None]) -> Iterato
         put(relay_lanes, "ThreadPoolExecutor", lambda number, name="": Executor(kernel, number))
         put(calling, "ThreadPoolExecutor", lambda max_workers: Executor(kernel, max_workers))
         put(calling, "wait", wait_for(kernel))
-        for module in (nudge, inbox, asking):
-            put(module, "nudge", nudged)
-        for module in USERS_OF_NUDGE:
+        for module in users_of_nudge():
             put(module, "nudge", nudged)
         # All tasks share one connection: a thread that ends must not close it.
         put(database, "close", lambda: None)
@@ -169,18 +170,9 @@ def installed(kernel: Kernel, on_nudge: Callable[[str, float], None]) -> Iterato
         yield
 
 
-def _users_of_nudge() -> list[Any]:
-    import sys
-
-    return [
-        module
-        for name, module in list(sys.modules.items())
-        if name.startswith(("lifecycle.", "providers.", "invoices."))
-        and callable(getattr(module, "nudge", None))
-        and module not in (nudge, inbox, asking)
-    ]
-
-
-USERS_OF_NUDGE = _users_of_nudge()
-
-__all__ = ["Crash", "installed"]
+def users_of_nudge() -> list[Any]:
+    """Every module that has the function under its name, whichever were loaded before."""
+    importlib.import_module(settings.ROOT_URLCONF)
+    ours = ("lifecycle.", "providers.", "invoices.")
+    loaded = [module for name, module in sorted(sys.modules.items()) if name.startswith(ours)]
+    return [module for module in loaded if getattr(module, "nudge", None) is nudge.nudge]
