@@ -13,6 +13,7 @@ from django.utils.module_loading import import_string
 
 from . import base
 from .callbacks import GuardedTransport, Policy
+from .deadlines import keep_deadlines
 from .models import Connection
 from .subscriptions import ConnectionSubscriptions
 from .tokens import ConnectionMemory, ConnectionVault, SharedTokens
@@ -25,6 +26,10 @@ ADAPTERS = {
     "cegid_od": "providers.cegid_od.adapter.CegidOD",
     "afnor": "providers.afnor.adapter.Afnor",
 }
+
+
+# Without this httpx asks for whatever coding happens to be installed; `http.CODINGS` are read.
+HEADERS = {"User-Agent": "Navette", "Accept-Encoding": "gzip, deflate"}
 
 
 class UnknownKind(Exception):
@@ -49,7 +54,8 @@ def _client_of_process(pid: int, policy: Policy | None) -> httpx.Client:
     options: dict[str, Any] = {"limits": limits}
     if policy is not None:  # a proxy of the environment would resolve names for us, unguarded
         options = {"transport": GuardedTransport(policy, limits), "trust_env": False}
-    client = httpx.Client(follow_redirects=False, timeout=timeout, headers={"User-Agent": "Navette"}, **options)
+    client = httpx.Client(follow_redirects=False, timeout=timeout, headers=HEADERS, **options)
+    keep_deadlines(client)
     # The client is shared by all connections: a cookie of one must not travel with the calls of another.
     client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     atexit.register(client.close)
