@@ -132,7 +132,11 @@ PPF_NUMBER_LENGTH = environment("PPF_NUMBER_LENGTH")
 PPF_NUMBER_LENGTH_UNTIL = environment("PPF_NUMBER_LENGTH_UNTIL")
 INBOX_THREADS = environment("INBOX_THREADS")
 REDIS_URL = environment("REDIS_URL")
-Q_CLUSTER |= {"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}
+Q_CLUSTER |= (
+    {"redis": REDIS_URL, "broker_class": "einvoice_project.redis_queue.RedisQueue"}
+    if REDIS_URL
+    else {"orm": "default", "broker_class": "einvoice_project.queue.DatabaseQueue"}
+)
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
     if REDIS_URL

@@ -20,6 +20,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from django_q.admin import Failure, OrmQ, Schedule, Success
 
 from providers import services as platforms
 from providers.admin import AccountAdmin, ConnectionAdmin, LargeTable, ReadOnly, ReadOnlyRows, RefusedRequestAdmin
@@ -447,6 +448,11 @@ class UserAdmin(Scoped, DjangoUserAdmin):
     def has_create_token_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("invoices.add_apitoken")
 
+
+# The worker's own tables: what a person does there would run as code.
+for queued in (Failure, OrmQ, Schedule, Success):
+    if admin.site.is_registered(queued):
+        admin.site.unregister(queued)
 
 # Single sign-on is set up by the environment; these pages would show its secret and tokens.
 admin.site.unregister([SocialApp, SocialToken])
