@@ -51,6 +51,7 @@ DECLARABLE_ENCODINGS = {
     *(f"cp{page}" for page in range(1250, 1259)),
 }
 # Written by programs that declare what they think in and save something else: the bytes show that it is not so.
+LATIN_ENCODINGS = {"iso8859-1", "iso8859-15", "cp1252"}
 WIDE_ENCODINGS = {"utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"}
 DECLARATION = re.compile(r"<\?xml\s[^>]*?\?>")
 DECLARED_ENCODING = re.compile(rb"""<\?xml\s[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
@@ -124,6 +125,7 @@ def read_xml(content: bytes) -> Xml:
         content, encoding = as_utf8(content, encoding), "utf-8"
     rest, files = take_out(content)
     refuse_size(rest, MAX_XML_BYTES)
+    encoding = real_encoding(rest, encoding)
     try:
         text = rest.decode(encoding)
     except UnicodeDecodeError:
@@ -228,7 +230,7 @@ def decode_base64(content: bytes, start: int = 0, end: int | None = None) -> byt
 def decode_xml(content: bytes) -> str:
     """The text without its declaration. Raises UnreadableDocument."""
     refuse_emptiness(content)
-    return without_declaration(decode(content, detect_encoding(content)))
+    return without_declaration(decode(content, real_encoding(content, detect_encoding(content))))
 
 
 def beginning(content: bytes) -> str:
@@ -322,6 +324,17 @@ def declared_encoding(name: str) -> str:
     if encoding not in DECLARABLE_ENCODINGS:
         raise unknown_encoding(name)
     return encoding
+
+
+def real_encoding(content: bytes, encoding: str) -> str:
+    """UTF-8 for what is UTF-8 and declares Latin-1: "Ã©" for every é does not come about by chance."""
+    if encoding not in LATIN_ENCODINGS or content.isascii():
+        return encoding
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return encoding
+    return "utf-8"
 
 
 def unknown_encoding(name: str) -> UnreadableDocument:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from lxml import etree
 
-from providers.xml import Xml, put_back, read_binary
+from providers.xml import Xml, put_back, read_binary, root_name
 
 # By local name: UN/CEFACT's header (Peppol, GS1), UBL 2.1, OASIS XHE, and SOAP of either version.
 ENVELOPES = {
@@ -72,4 +72,5 @@ def texts_in(xml: Xml) -> Iterator[Letter]:
         text = (element.text or "").strip()
         if text.startswith("<"):
             # Characters already: the mark overrules what its declaration says.
-            yield Letter("", "application/xml", put_back(text, xml.files).encode("utf-8-sig"))
+            content = put_back(text, xml.files).encode("utf-8-sig")
+            yield Letter(f"{root_name(content) or 'document'}.xml", "application/xml", content)

@@ -82,7 +82,7 @@ def read_invoice(content: bytes, *, media_type: str = "", filename: str = "") ->
     """
     if is_json(content):
         invoice = read_json(content)
-        return dataclasses.replace(invoice, warnings=tuple(content_warnings(invoice)))
+        return dataclasses.replace(invoice, warnings=(*invoice.warnings, *content_warnings(invoice)))
     opened = open_invoice(content)
     invoice = PARSERS[opened.root.tag](opened.root, opened.xml.files)
     claims = claim_warnings(is_pdf=is_pdf(content), media_type=media_type, filename=filename)
@@ -156,12 +156,14 @@ def open_envelope(xml: Xml, depth: int) -> OpenedInvoice:
             others.append(attached(*letter))
     if len(opened) != 1:
         raise unknown_message(name) if name not in ENVELOPES and not opened else envelope_refused(xml, len(opened))
-    words = _("The invoice came in an envelope, {name}, out of which it was taken.")
+    outer = envelopes.name_of(xml.root)
+    words = format_lazy(_("The invoice came in an envelope, {name}, out of which it was taken."), name=outer)
     return dataclasses.replace(
         opened[0],
-        envelope=envelopes.name_of(xml.root),
+        envelope=outer,
         attachments=(*opened[0].attachments, *others),
-        warnings=(format_lazy(words, name=envelopes.name_of(xml.root)), *opened[0].warnings),
+        # Once where an envelope lies in another of its kind.
+        warnings=opened[0].warnings if opened[0].envelope == outer else (words, *opened[0].warnings),
     )
 
 

@@ -297,6 +297,26 @@ def test_what_lies_beside_the_invoice_is_an_attachment() -> None:
     assert [(file.filename, file.content) for file in invoice.attachments][1:] == [("notes.txt", b"notes")]
 
 
+def test_envelope_in_one_of_its_kind_is_told_once() -> None:
+    inner = attached_document(in_base64(UBL.encode()))
+    invoice = read_invoice(attached_document(described(f"<![CDATA[{inner}]]>")).encode())
+
+    assert (invoice.number, warnings(invoice)) == (
+        "PH-2026-101",
+        ["The invoice came in an envelope, AttachedDocument (UBL), out of which it was taken."],
+    )
+
+
+def test_message_beside_the_invoice_is_named_for_what_it_is() -> None:
+    answer = "<ApplicationResponse>ok</ApplicationResponse>"
+    texts = "".join(described(f"<![CDATA[{text}]]>") for text in (body(UBL), answer))
+    invoice = read_invoice(attached_document(texts).encode())
+
+    assert [(file.filename, file.media_type) for file in invoice.attachments][1:] == [
+        ("ApplicationResponse.xml", "application/xml")
+    ]
+
+
 EMPTY = "The file is an envelope, {}, without an invoice that can be read. Ask the sender for the invoice itself."
 FULL = "The file is an envelope, {}, with 2 invoices. Ask the sender for one file per invoice."
 UNKNOWN = (

@@ -180,6 +180,8 @@ def test_xinclude_is_not_followed(tmp_path):
         ("ISO-8859-15", "iso8859-15"),
         ("Windows-1252", "cp1252"),
         ("ISO-8859-1", "utf-8-sig"),
+        ("ISO-8859-1", "utf-8"),
+        ("windows-1252", "utf-8"),
     ],
 )
 def test_accents_survive_every_encoding(declared, encoding):
