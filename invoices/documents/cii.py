@@ -181,6 +181,16 @@ PRICE_ALLOWANCES = (
 GROSS = f"{LINE_AGREEMENT}/ram:GrossPriceProductTradePrice"
 NET = f"{LINE_AGREEMENT}/ram:NetPriceProductTradePrice"
 
+# A line has no field of its own for the first of these.
+LINE_REFERENCES = {
+    "sales_order_reference": f"{LINE_AGREEMENT}/ram:SellerOrderReferencedDocument",
+    "quotation_reference": f"{LINE_AGREEMENT}/ram:QuotationReferencedDocument",
+    "contract_reference": f"{LINE_AGREEMENT}/ram:ContractReferencedDocument",
+    "despatch_advice_reference": f"{LINE_DELIVERY}/ram:DespatchAdviceReferencedDocument",
+    "receiving_advice_reference": f"{LINE_DELIVERY}/ram:ReceivingAdviceReferencedDocument",
+    "delivery_note_reference": f"{LINE_DELIVERY}/ram:DeliveryNoteReferencedDocument",
+}
+
 line = record(
     Line,
     number=text(LINE_NUMBER),
@@ -236,11 +246,10 @@ line = record(
     preceding_invoices=many(f"{LINE_SETTLEMENT}/ram:InvoiceReferencedDocument", reference),
     references=lambda node: (
         *further("order_line", f"{LINE_AGREEMENT}/ram:BuyerOrderReferencedDocument", reference)(node),
-        *further("sales_order_reference", f"{LINE_AGREEMENT}/ram:SellerOrderReferencedDocument", reference)(node),
-        *further("contract_reference", f"{LINE_AGREEMENT}/ram:ContractReferencedDocument", reference)(node),
-        *further("despatch_advice_reference", f"{LINE_DELIVERY}/ram:DespatchAdviceReferencedDocument", reference)(node),
-        *further("receiving_advice_reference", f"{LINE_DELIVERY}/ram:ReceivingAdviceReferencedDocument", reference)(
-            node
+        *(
+            found
+            for kind, path in LINE_REFERENCES.items()
+            for found in further(kind, path, reference, keep_first=True)(node)
         ),
     ),
     seller=one(f"{LINE_AGREEMENT}/ram:ItemSellerTradeParty", party),
@@ -284,6 +293,7 @@ payment_term = record(
     text=joined("ram:Description", "\n"),
     due_date=day("ram:DueDateDateTime"),
     amount=number("ram:PartialPaymentAmount"),
+    percentage=number("ram:PartialPaymentPercent"),
     discount=condition("ram:ApplicableTradePaymentDiscountTerms", "ram:ActualDiscountAmount"),
     penalty=condition("ram:ApplicableTradePaymentPenaltyTerms", "ram:ActualPenaltyAmount"),
 )

@@ -274,17 +274,24 @@ def earliest(path: str) -> Callable[[Node], date | None]:
 
 
 def further(kind: str, path: str, read: Reader, *, keep_first: bool = False) -> Reader:
-    """References of a kind, where there is more to tell than the one number (or line) its own field holds."""
+    """References of a kind, where there is more to tell than the one number (or line) its own field holds.
+
+    `keep_first` where there is no such field.
+    """
     read_all = many(path, read)
 
     def read_further(node: Node) -> tuple[Reference, ...]:
         found: tuple[Reference, ...] = read_all(node)
-        bare = Reference(line=found[0].line) if found and kind == "order_line" else None
-        if len(found) == 1 and not keep_first and found[0] in (bare, Reference(number=found[0].number)):
+        if len(found) == 1 and not keep_first and found[0] == bare_reference(kind, found[0]):
             return ()
         return tuple(replace(each, kind=kind) for each in found if each != Reference())
 
     return read_further
+
+
+def bare_reference(kind: str, reference: Reference) -> Reference:
+    """What the field of its own would hold of it."""
+    return Reference(line=reference.line) if kind == "order_line" else Reference(number=reference.number)
 
 
 def price_allowances(path: str, read: Reader) -> Reader:

@@ -149,6 +149,13 @@ class PaymentTerm:
     def is_part(self) -> bool:
         return self.amount is not None or self.percentage is not None
 
+    @property
+    def is_instalment(self) -> bool:
+        """A part due on a day of its own; the price of paying early, which ends a discount, is none."""
+        if not self.is_part or self.due_date is None:
+            return False
+        return not self.discount or (self.discount.until or date.max) < self.due_date
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prepayment:
@@ -343,5 +350,5 @@ class ParsedInvoice:
     @property
     def instalments(self) -> tuple[PaymentTerm, ...]:
         """The parts the amount due is to be paid in, by their day; none where it is to be paid at once."""
-        parts = [term for term in self.terms if term.is_part and not term.discount and term.due_date]
+        parts = [term for term in self.terms if term.is_instalment]
         return tuple(sorted(parts, key=lambda term: term.due_date or date.max)) if len(parts) > 1 else ()

@@ -3,13 +3,17 @@
 from collections.abc import Iterator
 from itertools import islice
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 from lxml import etree
 
 from .mapping import Node, compiled, content_of, tag_of
 from .model import OtherData
 
-MOST = 300
+# What a person looks through; a page of more takes seconds to draw.
+MOST = 1_000
 LONGEST = 500
+CUT = _("The file says more than this view shows: the rest of its other data is in the XML.")
 # Attributes that say how a value is written or which list its code is from; the lists are those of the syntax.
 TECHNICAL = frozenset({
     "format", "languageID", "languageLocaleID", "listAgencyID", "listAgencyName", "listID", "listName", "listSchemeURI",
@@ -38,8 +42,15 @@ LINE_NUMBERS = ("cbc:ID", "ram:AssociatedDocumentLineDocument/ram:LineID")
 
 
 def other_data(node: Node, lines: frozenset[str]) -> tuple[OtherData, ...]:
-    """Everything below `node` that was not read, in the order of the file; no more than MOST."""
-    return tuple(islice(Unread(node, lines).below(node.element, (), ""), MOST))
+    """Everything below `node` that was not read: first of the invoice, then of its lines. What is cut is told."""
+    kept, told = within_measure(Unread(node, lines).rows(node.element))
+    node.warnings.extend(told)
+    return kept
+
+
+def within_measure(found: Iterator[OtherData]) -> tuple[tuple[OtherData, ...], list[Promise]]:
+    kept = tuple(islice(found, MOST))
+    return kept, [CUT] if next(found, None) else []
 
 
 class Unread:
@@ -49,14 +60,21 @@ class Unread:
         self.files = node.files
         found = (compiled(path)(node.element) for path in CURRENCIES)
         self.currencies = {content_of(element) for elements in found for element in elements}
+        self.later: list[tuple[etree._Element, tuple[str, ...]]] = []
+
+    def rows(self, root: etree._Element) -> Iterator[OtherData]:
+        yield from self.below(root, (), "")
+        for line, steps in self.later:  # which grows by the lines inside a line
+            yield from self.below(line, steps, number_of(line))
 
     def below(self, element: etree._Element, steps: tuple[str, ...], line: str) -> Iterator[OtherData]:
         for child in element.iterchildren(etree.Element):
             is_read = child in self.seen
             steps_of_child = (*steps, tag_of(child))
-            if len(child) and not is_read:
-                is_line = child.tag in self.lines
-                yield from self.below(child, steps_of_child, number_of(child) if is_line else line)
+            if child.tag in self.lines:
+                self.later.append((child, steps_of_child))
+            elif len(child) and not is_read:
+                yield from self.below(child, steps_of_child, line)
             elif value := self.value(element, child, is_read):
                 yield OtherData(place="/".join(steps_of_child), value=value[:LONGEST], line=line)
 

@@ -13,17 +13,23 @@ DAYS = {"": 1, "DAY": 1, "D": 1, "WEE": 7}
 LONGEST_PERIOD = 3660
 # How German invoices write conditions into BT-20 (KoSIT, XRechnung 3.0, BR-DE-18): #SKONTO#TAGE=14#PROZENT=2.00#.
 CODED = re.compile(
-    r"^#(SKONTO|VERZUG)#TAGE=([0-9]{1,4})#PROZENT=([0-9]{1,3}(?:\.[0-9]{1,2})?)#"
-    r"(?:BASISBETRAG=(-?[0-9]{1,15}(?:\.[0-9]{1,2})?)#)?$",
+    r"^[ \t]*#(SKONTO|VERZUG)#TAGE=([0-9]{1,4})#PROZENT=([0-9]{1,3}(?:\.[0-9]{1,2})?)#"
+    r"(?:BASISBETRAG=(-?[0-9]{1,15}(?:\.[0-9]{1,2})?)#)?[ \t]*$",
     re.MULTILINE,
 )
 
 
 def settled_terms(rows: Iterable[PaymentTerm], issue_date: date | None) -> tuple[PaymentTerm, ...]:
     """The terms, with the last day of each condition; none where one day and one text say it all."""
-    found = tuple(dated(term, issue_date) for row in rows for term in (row, *coded_terms(row.text)))
+    found = tuple(dated(term, issue_date) for row in rows for term in (*in_words(row), *coded_terms(row.text)))
     plain = not any(term.is_part or term.discount or term.penalty for term in found)
     return () if plain and len({term.due_date for term in found if term.due_date}) < 2 else found
+
+
+def in_words(term: PaymentTerm) -> Iterable[PaymentTerm]:
+    """The term without the conditions that `coded_terms` reads from its text, if anything is left of it."""
+    said = replace(term, text="\n".join(filter(None, map(str.strip, CODED.sub("", term.text).splitlines()))))
+    return (term,) if not CODED.search(term.text) else (said,) if said != PaymentTerm() else ()
 
 
 def coded_terms(text: str) -> Iterable[PaymentTerm]:
@@ -53,7 +59,7 @@ def due_date_of(terms: Sequence[PaymentTerm], stated: date | None = None) -> dat
 
     `stated` is what the head of the invoice says, where its syntax has such a place.
     """
-    parts = [term.due_date for term in terms if term.is_part and term.due_date and not term.discount]
+    parts = [term.due_date for term in terms if term.is_instalment and term.due_date]
     if len(parts) > 1:
         return min(parts)
     net = [term.due_date for term in terms if term.due_date and not term.discount]

@@ -6,7 +6,6 @@ There is no standard for it: `providers.json_terms` knows the names.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from decimal import Decimal
-from itertools import islice
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -17,7 +16,7 @@ from providers.json_terms import NAMES, TOTALS, Terms, day, number, rows, term, 
 from providers.xml import UnreadableDocument
 
 from .model import Address, Contact, Identifier, Line, Note, OtherData, ParsedInvoice, Party, Reference, VatBreakdown
-from .other_data import LONGEST, MOST
+from .other_data import LONGEST, within_measure
 
 NOT_AN_INVOICE = _("The file is JSON data, not an invoice. Fetch the original again.")
 BROKEN = _("The file looks like JSON, but it is broken. Fetch it again.")
@@ -40,7 +39,8 @@ def read_json(content: bytes) -> ParsedInvoice:
     if not isinstance(terms, dict) or not (rows(term(terms, "BG-4")) and rows(term(terms, "BG-7"))):
         raise UnreadableDocument("not_an_invoice", NOT_AN_INVOICE)
     invoice = parse_terms(terms)
-    return replace(invoice, other_data=tuple(islice(unread(terms, frozenset(values_of(invoice))), MOST)))
+    kept, told = within_measure(unread(terms, frozenset(values_of(invoice))))
+    return replace(invoice, other_data=kept, warnings=tuple(told))
 
 
 def unread(terms: Any, said: frozenset[str], place: tuple[str, ...] = (), line: str = "") -> Iterator[OtherData]:

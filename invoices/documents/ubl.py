@@ -252,9 +252,9 @@ line = record(
     preceding_invoices=many(TO_OTHERS, billing_reference),
     references=lambda node: (
         *further("order_line", "cac:OrderLineReference", order_line)(node),
-        *further("sales_order_reference", "cac:OrderLineReference", sales_order_line)(node),
-        *further("despatch_advice_reference", "cac:DespatchLineReference", advice_line)(node),
-        *further("receiving_advice_reference", "cac:ReceiptLineReference", advice_line)(node),
+        *further("sales_order_reference", "cac:OrderLineReference", sales_order_line, keep_first=True)(node),
+        *further("despatch_advice_reference", "cac:DespatchLineReference", advice_line, keep_first=True)(node),
+        *further("receiving_advice_reference", "cac:ReceiptLineReference", advice_line, keep_first=True)(node),
     ),
     seller=one("cac:Item/cac:ManufacturerParty", party),
     deliveries=many("cac:Delivery", delivery),

@@ -152,9 +152,14 @@ def as_period_of(condition: Condition) -> str:
 
 
 def as_duration(number: Decimal, unit: str) -> str:
-    if unit == "DAY" and number == int(number):
-        return ngettext("%(count)s day", "%(count)s days", int(number)) % {"count": as_number(number)}
-    return f"{as_number(number)} {label(labels.UNITS, unit)}"
+    if number != int(number) or unit not in ("DAY", "WEE"):
+        return f"{as_number(number)} {label(labels.UNITS, unit)}"
+    words = (
+        ngettext("%(count)s week", "%(count)s weeks", int(number))
+        if unit == "WEE"
+        else ngettext("%(count)s day", "%(count)s days", int(number))
+    )
+    return words % {"count": as_number(number)}
 
 
 def as_condition(condition: Condition, currency: str) -> str:

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.utils.translation import override
 
 from invoices.documents.model import Condition, ParsedInvoice, PaymentTerm, Reference
+from invoices.documents.other_data import MOST
 from invoices.documents.payment_terms import due_date_of, instalments_of, next_due
 from invoices.documents.readable import readable_context, render_readable
 from invoices.documents.reader import read_invoice
@@ -31,11 +32,12 @@ def day(written: str) -> str:
     return f'<udt:DateTimeString format="102">{written}</udt:DateTimeString>'
 
 
-def cii_term(*, due: str = "", text: str = "", part: str = "", discount: str = "") -> str:
+def cii_term(*, due: str = "", text: str = "", share: str = "", part: str = "", discount: str = "") -> str:
     """Elements in the order of the schema."""
     parts = (
         f"<ram:Description>{text}</ram:Description>" if text else "",
         f"<ram:DueDateDateTime>{day(due)}</ram:DueDateDateTime>" if due else "",
+        f"<ram:PartialPaymentPercent>{share}</ram:PartialPaymentPercent>" if share else "",
         f"<ram:PartialPaymentAmount>{part}</ram:PartialPaymentAmount>" if part else "",
         f"<ram:ApplicableTradePaymentDiscountTerms>{discount}</ram:ApplicableTradePaymentDiscountTerms>"
         if discount
@@ -113,6 +115,18 @@ def test_discount_in_the_words_of_german_invoices_is_read() -> None:
     assert invoice.due_date == date(2026, 11, 4)
 
 
+def test_condition_written_in_code_is_told_once() -> None:
+    coded = "#SKONTO#TAGE=7#PROZENT=3.00#BASISBETRAG=252.94# \n#VERZUG#TAGE=30#PROZENT=9.12#"
+    with override("fr"):
+        rows = [readable_context(cii(cii_term(text=text)), None)["terms"] for text in (f"{coded}\nnet 30", coded)]
+    told = [[row["text"].replace("\u00a0", " ") for row in each] for each in rows]
+    conditions = [
+        "Escompte : 3 % sur 252,94 € jusqu’au 12 octobre 2026 (7 jours)",
+        "Pénalité de retard : 9,12 % 30 jours",
+    ]
+    assert told == [["net 30", *conditions], conditions]
+
+
 INSTALMENTS = [
     cii_term(due=f"2026{month}04", text=f"{number}/3", part="400.00")
     for number, month in enumerate(("11", "12", "10"), 1)
@@ -148,6 +162,28 @@ def test_ubl_discount_is_told_and_leaves_the_due_date() -> None:
     )
     assert invoice.due_date == date(2026, 11, 3)
     assert "Escompte : 3 % jusqu’au 14 octobre 2026" in words(invoice)
+
+
+def test_cii_instalments_by_share() -> None:
+    invoice = cii(cii_term(due="20261201", share="70"), cii_term(due="20261101", share="30"))
+    assert instalments_of(invoice) == [(date(2026, 11, 1), Decimal("64.80")), (date(2026, 12, 1), Decimal("151.20"))]
+    assert (invoice.due_date, invoice.other_data) == (date(2026, 11, 1), ())
+
+
+def test_instalment_with_a_discount_of_its_own_is_still_one() -> None:
+    weeks = '<ram:BasisPeriodMeasure unitCode="WEE">2</ram:BasisPeriodMeasure>'
+    invoice = cii(
+        cii_term(due="20261101", part="80.00", discount=weeks + THREE_PERCENT), cii_term(due="20261201", part="136.00")
+    )
+    assert instalments_of(invoice) == [(date(2026, 11, 1), Decimal("80.00")), (date(2026, 12, 1), Decimal("136.00"))]
+    assert invoice.due_date == date(2026, 11, 1)
+    assert "Escompte : 3 % jusqu’au 19 octobre 2026 (2 semaines)" in words(invoice)
+
+
+def test_price_of_paying_early_is_no_instalment() -> None:
+    early = cii_term(due="20261015", part="209.52", discount=TEN_DAYS + THREE_PERCENT)
+    invoice = cii(early, cii_term(due="20261104", part="216.00"))
+    assert (invoice.due_date, instalments_of(invoice)) == (date(2026, 11, 4), [])
 
 
 def test_ubl_instalments_by_amount_or_share() -> None:
@@ -374,6 +410,40 @@ def test_references_of_one_kind_are_all_shown_with_their_days() -> None:
     assert "BL-1 (1 septembre 2026) Avis d’expédition BL-2 (2 septembre 2026)" in words(invoice)
 
 
+def test_bare_references_of_a_line_of_cii_are_shown() -> None:
+    kinds = {
+        "SellerOrder": "Commande du vendeur", "BuyerOrder": "Bon de commande", "Quotation": "Devis",
+        "Contract": "Contrat", "DespatchAdvice": "Avis d’expédition", "ReceivingAdvice": "Avis de réception",
+        "DeliveryNote": "Bon de livraison",
+    }  # fmt: skip
+    agreement, delivery = (
+        "".join(
+            f"<ram:{kind}ReferencedDocument><ram:IssuerAssignedID>N-{kind}</ram:IssuerAssignedID>"
+            f"</ram:{kind}ReferencedDocument>"
+            for kind in few
+        )
+        for few in (list(kinds)[:4], list(kinds)[4:])
+    )
+    content = CII.replace("<ram:SpecifiedLineTradeAgreement>", f"<ram:SpecifiedLineTradeAgreement>{agreement}", 1)
+    content = content.replace("</ram:SpecifiedLineTradeDelivery>", f"{delivery}</ram:SpecifiedLineTradeDelivery>", 1)
+    shown = words(read_invoice(content.encode()))
+    assert [kind for kind, name in kinds.items() if f"{name} N-{kind}" not in shown] == []
+
+
+def test_bare_references_of_a_line_of_ubl_are_shown() -> None:
+    references = (
+        "<cac:OrderLineReference><cac:OrderReference><cbc:SalesOrderID>CV-1</cbc:SalesOrderID></cac:OrderReference>"
+        "</cac:OrderLineReference>"
+        "<cac:DespatchLineReference><cac:DocumentReference><cbc:ID>BL-1</cbc:ID></cac:DocumentReference>"
+        "</cac:DespatchLineReference>"
+        "<cac:ReceiptLineReference><cac:DocumentReference><cbc:ID>BR-1</cbc:ID></cac:DocumentReference>"
+        "</cac:ReceiptLineReference>"
+    )
+    shown = words(read_invoice(UBL.replace("<cac:Item>", f"{references}<cac:Item>", 1).encode()))
+    wanted = ("Commande du vendeur CV-1", "Avis d’expédition BL-1", "Avis de réception BR-1")
+    assert [each for each in wanted if each not in shown] == []
+
+
 def test_deliveries_are_all_shown() -> None:
     places = "".join(
         f"<cac:Delivery><cbc:ActualDeliveryDate>2026-10-0{number}</cbc:ActualDeliveryDate><cac:DeliveryParty>"
@@ -400,6 +470,22 @@ def test_what_was_not_understood_is_shown_as_it_stands(old: str, new: str, name:
     invoice = read_invoice(UBL.replace(old, new, 1).encode())
     shown = words(invoice).partition("Autres données du fichier")[2]
     assert (value.strip() in shown, name in shown) == (True, True)
+
+
+def test_other_data_of_the_invoice_is_not_crowded_out_by_its_lines() -> None:
+    found = CII_LINE.search(CII)
+    assert found is not None
+    line = found[0].replace("<ram:Name>", "<ram:ModelID>M-4</ram:ModelID><ram:Name>", 1)
+    late = "<ram:InvoiceIssuerReference>R-9</ram:InvoiceIssuerReference>"
+    content = CII.replace(found[0], line * (MOST + 1)).replace(
+        "<ram:InvoiceCurrencyCode>", f"{late}<ram:InvoiceCurrencyCode>"
+    )
+    invoice = read_invoice(content.encode())
+    assert [(each.value, each.line) for each in invoice.other_data] == [("R-9", ""), *[("M-4", "1")] * (MOST - 1)]
+    with override("en"):
+        assert [str(warning) for warning in invoice.warnings] == [
+            "The file says more than this view shows: the rest of its other data is in the XML."
+        ]
 
 
 def test_known_file_has_no_other_data() -> None:
