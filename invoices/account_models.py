@@ -8,13 +8,16 @@ from django.utils.translation import gettext_lazy as _
 
 
 class PaymentAccount(models.Model):
-    """Where a supplier wants an invoice paid. `supplier` is its key (`identity`), `holder` whose account it is."""
+    """Where a supplier wants an invoice paid. `supplier` is its key (`identity`), `holder` whose account it is;
+    `from_copy`: named by the copy of a further platform alone.
+    """
 
     invoice = models.ForeignKey("invoices.Invoice", on_delete=models.CASCADE, related_name="accounts")
     customer = models.ForeignKey("invoices.Customer", on_delete=models.CASCADE, related_name="+")
     supplier = models.CharField(max_length=200, blank=True)
     iban = models.CharField("IBAN", max_length=40)
     holder = models.CharField(_("Account holder"), max_length=200, blank=True)
+    from_copy = models.BooleanField(default=False, editable=False)
 
     class Meta:
         verbose_name = _("account")
@@ -27,8 +30,8 @@ class PaymentAccount(models.Model):
 
 
 class AccountChange(models.Model):
-    """A supplier names another account than on its last invoices. `new` and `known` are rows of iban and holder; known
-    ones with the invoice that named them. Whoever checked it is written once, and stays.
+    """A supplier names another account than on its last invoices, or than on another copy of this one. `new` and
+    `known` are rows of iban and holder; known ones with the invoice that named them, and with who had checked them.
     """
 
     invoice = models.OneToOneField(
@@ -52,3 +55,8 @@ class AccountChange(models.Model):
 
     def __str__(self) -> str:
         return ", ".join(row["iban"] for row in self.new)
+
+    @property
+    def is_between_copies(self) -> bool:
+        """The known accounts are those of the invoice itself."""
+        return any(row["id"] == str(self.invoice_id) for row in self.known)

@@ -211,3 +211,15 @@ def free_number(invoice: Invoice) -> None:
     """Withdrawn before it was sent, or surely not accepted: its number may be given again."""
     invoice.holds_number = False
     invoice.save(update_fields=["holds_number", "updated_at"])
+
+
+def hold_number(invoice: Invoice) -> bool:
+    """It was issued after all: no other may bear its number. False where another does by now."""
+    try:
+        with transaction.atomic():
+            Invoice.objects.filter(pk=invoice.pk).update(holds_number=True)
+    except IntegrityError as error:
+        if UNIQUE_NUMBER not in str(error):
+            raise
+        return False
+    return True

@@ -34,6 +34,7 @@ from .identity import SellerKey
 from .numbers import number_warning
 from .origin_models import InvoiceOrigin as InvoiceOrigin
 from .token_models import ApiToken as ApiToken
+from .twins import find_twins, warning_of
 from .validation.verdict import Outcome
 
 # Years: 6 for the tax office (Livre des procédures fiscales, art. L102 B). The default is the 10 of vouchers of the
@@ -249,6 +250,8 @@ class Invoice(models.Model):
         db_persist=True,
     )
 
+    found_twins: list[Invoice] | None = None
+
     class Meta:
         verbose_name = _("invoice")
         verbose_name_plural = _("invoices")
@@ -299,7 +302,14 @@ class Invoice(models.Model):
     @property
     def shown_warnings(self) -> list[str]:
         is_reported = reaches_administration(self.processing_rule)
-        return [*self.warnings, *filter(None, [number_warning(self.number) if is_reported else ""])]
+        number = number_warning(self.number) if is_reported else ""
+        copies = [each.warning for each in self.other_origins.all() if each.differing_amount]
+        return [*self.warnings, *map(warning_of, self.twins), *copies, *filter(None, [number])]
+
+    @property
+    def twins(self) -> list[Invoice]:
+        """Others that should be this one; of a list of invoices all are found before, by `with_twins`."""
+        return self.found_twins if self.found_twins is not None else find_twins(Invoice.objects.all(), [self])[self.pk]
 
     @property
     def side(self) -> str:

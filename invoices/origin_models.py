@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from providers.models import Connection
@@ -11,6 +12,7 @@ class InvoiceOrigin(models.Model):
     """Another platform that holds an invoice, beside the one that brought it first: a change of platform lasts a year.
 
     The invoice is decided once, and told to the platform of its own `connection`; what any of them reports lands on it.
+    `differing_amount`: what its copy says, where that is not what the invoice says.
     """
 
     invoice = models.ForeignKey("invoices.Invoice", on_delete=models.CASCADE, related_name="other_origins")
@@ -20,6 +22,7 @@ class InvoiceOrigin(models.Model):
     )
     provider_ref = models.CharField(_("platform's reference"), max_length=200)
     arrived_at = models.DateTimeField(_("arrived"), default=timezone.now, editable=False)
+    differing_amount = models.CharField(max_length=60, blank=True, default="", editable=False)
 
     class Meta:
         verbose_name = _("further origin")
@@ -32,3 +35,11 @@ class InvoiceOrigin(models.Model):
 
     def __str__(self) -> str:
         return f"{self.invoice} – {self.connection}"
+
+    @property
+    def warning(self) -> str:
+        message = gettext(
+            "The copy of this invoice that came through %(platform)s says something else: %(amount)s. Ask the seller "
+            "which one counts before you decide."
+        )
+        return message % {"amount": self.differing_amount, "platform": self.connection.name}

@@ -2,26 +2,29 @@
 and told where it is told.
 
 A second copy may be of another syntax. It is the same invoice by seller, number and year, and only where its amounts
-agree too; otherwise it stays apart, and both warn.
+agree too; otherwise it stays apart, and both warn. Where only one of the two has told its amounts, for the other's
+document is still to come, they are one until it says otherwise.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from uuid import UUID
 
 from django.db import connection as database
+from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.utils.translation import gettext as _
+from django.utils import timezone
 
 from lifecycle.codes import Status
 from providers.decimals import read_decimal
 from providers.models import Connection
 
 from . import money
-from .models import Invoice, InvoiceOrigin
+from .models import DocumentState, Invoice, InvoiceOrigin
+from .twins import amount_of, find_twins
 
 # Begins the number of a lock; any that no other advisory lock of ours has.
 IDENTITY_LOCK = 7_304_002
@@ -84,14 +87,16 @@ def join(copy: Invoice) -> Invoice | None:
     _lock_identity(copy)
     for held in namesakes(copy).prefetch_related("other_origins"):
         elsewhere = copy.connection_id not in {each.connection_id for each in held.origins}
-        if elsewhere and agree(held, copy):
-            InvoiceOrigin.objects.create(
+        if elsewhere and (agree(held, copy) or _is_still_to_tell(held, copy)):
+            origin = InvoiceOrigin.objects.create(
                 invoice=held,
                 connection=copy.connection,
                 addressing_line=copy.addressing_line,
                 provider_ref=copy.provider_ref,
             )
             held.save(update_fields=["updated_at"])
+            if copy.document_state == DocumentState.READ != held.document_state:
+                _put_first(held, origin)
             return held
     return None
 
@@ -105,9 +110,17 @@ def _lock_identity(invoice: Invoice) -> None:
 
 def agree(one: Invoice, other: Invoice) -> bool:
     """Type, currency and every amount that both tell are the same, however the signs are written."""
-    if money.debt(one) is None or money.debt(other) is None:
-        return False
-    return all(mine is None or theirs is None or mine == theirs for mine, theirs in _compared(one, other))
+    return None not in (money.debt(one), money.debt(other)) and not _contradict(one, other)
+
+
+def _is_still_to_tell(one: Invoice, other: Invoice) -> bool:
+    """One of them has no amount, and a document that will tell it; nothing that both tell differs."""
+    waits = (each.document_state == DocumentState.WAITING and money.debt(each) is None for each in (one, other))
+    return any(waits) and not _contradict(one, other)
+
+
+def _contradict(one: Invoice, other: Invoice) -> bool:
+    return any(mine is not None and theirs is not None and mine != theirs for mine, theirs in _compared(one, other))
 
 
 def _compared(one: Invoice, other: Invoice) -> Iterator[tuple[object, object]]:
@@ -125,23 +138,24 @@ def _size(amount: Decimal | None) -> Decimal | None:
     return None if found is None else abs(found)
 
 
-def warn_of_namesakes(invoice: Invoice) -> None:
-    """Two that should be one: each says so, with the other's platform and amount."""
-    for other in namesakes(invoice).select_related("connection"):
-        _warn(other, of=invoice)
-        _warn(invoice, of=other)
-
-
-def _warn(invoice: Invoice, *, of: Invoice) -> None:
-    message = _(
-        "Another invoice here has this seller, number and year: %(amount)s through %(platform)s. They were not merged. "
-        "Ask the seller which one counts, and decide only that one."
+def note_difference(invoice: Invoice, connection: Connection, copy: Invoice) -> None:
+    """Keep what the copy of a further platform says, where it is not what the invoice says."""
+    InvoiceOrigin.objects.filter(invoice=invoice, connection=connection).update(
+        differing_amount=amount_of(copy) if _contradict(invoice, copy) else ""
     )
-    amount = f"{of.debt} {of.currency}" if of.debt is not None else "?"
-    words = message % {"amount": amount, "platform": of.connection.name}
-    if words not in invoice.warnings:
-        invoice.warnings = [*invoice.warnings, words]
-        invoice.save(update_fields=["warnings", "updated_at"])
+
+
+def with_twins(invoices: Sequence[Invoice]) -> None:
+    """Put its twins on each, in one query."""
+    found = find_twins(Invoice.objects.all(), invoices)
+    for invoice in invoices:
+        invoice.found_twins = found[invoice.pk]
+
+
+def renew_namesakes(invoice: Invoice) -> None:
+    """What the others warn of changed: pages and feeds show them again. After the commit, so that none is locked."""
+    renewed = namesakes(invoice)
+    transaction.on_commit(lambda: renewed.update(updated_at=timezone.now()))
 
 
 def speak_through_open(invoice: Invoice) -> None:
@@ -154,10 +168,15 @@ def speak_through_open(invoice: Invoice) -> None:
         return
     origins = invoice.other_origins.select_related("connection", "addressing_line")
     if other := next((each for each in origins if each.connection.is_active), None):
-        names = ("connection", "addressing_line", "provider_ref")
-        for name in names:
-            mine, theirs = getattr(invoice, name), getattr(other, name)
-            setattr(invoice, name, theirs)
-            setattr(other, name, mine)
-        other.save(update_fields=names)
-        invoice.save(update_fields=[*names, "updated_at"])
+        _put_first(invoice, other)
+
+
+def _put_first(invoice: Invoice, other: InvoiceOrigin) -> None:
+    """The other platform is the one that is told from now on, and whose document says what is in the invoice."""
+    names = ("connection", "addressing_line", "provider_ref")
+    for name in names:
+        mine, theirs = getattr(invoice, name), getattr(other, name)
+        setattr(invoice, name, theirs)
+        setattr(other, name, mine)
+    other.save(update_fields=names)
+    invoice.save(update_fields=[*names, "updated_at"])

@@ -21,9 +21,9 @@ from providers.models import Connection
 from providers.xml import UnreadableDocument
 
 from . import origins
-from .accounts import record_accounts
+from .accounts import record_accounts, record_copied_accounts
 from .documents.model import ParsedInvoice
-from .documents.payment_terms import instalments_of
+from .documents.payment_terms import instalments_of, is_of_discount
 from .documents.reader import read_invoice
 from .identity import key_of, party_key, references_in, seller_key
 from .models import AddressingLine, Customer, Direction, DocumentState, Invoice, InvoiceDocument, document_path
@@ -81,8 +81,18 @@ def receive_invoice(*, connection: Connection, report: InvoiceReport, files: Seq
             invoice.save(update_fields=DESCRIBED)
             if parsed is not None:
                 record_accounts(invoice, parsed)
-            origins.warn_of_namesakes(invoice)
+            origins.renew_namesakes(invoice)
+        elif parsed is not None and not is_first:
+            _hold_against(invoice, connection, parsed)
     return invoice, created
+
+
+def _hold_against(invoice: Invoice, connection: Connection, parsed: ParsedInvoice) -> None:
+    """The copy of a further platform describes nothing; what it says otherwise is told to a person."""
+    copy = Invoice(customer=invoice.customer, direction=invoice.direction)
+    describe(copy, parsed, "")
+    origins.note_difference(invoice, connection, copy)
+    record_copied_accounts(invoice, parsed)
 
 
 def _read_best(files: Sequence[File]) -> tuple[ParsedInvoice | None, str, bool]:
@@ -251,8 +261,11 @@ def describe_terms(invoice: Invoice, parsed: ParsedInvoice) -> None:
     """Of instalments that were known, some may be paid: the day of the next one stays."""
     parts = ((day, in_column(amount)) for day, amount in instalments_of(parsed))
     rows = [{"due_on": f"{day}", "amount": f"{amount:.2f}"} for day, amount in parts if amount is not None]
-    if not rows or rows != invoice.instalments:
-        invoice.due_date = parsed.due_date or invoice.due_date
+    known = [{name: row[name] for name in ("due_on", "amount")} for row in invoice.instalments]
+    if rows and rows == known:
+        return
+    told = None if is_of_discount(parsed, invoice.due_date) else invoice.due_date
+    invoice.due_date = parsed.due_date or told
     invoice.instalments = rows
 
 

@@ -23,6 +23,7 @@ from providers.models import Connection
 from providers.services import storable
 
 from . import rejections
+from .arrivals import heard_through
 from .codes import PPF_DEADLINE_HOURS, STATUSES, Reported, Status, reason_label
 from .models import SPOKEN, Origin, RelayTask, StatusEvent
 from .relay_states import move, one
@@ -132,7 +133,7 @@ def _only(relays: QuerySet[RelayTask]) -> RelayTask | None:
 def answered_relay(invoice: Invoice, report: StatusReport) -> RelayTask | None:
     """What of this invoice an answer speaks of. Where it gives no id, the one status of ours that can be meant."""
     if report.answers:
-        relay = find_answered(invoice.connection, report.answers)
+        relay = find_answered(heard_through(invoice, report).connection, report.answers)
         return relay if relay and relay.invoice_id == invoice.pk else None
     if report.status != Status.STATUS_REJECTED:
         return None

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from invoices.models import Invoice
+from invoices.models import Invoice, InvoiceOrigin
 from providers.base import StatusReport
 
 from .codes import STATUSES, Phase, status_label
+
+
+def heard_through(invoice: Invoice, report: StatusReport) -> Invoice | InvoiceOrigin:
+    """The origin that a report comes from, by its platform's reference."""
+    copies = invoice.other_origins.filter(provider_ref=report.provider_ref) if report.provider_ref else None
+    if copies is None or report.provider_ref == invoice.provider_ref:
+        return invoice
+    return copies.select_related("connection").first() or invoice
 
 
 def as_heard(invoice: Invoice, report: StatusReport) -> StatusReport:
@@ -15,10 +23,8 @@ def as_heard(invoice: Invoice, report: StatusReport) -> StatusReport:
     info = STATUSES.get(report.status or "")
     if info is None or info.phase != Phase.TRANSMISSION or not invoice.status:
         return report
-    if report.provider_ref in ("", invoice.provider_ref):
+    heard = heard_through(invoice, report)
+    if heard is invoice:
         return report
-    copies = invoice.other_origins.filter(provider_ref=report.provider_ref)
-    if copy := copies.select_related("connection").first():
-        words = f"{info.code} {status_label(info.code)} ({copy.connection.name})"
-        return replace(report, status=None, native_status=words)
-    return report
+    words = f"{info.code} {status_label(info.code)} ({heard.connection.name})"
+    return replace(report, status=None, native_status=words)

@@ -301,6 +301,8 @@ _STATUS_ROWS = (
 STATUSES: Mapping[str, StatusInfo] = {row.code: row for row in _STATUS_ROWS}
 INVOICE_STATUSES: tuple[str, ...] = tuple(row.code for row in _STATUS_ROWS if row.object == StatusObject.INVOICE)
 FINAL_STATUSES = frozenset(code for code in INVOICE_STATUSES if STATUSES[code].final)
+# With these an invoice does not count (any more).
+VOID_STATUSES = frozenset({Status.REFUSED.value, Status.REJECTED.value, Status.CANCELLED.value})
 REASON_REQUIRED = frozenset(row.code for row in _STATUS_ROWS if row.reason == "required")
 
 # Rates a French invoice may carry, in percent (FNFE-MPE rules BR-FR-15 and 16).

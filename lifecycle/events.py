@@ -12,14 +12,17 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from invoices.issuing import hold_number
 from invoices.models import Direction, Invoice
+from invoices.origins import renew_namesakes
 from invoices.services import store_document
 from providers.base import Payment, Reason, StatusReport
 from providers.services import storable, storable_key
 
 from . import answers, instalments, ordering, rejections, seals, transitions, zones
-from .arrivals import as_heard
-from .codes import FINAL_STATUSES, INVOICE_STATUSES, Status
+from .arrivals import as_heard, heard_through
+from .codes import FINAL_STATUSES, INVOICE_STATUSES, VOID_STATUSES, Status
+from .links import links_of
 from .models import (
     ADDITIONS,
     WITHOUT_EFFECT,
@@ -46,7 +49,9 @@ from .statements import (
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 FUTURE_TOLERANCE = timedelta(days=1)
 # What `project` writes, the end of the history beside it.
-PROJECTED = ("status", "status_at", "alert", "due_date", "version", "holds_number", "updated_at")
+PROJECTED = ("status", "status_at", "alert", "due_date", "instalments", "version", "holds_number", "updated_at")
+# How a later invoice takes something off an earlier one.
+LOWERING = ("credits", "corrects")
 HEAD = ("head_sequence", "head_seal")
 
 
@@ -158,18 +163,57 @@ def _payment_row(payment: Payment) -> dict[str, str | None]:
 
 
 def project(invoice: Invoice) -> None:
-    """Write `status`, `alert` and the next day of instalments from the events. The invoice is locked."""
+    """Write from the events what follows from them. The invoice is locked."""
+    _derive(invoice)
+    invoice.version += 1
+    invoice.save(update_fields=[*PROJECTED, *HEAD])
+    renew_credited(invoice)
+
+
+def renew_credited(later: Invoice) -> None:
+    """What it takes off an earlier invoice pays the next instalments of that."""
+    named = links_of(later) if later.preceding_numbers else ()
+    for link in named:
+        if link.relation in LOWERING and link.invoice and link.invoice.instalments:
+            project_anew(link.invoice.pk)
+
+
+@transaction.atomic
+def project_anew(invoice_id: Any) -> bool:
+    """The same where a newer version reads events otherwise. False where nothing changes."""
+    invoice = lock_invoice(invoice_id)
+    before = [getattr(invoice, name) for name in PROJECTED]
+    _derive(invoice)
+    if before == [getattr(invoice, name) for name in PROJECTED]:
+        return False
+    invoice.version += 1
+    invoice.save(update_fields=PROJECTED)
+    return True
+
+
+def _derive(invoice: Invoice) -> None:
+    """Status and alert, the next day of instalments, and whether it holds its number."""
     said = rejections.said_events(invoice)
     counting = rejections.counting(said)
-    status, invoice.status_at = _status_of(counting)
-    invoice.status = status
-    invoice.due_date = instalments.due_date_of(invoice, counting)
-    invoice.version += 1
-    # A rejected invoice was never issued: a corrected one may bear its number.
-    invoice.holds_number = invoice.holds_number and status != Status.REJECTED
+    before = invoice.status
+    invoice.status, invoice.status_at = _status_of(counting)
+    instalments.settle(invoice, counting)
+    invoice.holds_number = _holds_number(invoice, before)
+    if (before in VOID_STATUSES) != (invoice.status in VOID_STATUSES):
+        renew_namesakes(invoice)
     alerts = answers.open_answers(said)
     invoice.alert = alerts[-1].status or "" if alerts else ""
-    invoice.save(update_fields=[*PROJECTED, *HEAD])
+
+
+def _holds_number(invoice: Invoice, before: str | None) -> bool:
+    """A rejected invoice was never issued: a corrected one may bear its number. One that turns out not to be rejected
+    takes it back, unless another bears it by now; then both say so.
+    """
+    if invoice.status == Status.REJECTED or before != Status.REJECTED:
+        return invoice.holds_number and invoice.status != Status.REJECTED
+    handed_in = RelayTask.objects.filter(invoice=invoice, kind=RelayTask.Kind.INVOICE).first()
+    is_ours = handed_in.state != RelayState.CANCELLED if handed_in else invoice.direction == Direction.ISSUED
+    return is_ours and hold_number(invoice)
 
 
 def _status_of(counting: Iterable[StatusEvent]) -> tuple[str | None, datetime | None]:
@@ -207,7 +251,7 @@ def record_on_locked(invoice: Invoice, report: StatusReport) -> StatusEvent | No
     """What the report added to the history: a status, or what completes one; None where that knew it all."""
     if invoice.direction == Direction.ISSUED and not report.refused:
         confirm_submission(invoice)
-    report = zones.as_set(invoice.connection, as_heard(invoice, report))
+    report = zones.as_set(heard_through(invoice, report).connection, as_heard(invoice, report))
     said, digest = of_report(report), digest_of(report)
     identity, known = find_seen(invoice, report, said, digest)
     if known:
@@ -225,6 +269,7 @@ def record_on_locked(invoice: Invoice, report: StatusReport) -> StatusEvent | No
         event=event,
         is_timed=report.occurred_at is not None,
         is_replay=replayed is not None,
+        is_quoted=report.invoice_key is not None and report.invoice_key.is_quoted,
         seen_at=timezone.now(),
     )
     for file in report.files:
@@ -309,7 +354,7 @@ def believed_time(invoice: Invoice, report: StatusReport) -> tuple[datetime, str
         return now, TimeSource.IMPOSSIBLE if told else TimeSource.ARRIVAL, told
     if report.occurred_at is None:
         return moment, TimeSource.ARRIVAL, ""
-    if arrived := zones.as_arrived(invoice.connection, report):
+    if arrived := zones.as_arrived(heard_through(invoice, report).connection, report):
         return arrived, TimeSource.ZONE, moment.isoformat()
     return _in_repeated_hour(moment, report.zone, now), TimeSource.TOLD, ""
 

@@ -248,7 +248,8 @@ def readme(language: str) -> str:
 
 def invoice_facts(invoice: Invoice) -> dict[str, Any]:
     names = (
-        "id", "number", "direction", "type_code", "process", "issue_date", "due_date", "currency", "total_without_vat",
+        "id", "number", "direction", "type_code", "process", "issue_date", "due_date", "instalments", "currency",
+        "total_without_vat",
         "processing_rule", "processing_source",
         "total_vat", "total_with_vat", "amount_due", "vat_breakdown", "seller_name", "seller_siren",
         "seller_vat_number", "buyer_name", "buyer_siren", "buyer_vat_number", "preceding_numbers",

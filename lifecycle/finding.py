@@ -159,6 +159,9 @@ def unknown(connection: Connection, report: StatusReport, line_identifier: str =
 
 
 def told_at(connection: Connection, invoice: Invoice, report: StatusReport) -> StatusReport:
-    """The report with the reference of the platform it comes from, where it names the invoice by its names in law."""
-    reference = report.provider_ref or invoice.origin_at(connection.pk).provider_ref
-    return replace(report, provider_ref=reference)
+    """The report with the reference of the platform it comes from, where it names the invoice by its names in law;
+    these stay only where the invoice was found by them.
+    """
+    if report.provider_ref:
+        return replace(report, invoice_key=None)
+    return replace(report, provider_ref=invoice.origin_at(connection.pk).provider_ref)

@@ -426,6 +426,7 @@ def save_invoice(connection: Connection, report: InvoiceReport, files: tuple[Fil
     if created:
         wake(invoice)
         events.confirm_submission(invoice)
+    events.renew_credited(invoice)
     if invoice.document_state != DocumentState.UNREADABLE:
         return ""
     return _("The document of invoice %(invoice)s cannot be read: %(error)s") % {

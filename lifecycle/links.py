@@ -14,12 +14,10 @@ from invoices.documents.model import Reference
 from invoices.models import Invoice
 from invoices.money import ZERO
 
-from .codes import CORRECTIVE_TYPES, CREDIT_NOTE_TYPES, Side, Status
+from .codes import CORRECTIVE_TYPES, CREDIT_NOTE_TYPES, VOID_STATUSES, Side, Status
 from .models import RelayState, RelayTask
 
 DEPOSIT_TYPES = frozenset({"386", "500"})
-# With these an invoice does not count (any more).
-VOID_STATUSES = frozenset({Status.REFUSED.value, Status.REJECTED.value, Status.CANCELLED.value})
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,12 @@ class StatusEvent(models.Model):
         return [sighting for sighting in self.sightings.all() if sighting.is_replay]
 
     @property
+    def is_by_quote(self) -> bool:
+        """Nothing but the number that its text quotes says that it speaks of this invoice."""
+        sightings = list(self.sightings.all())
+        return bool(sightings) and all(sighting.is_quoted for sighting in sightings)
+
+    @property
     def told_moment(self) -> datetime | None:
         """The time as it was told, even an impossible one; None where none was."""
         if self.told_time:
@@ -198,7 +204,8 @@ class SeenReport(models.Model):
     """A platform's report already taken in, as an event of its own, as the echo of one of ours, or as what says again
     or completes what another said.
 
-    `digest` covers all it states; `is_replay`: the same was stated before, under another identity.
+    `digest` covers all it states; `is_replay`: the same was stated before, under another identity; `is_quoted`: its
+    invoice was found by the number that its text quotes alone.
     """
 
     invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="+")
@@ -207,6 +214,7 @@ class SeenReport(models.Model):
     event = models.ForeignKey(StatusEvent, on_delete=models.PROTECT, related_name="sightings")
     is_timed = models.BooleanField()
     is_replay = models.BooleanField(default=False)
+    is_quoted = models.BooleanField(default=False)
     seen_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -18,12 +18,11 @@ from django.utils.translation import gettext_lazy as _
 
 from invoices.models import Direction, Invoice, Role
 from invoices.money import ZERO
-from invoices.origins import through
+from invoices.origins import through, with_twins
 from providers.companies import siren_in
 
-from .codes import Status
+from .codes import VOID_STATUSES, Status
 from .desk import Desk
-from .links import VOID_STATUSES
 from .models import RelayState, RelayTask
 
 Row = TypeVar("Row", bound=Model)
@@ -290,6 +289,7 @@ def fill_lanes(desk: Desk) -> list[FilledLane]:
     rows = of_customers(desk.customer_ids()).in_bulk(first) if first else {}
     counted = [key for found in keys.values() for key in found if len(found) < COUNT_LIMIT]
     owed = Invoice.objects.only("type_code", "total_with_vat", "currency").in_bulk(counted)
+    with_twins(list(rows.values()))
     for filled in lanes:
         found = keys[filled.lane.name]
         filled.count = len(found)

@@ -7,9 +7,9 @@ the whole), it is spread over the rates in proportion, to the cent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 
 from invoices import money
 from invoices.models import Invoice
@@ -18,10 +18,8 @@ from providers.decimals import read_decimal
 
 from . import events
 from .codes import Status
-from .links import Link, counting, links_of, replaces
-
-CENT = Decimal("0.01")
-EURO = "EUR"
+from .credits import EURO, credits_of, currency_of, is_replaced, less, spread, summed
+from .links import Link, counting, links_of
 
 
 @dataclass(frozen=True)
@@ -67,29 +65,6 @@ def settlement_of(invoice: Invoice, status: str, links: Iterable[Link] | None = 
     return rows
 
 
-def currency_of(invoice: Invoice) -> str:
-    return invoice.currency or EURO
-
-
-def is_replaced(links: Iterable[Link]) -> bool:
-    """A corrective invoice that counts has taken the place of this one, and asks for all of it anew. One that gives
-    back asks for nothing anew: it takes off what it says, as a credit note does.
-    """
-    return any(len(each.references) == 1 and replaces(each) for each in counting(links, "corrected_by"))
-
-
-def credits_of(links: Iterable[Link], own: str, invoiced: Amounts) -> dict[str, Amounts]:
-    """What credit notes take off, by currency. One that names several invoices does not say how much is whose."""
-    found: dict[str, Amounts] = {}
-    lowering = [each for each in counting(links, "corrected_by") if not replaces(each)]
-    for note in [*counting(links, "credited_by"), *lowering]:
-        if len(note.references) == 1:
-            currency = currency_of(note)
-            given = money.debt_by_rate(note) or spread(money.debt(note) or ZERO, invoiced if currency == own else {})
-            found[currency] = less(found.get(currency, {}), given)
-    return found
-
-
 def asked_for(invoice: Invoice, deposits: Iterable[Invoice]) -> Amounts:
     """The amount due, by rate: deposits that we have by their own rates, what else was paid before in proportion."""
     amounts = money.debt_by_rate(invoice)
@@ -133,28 +108,3 @@ def to_declare(invoice: Invoice, status: str, row: RateLeft) -> Decimal:
     """What a person would write into this status to settle what is left of a rate."""
     left = row.left or ZERO
     return -left if status == Status.PAYMENT_SENT and money.gives_back(invoice) else left
-
-
-def summed(parts: Iterable[Mapping[Decimal, Decimal]]) -> Amounts:
-    found: Amounts = {}
-    for part in parts:
-        for rate, amount in part.items():
-            found[rate] = found.get(rate, ZERO) + amount
-    return found
-
-
-def less(amounts: Mapping[Decimal, Decimal], taken: Mapping[Decimal, Decimal]) -> Amounts:
-    return summed([amounts, {rate: -amount for rate, amount in taken.items()}])
-
-
-def spread(amount: Decimal, over: Mapping[Decimal, Decimal]) -> Amounts:
-    """In proportion and to the cent; what rounding leaves goes to the largest."""
-    whole = sum(over.values(), ZERO)
-    if not amount:
-        return {}
-    if not whole:
-        return {next(iter(over), ZERO): amount}
-    shares = {rate: (amount * part / whole).quantize(CENT, ROUND_DOWN) for rate, part in over.items()}
-    largest = max(over, key=lambda rate: abs(over[rate]))
-    shares[largest] += amount - sum(shares.values(), ZERO)
-    return shares

@@ -75,6 +75,11 @@ def due_date_of(terms: Sequence[PaymentTerm], stated: date | None = None) -> dat
     return max(net or after_discount or (undecided if len(terms) == 1 else []), default=None)
 
 
+def is_of_discount(invoice: ParsedInvoice, day: date | None) -> bool:
+    """Until then, paying earlier costs less: no day on which anything is due."""
+    return any(term.discount and day in (term.discount.until, term.due_date) for term in invoice.terms)
+
+
 def instalments_of(invoice: ParsedInvoice) -> list[tuple[date, Decimal]]:
     """Day and amount of each part, in order; a share in percent is one of what was to be paid."""
     whole = invoice.amount_due or Decimal(0)
@@ -89,11 +94,21 @@ def cents(amount: Decimal) -> Decimal:
     return amount.quantize(Decimal("0.01"))
 
 
+def left_of_each(amounts: Iterable[Decimal], covered: Decimal) -> list[Decimal]:
+    """What stays of each part, the first paid first."""
+    found = []
+    for amount in amounts:
+        taken = max(min(covered, abs(amount)), Decimal(0))
+        covered -= taken
+        found.append(amount - taken.copy_sign(amount))
+    return found
+
+
 def next_due(instalments: Iterable[tuple[date, Decimal]], paid: Decimal) -> date | None:
     """The day of the first part that what was paid does not cover; the last one's where all is paid."""
-    day = None
-    for day, amount in instalments:
-        paid -= amount
-        if paid < 0:
-            return day
-    return day
+    parts = list(instalments)
+    left = left_of_each([amount for _day, amount in parts], paid)
+    days = [day for (day, _amount), rest in zip(parts, left, strict=True) if rest] or [
+        day for day, _amount in parts[-1:]
+    ]
+    return days[0] if days else None

@@ -59,12 +59,17 @@ class EventSerializer(RowSerializer):
         help_text="How often the same was told again under another identity. It counts once."
     )
 
+    is_by_quote = serializers.BooleanField(
+        help_text="Its message names no invoice: this one was found by the number that its text quotes."
+    )
+
     class Meta:
         model = StatusEvent
         fields = [
             "id", "sequence", "status", "status_label", "native_status", "about", "issuer_role", "origin", "reasons",
             "note", "payments", "occurred_at", "recorded_at", "unexpected", "emitter", "ppf_duty", "decided_by",
-            "relay", "time_source", "told_time", "derived", "completed_by", "repeated", "hash",
+            "relay", "time_source", "told_time", "derived", "completed_by", "repeated",
+            "is_by_quote", "hash",
         ]  # fmt: skip
 
     @extend_schema_field(ReasonShownSerializer(many=True))

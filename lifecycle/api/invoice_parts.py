@@ -26,6 +26,13 @@ class VatRowSerializer(serializers.Serializer[Any]):
 class InstalmentSerializer(serializers.Serializer[Any]):
     due_on = serializers.DateField()
     amount = serializers.DecimalField(max_digits=18, decimal_places=2)
+    left = serializers.DecimalField(
+        max_digits=18,
+        decimal_places=2,
+        default=None,
+        allow_null=True,
+        help_text="After credit notes and payments, the earliest first. Null before the first status.",
+    )
 
 
 class ReferenceSerializer(serializers.Serializer[Any]):

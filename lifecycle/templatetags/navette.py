@@ -17,13 +17,13 @@ from django.utils.translation import gettext_lazy
 
 from invoices.documents.wording import as_iban, as_money
 from lifecycle.codes import STATUSES, Role, reason_label, status_label, status_tone
-from lifecycle.instalments import parts_of
+from lifecycle.instalments import rests_of
 from lifecycle.models import RelayState
 
 register = template.Library()
 
 register.filter("account", as_iban)
-register.filter("parts", parts_of)
+register.filter("parts", rests_of)
 
 RELAY_TONES = {
     RelayState.AWAITING_APPROVAL: "info",

@@ -19,11 +19,12 @@ from invoices.access import invoices_of
 from invoices.drafting import prefill
 from invoices.models import Direction, Invoice, Role
 from invoices.money import gives_back
+from invoices.origins import with_twins
 from lifecycle import answers, queries, rejections, services, transitions
-from lifecycle.codes import STATUSES, Status
+from lifecycle.codes import STATUSES, VOID_STATUSES, Status
 from lifecycle.events import shown_events
 from lifecycle.forms import AssignForm, CommentForm, InvoiceFilterForm
-from lifecycle.links import VOID_STATUSES, Link, links_of
+from lifecycle.links import Link, links_of
 from lifecycle.models import RelayTask
 from lifecycle.relay_actions import with_actions
 from lifecycle.settlement import RateLeft, settlement_of
@@ -41,6 +42,7 @@ def invoice_list(request: DeskRequest) -> HttpResponse:
     if form.is_valid():
         found = queries.keyset_page(filtered(request, form), "created_at", request.GET.get("after", ""))
         queries.with_relay_states(found.rows)
+        with_twins(found.rows)
     context = {"form": form, "found": found, "lane": queries.LANES_BY_NAME.get(request.GET.get("lane", ""))}
     return render(request, "lifecycle/invoice_list.html", context)
 

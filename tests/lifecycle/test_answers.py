@@ -256,6 +256,17 @@ def test_invoice_is_found_by_the_number_alone_where_the_answer_quotes_it(connect
     assert issued.alert == "251"
 
 
+def test_page_says_what_was_found_by_a_quoted_number_alone(connection, far_end, issued, client):
+    client.force_login(make_user(issued.customer, "reader"))
+    hear(connection, far_end, status="251", invoice_key=InvoiceKey(seller_siren=OTHER_SIREN, number="FA-1"))
+    assert "trouvée par le numéro" not in client.get(f"/invoices/{issued.pk}/").content.decode()
+    key = InvoiceKey(seller_siren="", number="FA-1", is_quoted=True)
+    hear(connection, far_end, status="250", invoice_key=key)
+    assert client.get(f"/invoices/{issued.pk}/").content.decode().count("trouvée par le numéro que cite son texte") == 1
+    rows = client.get(f"/api/v1/invoices/{issued.pk}/events/").json()["results"]
+    assert [row["status"] for row in rows if row["is_by_quote"]] == ["250"]
+
+
 def test_number_quoted_of_two_sellers_finds_neither(connection, far_end, issued):
     make_invoice(connection=connection, number="FA-1", seller_siren="403112071")
     row = hear(

@@ -346,6 +346,7 @@ def test_events_have_the_agreed_shape(api, user):
         "derived": False,
         "completed_by": [],
         "repeated": 0,
+        "is_by_quote": False,
         "hash": event.hash,
     }
 

@@ -1,12 +1,14 @@
 """What a platform's rejection answers: the submission it belongs to, and no other."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 
 from invoices.issuing import CannotIssue
+from invoices.models import Invoice
 from lifecycle import services, submissions
 from lifecycle.models import RelayAttempt, RelayTask
 from lifecycle.submissions import Submission
@@ -125,3 +127,54 @@ def test_the_same_file_is_no_new_invoice_after_its_double_was_rejected(platform)
     with pytest.raises(CannotIssue) as refused:
         submissions.hand_in(user=user, submission=Submission(line=line, file=file))
     assert refused.value.duplicate_of == relay.invoice
+
+
+def test_number_is_held_again_once_the_good_transmission_is_accepted():
+    invoice = heard("213", holds_number=True)
+    assert (invoice.status, invoice.holds_number) == ("213", False)
+    make_event(invoice, "203", occurred_at=at(5))
+    invoice.refresh_from_db()
+
+    assert (invoice.status, invoice.holds_number) == ("203", True)
+
+
+def test_number_that_another_bears_by_now_stays_with_it_and_both_say_so():
+    customer = make_customer()
+    name = {"number": "FA-7", "issue_date": date(2026, 10, 1), "customer": customer}
+    invoice = heard("213", holds_number=True, **name)
+    other = make_invoice(direction="issued", holds_number=True, provider_ref="", **name)
+    make_event(invoice, "203", occurred_at=at(5))
+    invoice.refresh_from_db()
+
+    assert (invoice.status, invoice.holds_number) == ("203", False)
+    assert (len(invoice.shown_warnings), len(other.shown_warnings)) == (1, 1)
+
+
+def test_withdrawn_invoice_does_not_take_its_number_back():
+    invoice = heard("213", holds_number=True)
+    document = invoice.documents.create(kind="original", sha256="0" * 64, size=1)
+    RelayTask.objects.create(
+        kind="invoice",
+        invoice=invoice,
+        connection=invoice.connection,
+        document=document,
+        prepared_by=make_user(),
+        sequence=0,
+        state="cancelled",
+    )
+    make_event(invoice, "203", occurred_at=at(5))
+    invoice.refresh_from_db()
+
+    assert (invoice.status, invoice.holds_number) == ("203", False)
+
+
+def test_invoice_closed_by_its_double_before_the_upgrade_is_opened_by_reading_again(capsys):
+    invoice = heard("200", "205", "213", holds_number=True)
+    Invoice.objects.filter(pk=invoice.pk).update(status="213", holds_number=False)
+    call_command("reread_documents")
+    invoice.refresh_from_db()
+
+    assert (invoice.status, invoice.holds_number) == ("205", True)
+    assert capsys.readouterr().out.splitlines()[-1] == "1 invoices stand otherwise now."
+    call_command("reread_documents")
+    assert capsys.readouterr().out == "0 invoices read again, 0 cannot be read.\n"

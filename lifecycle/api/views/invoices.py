@@ -19,6 +19,7 @@ from rest_framework.response import Response
 from einvoice_project.problems import BadQuery, Unprocessable
 from invoices.access import has_role
 from invoices.models import Invoice, InvoiceDocument, Role
+from invoices.origins import with_twins
 from lifecycle import administration, ordering, rejections, services, transitions
 from lifecycle.api.answers import SettlementSerializer
 from lifecycle.api.event_parts import EventSerializer
@@ -54,6 +55,7 @@ class InvoiceView(ApiView):
 
     def get_serializer(self, *args: Any, **kwargs: Any) -> InvoiceSerializer:
         rows = args[0] if kwargs.get("many") and args else args
+        with_twins(rows)
         facts = services.facts_for(rows)
         possible = {invoice_id: transitions.issuable(each) for invoice_id, each in facts.items()}
         kwargs["context"] = {**self.get_serializer_context(), "next_statuses": possible}
