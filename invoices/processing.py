@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from providers.companies import FRENCH_VAT_COUNTRIES
+from providers.companies import FRENCH_COUNTRIES, FRENCH_VAT_COUNTRIES
 from providers.processing import Rule, Source, read_rule
 
 from .documents.model import ParsedInvoice, Party
@@ -32,12 +32,17 @@ def rule_of_parties(parsed: ParsedInvoice) -> str:
         return Rule.B2B_INT.value
     if is_abroad(parsed.buyer):
         return Rule.B2B_INT.value if is_company(parsed.buyer) else Rule.B2C.value
-    both = parsed.seller.company.siren and parsed.buyer.company.siren
+    both = all(party.company.siren and not is_outside(party) for party in (parsed.seller, parsed.buyer))
     return Rule.B2B.value if both else ""
 
 
+def is_outside(party: Party) -> bool:
+    return bool(party.country) and party.country not in FRENCH_VAT_COUNTRIES
+
+
 def is_abroad(party: Party) -> bool:
-    return bool(party.country) and party.country not in FRENCH_VAT_COUNTRIES and not party.company.siren
+    """A SIREN makes an address abroad doubtful, but not one overseas, where INSEE registers companies too."""
+    return is_outside(party) and (party.country in FRENCH_COUNTRIES or not party.company.siren)
 
 
 def is_company(party: Party) -> bool:

@@ -22,11 +22,12 @@ SIREN_SCHEME, SIRET_SCHEME, ADDRESS_SCHEME = "0002", "0009", "0225"
 # Under these a VAT number may stand: the tax schemes of CII and UBL, codes of electronic addresses.
 VAT_SCHEMES = frozenset({"VA", "VAT", "0223", "9957"})
 FRENCH_SCHEMES = frozenset({SIREN_SCHEME, SIRET_SCHEME, ADDRESS_SCHEME})
-# Where INSEE registers companies (ISO 3166-1): France and its overseas parts, which have codes of their own. Monaco's
-# companies have French VAT numbers, but no SIREN stands in them: 000 begins what follows the key.
+# Where INSEE registers companies (ISO 3166-1): France and its overseas parts, which have codes of their own.
 FRENCH_COUNTRIES = frozenset({"FR", "GP", "MQ", "GF", "RE", "YT", "PM", "BL", "MF", "WF", "PF", "NC", "TF"})
-# France as its VAT law sees it: Monaco is in it.
-FRENCH_VAT_COUNTRIES = FRENCH_COUNTRIES | {"MC"}
+# Where French VAT applies, and with it the reform (CGI, art. 256-0, 294, 289 bis): Monaco too, but not French Guiana,
+# Mayotte and the collectivities, whose trade with France is international (DGFiP, questions on overseas, January 2026).
+FRENCH_VAT_COUNTRIES = frozenset({"FR", "GP", "MQ", "RE", "MC"})
+# Monaco's companies have French VAT numbers, but no SIREN stands in them: this begins what follows the key.
 MONACO = "000"
 
 SIREN = re.compile(r"[0-9]{9}")

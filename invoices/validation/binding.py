@@ -1,7 +1,8 @@
 """Whose rules an invoice must keep: who issued it decides, and what kind of business its flow is.
 
-The French rules (BR-FR) bind whom the reform binds: taxable persons established in France (CGI, art. 289 bis). A
-supplier abroad keeps the rules of EN 16931; its invoice is not wrong for lacking a SIREN or French notes.
+The French rules (BR-FR) bind whom the reform binds: taxable persons established in France (CGI, art. 289 bis), which is
+where French VAT applies. A supplier elsewhere keeps the rules of EN 16931; its invoice is not wrong for lacking a SIREN
+or French notes.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from invoices.documents import cii, ubl
 from invoices.documents.mapping import Node
 from invoices.documents.model import Party
 from invoices.documents.reader import OpenedInvoice
-from providers.companies import FRENCH_VAT_COUNTRIES
+from providers.companies import FRENCH_COUNTRIES, FRENCH_VAT_COUNTRIES
 from providers.processing import DOMESTIC
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ REASONS: dict[str, StrPromise] = {
     "number": _("The French rules (BR-FR) apply: the seller has a French number and a billing frame of the reform."),
     "unknown": _("The French rules (BR-FR) apply: nothing says that the seller is established abroad."),
     "abroad": _("The French rules (BR-FR) do not apply: the seller is established abroad ({country})."),
+    "overseas": _(
+        "The French rules (BR-FR) do not apply: the seller is established overseas, where French VAT does not "
+        "apply ({country})."
+    ),
     "vat": _("The French rules (BR-FR) do not apply: the seller has a foreign VAT number and no French one."),
 }
 
@@ -63,7 +68,7 @@ def basis_of(opened: OpenedInvoice, rule: str = "") -> Basis:
     if has_french_number and (not seller.country or FRENCH_FRAME.fullmatch(header["process"](node))):
         return Basis("number", True)
     if seller.country:
-        return Basis("abroad", False, seller.country[:2])
+        return Basis("overseas" if seller.country in FRENCH_COUNTRIES else "abroad", False, seller.country[:2])
     if seller.vat_number:
         return Basis("vat", False)
     return Basis("unknown", True)

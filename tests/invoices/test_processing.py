@@ -54,5 +54,18 @@ def test_two_companies_in_france(connection):
     assert receive(connection) == ("B2B", "parties")
 
 
+def test_company_with_a_siren_at_an_address_abroad_is_not_judged(connection):
+    assert receive(connection, "", UBL.replace("<cbc:IdentificationCode>FR<", "<cbc:IdentificationCode>LU<", 1)) == (
+        "",
+        "",
+    )
+
+
+@pytest.mark.parametrize(("country", "rule"), [("RE", "B2B"), ("MC", "B2B"), ("GF", "B2BInt"), ("NC", "B2BInt")])
+def test_overseas_counts_as_french_vat_has_it(connection, country, rule):
+    text = UBL.replace("<cbc:IdentificationCode>FR<", f"<cbc:IdentificationCode>{country}<", 1)
+    assert receive(connection, "", text) == (rule, "parties")
+
+
 def test_seller_abroad(connection):
     assert receive(connection, "", from_abroad()) == ("B2BInt", "parties")

@@ -50,12 +50,17 @@ def invoice_of(country="BE", vat_number="BE0403170701", siren="", frame="urn:fdc
         ({"country": "FR", "vat_number": ""}, "", "seller"),
         ({"country": "RE"}, "", "seller"),
         ({"country": "MC"}, "", "seller"),
+        ({"country": "GP", "vat_number": ""}, "", "seller"),
+        ({"country": "GF", "vat_number": "", "siren": "905334413"}, "", "overseas:GF"),
+        ({"country": "NC", "vat_number": ""}, "", "overseas:NC"),
+        ({"country": "YT", "vat_number": "", "siren": "905334413", "frame": "B1"}, "", "number"),
+        ({"country": "PF", "vat_number": ""}, "B2B", "flow"),
     ],
 )
 def test_who_issued_decides(values, rule, basis):
     verdict = validate(invoice_of(**values), rule=rule)
     assert verdict.basis == basis
-    assert (FRENCH_RULES in verdict.checked) == (basis[:6] != "abroad")
+    assert (FRENCH_RULES in verdict.checked) == (not basis.startswith(("abroad", "overseas")))
 
 
 def test_supplier_abroad_is_not_invalid_by_rules_that_do_not_bind_it():
