@@ -1,5 +1,6 @@
 """Who gets in: administrators make the accounts, nobody signs up by themselves."""
 
+import hashlib
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -7,8 +8,12 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from django.conf import settings
+from django.core.cache import cache
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
+from invoices import audit
+from invoices.account_events import find_account
 from providers.sealing import seal, unseal
 
 
@@ -32,6 +37,20 @@ class AccountAdapter(DefaultAccountAdapter):
         """Wrong guesses count by account and source: nobody elsewhere locks the right password out."""
         login = credentials.get("email", credentials.get("username", "")).lower()
         return f"{login}:{self.get_client_ip(request)}"
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        try:
+            super().pre_authenticate(request, **credentials)
+        except ValidationError:
+            note_locked(credentials, self._get_login_attempts_cache_key(request, **credentials))
+            raise
+
+
+def note_locked(credentials: dict[str, Any], key: str) -> None:
+    """Once per account, source and five minutes: whoever goes on guessing does not fill the audit log."""
+    if cache.add(f"locked:{hashlib.sha256(key.encode()).hexdigest()}", True, timeout=300):
+        account = find_account(credentials)
+        audit.record(audit.Action.LOGIN_LOCKED, account=account, subject=account or "")
 
 
 class MFAAdapter(DefaultMFAAdapter):

@@ -161,6 +161,12 @@ VARIABLES = (
         "HSTS_SECONDS", "number", "How long browsers must insist on HTTPS; 0 tells them nothing.", default=31536000
     ),
     Variable(
+        "AUDIT_DAYS",
+        "number",
+        "How many days an entry of the audit log is kept before the worker deletes it; at least 366.",
+        default=1096,
+    ),
+    Variable(
         "METRICS_TOKEN",
         "text",
         "Bearer token that opens `/metrics`. Unset: `/metrics` answers this machine only.",

@@ -131,6 +131,7 @@ RELAY_THREADS = environment("RELAY_THREADS")
 PPF_NUMBER_LENGTH = environment("PPF_NUMBER_LENGTH")
 PPF_NUMBER_LENGTH_UNTIL = environment("PPF_NUMBER_LENGTH_UNTIL")
 INBOX_THREADS = environment("INBOX_THREADS")
+AUDIT_DAYS = max(environment("AUDIT_DAYS"), 366)
 REDIS_URL = environment("REDIS_URL")
 Q_CLUSTER |= (
     {"redis": REDIS_URL, "broker_class": "einvoice_project.redis_queue.RedisQueue"}

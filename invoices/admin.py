@@ -8,19 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 # From their admin, so that they are registered by the time they are replaced here.
-from allauth.mfa.admin import Authenticator
-from allauth.socialaccount.admin import SocialApp, SocialToken
 from django.contrib import admin, messages
-from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
-from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from django_q.admin import Failure, OrmQ, Schedule, Success
 
 from providers import services as platforms
 from providers.admin import AccountAdmin, ConnectionAdmin, LargeTable, ReadOnly, ReadOnlyRows, RefusedRequestAdmin
@@ -28,74 +22,18 @@ from providers.base import Field
 from providers.models import Connection, RefusedRequest
 from providers.registry import as_line, find_adapter_class
 
-from .access import customers_of
+from . import audit
 from .addressing import parse_address
+from .audited import Audited
 from .directory import DirectoryLookUp
 from .documents.labels import DOCUMENT_TYPES, frame_label, label
 from .documents.wording import as_money
 from .forms import AddressingLineForm, CustomerForm, NewAddressingLineForm
 from .line_actions import LineActions
-from .models import AddressingLine, ApiToken, Comment, Customer, Invoice, InvoiceDocument, Membership, Role
+from .models import AddressingLine, Comment, Customer, Invoice, InvoiceDocument, Membership, Role
+from .people_admin import record_roles
+from .scoped_admin import OfConnection, OfCustomer, Scoped, ScopedChoices, administered, connections_of
 from .staff import match_memberships
-
-
-def administered(user: Any) -> QuerySet[Customer]:
-    return customers_of(user, Role.ADMINISTRATOR)
-
-
-def connections_of(user: Any, role: str = Role.ADMINISTRATOR) -> QuerySet[Connection]:
-    """The connections that serve a customer for whom this user has the role."""
-    if user.is_superuser:
-        return Connection.objects.all()
-    lines = AddressingLine.objects.filter(customer__in=customers_of(user, role).values("pk"))
-    return Connection.objects.filter(pk__in=lines.values("connection"))
-
-
-class ScopedChoices:
-    """A choice of another row offers what that row's own admin shows this user."""
-
-    admin_site: Any
-
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        model = db_field.remote_field.model
-        if self.admin_site.is_registered(model):
-            kwargs["queryset"] = self.admin_site.get_model_admin(model).get_queryset(request)
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
-
-
-class Scoped(ScopedChoices):
-    """Superusers see every row; other staff those of `scope`."""
-
-    def scope(self, user: Any) -> Q:
-        raise NotImplementedError
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        rows = super().get_queryset(request)  # type: ignore[misc]
-        return rows if request.user.is_superuser else rows.filter(self.scope(request.user))
-
-
-class OfCustomer(Scoped):
-    """Rows with a `customer`, or one at `customer_path`, for whoever has `role` there."""
-
-    customer_path = "customer"
-    role = Role.ADMINISTRATOR
-
-    def scope(self, user: Any) -> Q:
-        return Q(**{f"{self.customer_path}__in": customers_of(user, self.role).values("pk")})
-
-    def connections_seen(self, user: Any) -> QuerySet[Connection]:
-        return connections_of(user, self.role)
-
-
-class OfConnection(Scoped):
-    """Rows with a `connection`."""
-
-    def scope(self, user: Any) -> Q:
-        return Q(connection__in=connections_of(user).values("pk"))
-
-    def connections_seen(self, user: Any) -> QuerySet[Connection]:
-        return connections_of(user)
-
 
 # --- customers --------------------------------------------------------------------------------------------------------
 
@@ -132,25 +70,34 @@ class CustomerAdmin(OfCustomer, admin.ModelAdmin):
         """The SIREN is what rights and addressing lines hang on: only a superuser corrects it."""
         return self.readonly_fields if request.user.is_superuser else (*self.readonly_fields, "siren")
 
+    def save_model(self, request: HttpRequest, obj: Customer, form: Any, change: bool) -> None:
+        before = audit.rules_of(Customer.objects.get(pk=obj.pk)) if change else {}
+        super().save_model(request, obj, form, change)
+        audit.record_rules(obj, before)
+
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         super().save_formset(request, form, formset, change)
         if formset.model is AddressingLine:
             for line in formset.new_objects:
                 open_line_hook(line)
+                audit.record_names(audit.Action.LINE_CHANGED, [line.customer], line, ["+"])
         elif formset.model is Membership:
-            touched = [*formset.new_objects, *(each for each, _fields in formset.changed_objects)]
-            for membership in [*touched, *formset.deleted_objects]:
+            for membership in record_roles(formset):
                 match_memberships(membership.user)
 
 
 @admin.register(AddressingLine)
-class AddressingLineAdmin(OfCustomer, DirectoryLookUp, LineActions, AccountAdmin):
+class AddressingLineAdmin(Audited, OfCustomer, DirectoryLookUp, LineActions, AccountAdmin):
+    audit_action = audit.Action.LINE_CHANGED
     new_form, account_form = NewAddressingLineForm, AddressingLineForm
     list_display = ("identifier", "customer", "connection", "level", "subscription_state")
     list_select_related = ("customer", "connection")
     search_fields = ("identifier", "customer__name", "connection__name")
     search_help_text = _("Identifier, customer or connection")
     readonly_fields = ("hook_address", "subscription")
+
+    def audited_customers(self, obj: AddressingLine) -> list[Customer]:
+        return [obj.customer]
 
     def declared(self, obj: AddressingLine) -> tuple[tuple[Field, ...], tuple[Field, ...]]:
         cls = find_adapter_class(obj.connection.kind)
@@ -215,7 +162,12 @@ def open_line_hook(line: AddressingLine) -> None:
 
 
 @admin.register(Connection)
-class ScopedConnectionAdmin(Scoped, ConnectionAdmin):
+class ScopedConnectionAdmin(Audited, Scoped, ConnectionAdmin):
+    audit_action = audit.Action.CONNECTION_CHANGED
+
+    def audited_customers(self, obj: Connection) -> QuerySet[Customer]:
+        return audit.customers_on(obj)
+
     def scope(self, user: Any) -> Q:
         return Q(pk__in=connections_of(user).values("pk"))
 
@@ -340,133 +292,3 @@ class InvoiceAdmin(OfCustomer, ReadOnly, LargeTable):
     @admin.display(description=_("assigned to"))
     def assignee(self, invoice: Invoice) -> str:
         return str(invoice.assigned_to or "–")
-
-
-# --- people -----------------------------------------------------------------------------------------------------------
-
-
-class NeedsMembership(BaseInlineFormSet):
-    """Whoever is no superuser makes users of the own customers only."""
-
-    request_user: Any
-
-    def clean(self) -> None:
-        super().clean()
-        if not self.is_bound or self.request_user.is_superuser or any(self.errors):
-            return
-        kept = [form for form in self.forms if form.cleaned_data and not form.cleaned_data.get("DELETE")]
-        if not kept:
-            self._non_form_errors.append(gettext("Give the user a role for one of your customers."))  # type: ignore[attr-defined]
-
-
-class UserMembershipInline(OfCustomer, admin.StackedInline):
-    model = Membership
-    extra = 0
-    fields = ("customer", "role")
-    formset = NeedsMembership
-
-    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
-        formset: Any = super().get_formset(request, obj, **kwargs)
-        formset.request_user = request.user
-        return formset
-
-
-class ApiTokenInline(admin.StackedInline):
-    model = ApiToken
-    extra = 0
-    fields = readonly_fields = ("ends_with", "created_at", "last_used_at")
-    verbose_name_plural = _("API tokens (delete one to revoke it)")
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False  # by the action, which shows it once
-
-    @admin.display(description=_("ends with"))
-    def ends_with(self, token: ApiToken) -> str:
-        return f"…{token.hint}"
-
-
-admin.site.unregister(User)
-
-
-@admin.register(User)
-class UserAdmin(Scoped, DjangoUserAdmin):
-    list_display = ("username", "first_name", "last_name", "email", "is_active", "is_staff", "last_login")
-    list_filter = ("is_active", "is_staff", "is_superuser")
-    filter_horizontal = ()  # its script marks up help that no screen reader is told
-    inlines = (UserMembershipInline, ApiTokenInline)
-    actions = ("create_token",)
-    # Without the fields that would let an administrator of a customer become one of all.
-    staff_fieldsets = (
-        (None, {"fields": ("username", "password")}),
-        (_("Personal info"), {"fields": ("first_name", "last_name", "email")}),
-        (_("Permissions"), {"fields": ("is_active",)}),
-        (_("Important dates"), {"fields": ("last_login", "date_joined")}),
-    )
-
-    def scope(self, user: Any) -> Q:
-        own = Membership.objects.filter(customer__in=administered(user).values("pk"))
-        return Q(pk__in=own.values("user")) | Q(pk=user.pk)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Not superusers, nor people who also work for customers of others: a new password opens those too."""
-        if not super().has_change_permission(request, obj):
-            return False
-        if obj is None or request.user.is_superuser:
-            return True
-        own = administered(request.user).values("pk")
-        return not obj.is_superuser and not obj.memberships.exclude(customer__in=own).exists()
-
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        if obj is None or request.user.is_superuser:
-            return super().get_fieldsets(request, obj)
-        return self.staff_fieldsets
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return ("last_login", "date_joined")
-
-    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
-        return self.inlines if obj else (UserMembershipInline,)
-
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        super().save_related(request, form, formsets, change)
-        match_memberships(form.instance)
-
-    @admin.action(description=_("Create an API token for each selected user"), permissions=["create_token"])
-    def create_token(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        for user in queryset:
-            if not self.has_change_permission(request, user):
-                words = gettext("%(user)s: you may not change this user.") % {"user": user}
-                self.message_user(request, words, messages.ERROR)
-                continue
-            secret = ApiToken.new_token()
-            ApiToken.objects.create(user=user, digest=ApiToken.digest_of(secret), hint=secret[-4:])
-            self.log_change(request, user, [{"added": {"name": gettext("API token"), "object": f"…{secret[-4:]}"}}])
-            text = gettext("API token of {user}, shown this once only: {token}")
-            shown = format_html('<code class="copyable">{}</code>', secret)
-            self.message_user(request, format_html(text, user=user, token=shown), messages.SUCCESS)
-
-    def has_create_token_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("invoices.add_apitoken")
-
-
-# The worker's own tables: what a person does there would run as code.
-for queued in (Failure, OrmQ, Schedule, Success):
-    if admin.site.is_registered(queued):
-        admin.site.unregister(queued)
-
-# Single sign-on is set up by the environment; these pages would show its secret and tokens.
-admin.site.unregister([SocialApp, SocialToken])
-admin.site.unregister(Authenticator)
-
-
-@admin.register(Authenticator)
-class AuthenticatorAdmin(ReadOnly, admin.ModelAdmin):
-    """A lost second factor is deleted here; what it holds is never shown."""
-
-    list_display = ("user", "type", "created_at", "last_used_at")
-    list_select_related = ("user",)
-    search_fields = ("user__username",)
-    fields = list_display
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.has_perm("mfa.delete_authenticator")

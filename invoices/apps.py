@@ -6,3 +6,6 @@ class InvoicesConfig(AppConfig):
     name = "invoices"
     default_auto_field = "django.db.models.BigAutoField"
     verbose_name = _("Invoices")
+
+    def ready(self) -> None:
+        from . import account_events  # noqa: F401  -- its receivers

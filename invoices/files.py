@@ -19,7 +19,7 @@ from .models import InvoiceDocument
 
 # How long an address works: the time a browser takes to follow it.
 SECONDS = 300
-SALT = "invoices.files"
+SALT = "invoices.files.2"  # counts with the shape of what is signed
 LONGEST_NAME = 150
 BYTES = "application/octet-stream"
 PDF, XML = "application/pdf", "application/xml"
@@ -56,8 +56,9 @@ class Expired(Exception):
 
 @dataclass(frozen=True)
 class Address:
-    """A stored document, or with `part` one of the files embedded in it."""
+    """A stored document, or with `part` one of the files embedded in it, for as long as this user may read it."""
 
+    user: int
     document: UUID
     part: int | None = None
     shown: bool = False
@@ -93,9 +94,9 @@ def plain_name(name: str) -> str:
     return re.sub(r'[/\\:*?"<>|]', "_", "".join(characters)).strip(" .")
 
 
-def address_of(document: InvoiceDocument, *, part: int | None = None, shown: bool = False) -> str:
-    """A path that opens one file for a few minutes, whoever holds it."""
-    token = signing.dumps([document.pk.hex, part, shown], salt=SALT)
+def address_of(document: InvoiceDocument, *, user: Any, part: int | None = None, shown: bool = False) -> str:
+    """A path that opens one file for a few minutes, whoever holds it, while `user` may read the invoice."""
+    token = signing.dumps([user.pk, document.pk.hex, part, shown], salt=SALT)
     return reverse("invoices:file", args=[token])
 
 
@@ -105,4 +106,4 @@ def read_address(token: str) -> Address:
         facts: Any = signing.loads(token, salt=SALT, max_age=SECONDS)
     except signing.SignatureExpired as error:
         raise Expired from error
-    return Address(UUID(facts[0]), facts[1], facts[2])
+    return Address(facts[0], UUID(facts[1]), facts[2], facts[3])

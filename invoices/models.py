@@ -27,6 +27,7 @@ from . import money
 from .account_models import AccountChange as AccountChange
 from .account_models import PaymentAccount as PaymentAccount
 from .addressing import parse_address, validate_addressing, validate_siren
+from .audit_models import AuditEntry as AuditEntry
 from .cache_models import CacheEntry as CacheEntry
 from .documents.model import Reference
 from .draft_models import InvoiceDraft as InvoiceDraft

@@ -8,7 +8,8 @@ from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 from django.db.models import Q
 
-from .models import Membership, Role
+from . import audit
+from .models import Customer, Membership, Role
 
 ADMINISTRATORS = "Navette administrators"
 STAFF = "Navette finance staff"
@@ -58,6 +59,17 @@ def _join(user: Any, name: str) -> Group:
         user.is_staff = True
         user.save(update_fields=["is_staff"])
     return group
+
+
+@transaction.atomic
+def give_role(*, user: Any, customer: Customer, role: str) -> None:
+    """What the admin gets by its own rows."""
+    held = Membership.objects.filter(user=user, customer=customer)
+    if not held.filter(role=role).exists():
+        membership, _created = Membership.objects.update_or_create(
+            user=user, customer=customer, defaults={"role": role}
+        )
+        audit.record_role(membership)
 
 
 @transaction.atomic

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.contrib.auth import get_user_model
 from django.contrib.auth.decorators import login_required
 from django.core import signing
 from django.core.files.base import ContentFile, File
@@ -21,7 +22,7 @@ from django.views.decorators.http import require_safe
 
 from providers.xml import UnreadableDocument
 
-from . import files
+from . import audit, files
 from .access import invoices_of
 from .documents.model import Attachment
 from .models import Invoice, InvoiceDocument
@@ -38,7 +39,7 @@ PDF_POLICY = "script-src 'none'; form-action 'none'; frame-ancestors 'self'"
 @login_required
 @require_safe
 def download(request: HttpRequest, invoice_id: UUID, document_id: UUID) -> HttpResponse:
-    return _send_on(_document(request, invoice_id, document_id))
+    return _send_on(request, _document(request, invoice_id, document_id))
 
 
 @login_required
@@ -46,21 +47,21 @@ def download(request: HttpRequest, invoice_id: UUID, document_id: UUID) -> HttpR
 @xframe_options_sameorigin
 def view(request: HttpRequest, invoice_id: UUID, document_id: UUID) -> HttpResponse:
     """For the frame of the invoice's page."""
-    return _send_on(_document(request, invoice_id, document_id), shown=True)
+    return _send_on(request, _document(request, invoice_id, document_id), shown=True)
 
 
 @login_required
 @require_safe
 def attachment(request: HttpRequest, invoice_id: UUID, index: int) -> HttpResponse:
     """A file embedded in the invoice's original."""
-    return _send_on(_original(request, invoice_id), part=index)
+    return _send_on(request, _original(request, invoice_id), part=index)
 
 
 @login_required
 @require_safe
 @xframe_options_sameorigin
 def view_attachment(request: HttpRequest, invoice_id: UUID, index: int) -> HttpResponse:
-    return _send_on(_original(request, invoice_id), part=index, shown=True)
+    return _send_on(request, _original(request, invoice_id), part=index, shown=True)
 
 
 @login_required
@@ -74,10 +75,15 @@ def readable_pdf(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
         content = render_pdf(read_stored_original(invoice), get_language() or "fr")
     except UnreadableDocument as error:
         raise Http404(str(error)) from error
+    _note(invoice)
     name = files.served_name(str(invoice), files.PDF)
     response = HttpResponse(content, content_type=files.PDF)
     response.headers["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
     return _shielded(response, SANDBOX)
+
+
+def _note(invoice: Invoice) -> None:
+    audit.record(audit.Action.FILE_OPENED, customer=invoice.customer, subject=invoice)
 
 
 def _invoice(request: HttpRequest, invoice_id: UUID) -> Invoice:
@@ -95,8 +101,12 @@ def _original(request: HttpRequest, invoice_id: UUID) -> InvoiceDocument:
     return original
 
 
-def _send_on(document: InvoiceDocument, *, part: int | None = None, shown: bool = False) -> HttpResponse:
-    response = HttpResponseRedirect(files.address_of(document, part=part, shown=shown))
+def _send_on(
+    request: HttpRequest, document: InvoiceDocument, *, part: int | None = None, shown: bool = False
+) -> HttpResponse:
+    if not shown:
+        _note(document.invoice)
+    response = HttpResponseRedirect(files.address_of(document, user=request.user, part=part, shown=shown))
     response.headers["Cache-Control"] = "private, no-store"
     return response
 
@@ -114,7 +124,9 @@ def file(request: HttpRequest, token: str) -> HttpResponse:
         return _plain(words, 410)
     except signing.BadSignature as error:
         raise Http404 from error
-    document = get_object_or_404(InvoiceDocument.objects.select_related("invoice"), pk=address.document)
+    reader = get_object_or_404(get_user_model(), pk=address.user)
+    rows = InvoiceDocument.objects.filter(invoice__in=invoices_of(reader)).select_related("invoice")
+    document = get_object_or_404(rows, pk=address.document)
     try:
         found = _Found(document, address.part)
     except OSError:

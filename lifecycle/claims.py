@@ -36,6 +36,7 @@ from django.db.models.functions import Concat, Greatest, Substr
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from invoices import audit
 from invoices.access import customers_of
 from invoices.models import AddressingLine, Invoice, InvoiceOrigin, Role
 from providers import health
@@ -270,6 +271,8 @@ def replay(*, user: Any, delivery_id: Any) -> WebhookDelivery:
         if not served.exists():
             raise PermissionDenied(_("Only an administrator of a customer served by this connection can replay."))
         WebhookDelivery.objects.filter(pk=row.pk).update(**fresh())
+        for customer in served.distinct():
+            audit.record(audit.Action.REPLAYED, actor=user, customer=customer, subject=row.key)
         transaction.on_commit(nudge_lanes)
     row.refresh_from_db()
     return row

@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Count, Min, QuerySet
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 from django.utils.http import content_disposition_header
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
-from invoices import files
-from invoices.models import AccountChange, Invoice, InvoiceDocument
+from invoices import audit, files
+from invoices.models import AccountChange, Customer, Invoice, InvoiceDocument
 from invoices.services import original_of, read_document
 from providers.xml import UnreadableDocument
 
@@ -70,12 +70,23 @@ def export(ids: Iterable[Any], *, made_by: str) -> Iterator[bytes]:
 def proof(relay: RelayTask, *, user: Any) -> StreamingHttpResponse:
     """One decision as evidence: what was sent, byte for byte, when, to whom, and what came back; signed."""
     archive = Archive(made_by=user.get_username())
+    _note([relay.invoice_id], user)
     return _download(archive.write([archive.add_proof(relay)]), relay.invoice)
 
 
 def as_download(ids: list[Any], *, user: Any, invoice: Invoice | None = None) -> StreamingHttpResponse:
     """Sent while it is made; a connection that breaks leaves a ZIP that no program opens, never half of one."""
+    _note(ids, user)
     return _download(export(ids, made_by=user.get_username()), invoice)
+
+
+def _note(ids: list[Any], user: Any) -> None:
+    """Each customer's administrators see in the audit log what of theirs was taken out."""
+    taken = Invoice.objects.filter(pk__in=ids).order_by().values_list("customer").annotate(Count("pk"), Min("number"))
+    customers = Customer.objects.in_bulk([key for key, _count, _number in taken])
+    for key, count, number in taken:
+        subject = number if count == 1 else customers[key]
+        audit.record(audit.Action.EXPORTED, actor=user, customer=customers[key], subject=subject, count=count)
 
 
 def _download(pieces: Iterator[bytes], invoice: Invoice | None) -> StreamingHttpResponse:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.contrib.auth import get_user_model
+from django.db.models import QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from invoices.models import Comment, Direction, Invoice, Membership, Role
+from invoices.models import AuditEntry, Comment, Direction, Invoice, Membership, Role
 from invoices.money import written_by_rate
+from invoices.token_models import Scope
 from providers.base import Payment, Reason
 from providers.models import WebhookDelivery
 
@@ -79,6 +83,59 @@ class DeliveryFilterForm(forms.Form):
     state = forms.ChoiceField(
         label=_("State"), required=False, choices=[("", _("All states")), *WebhookDelivery.State.choices]
     )
+
+
+class AuditFilterForm(forms.Form):
+    """The filters of the audit log, as they stand in the URL."""
+
+    action = forms.ChoiceField(
+        label=_("Action"), required=False, choices=[("", _("Everything")), *AuditEntry.Action.choices]
+    )
+    who = forms.CharField(label=_("Who"), required=False, max_length=150)
+    customer = forms.ChoiceField(label=_("Customer"), required=False)
+    since = forms.DateField(label=_("From"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"))
+    until = forms.DateField(label=_("Until"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"))
+
+    def __init__(self, data: Any, *, desk: Desk) -> None:
+        super().__init__(data, auto_id="filter-%s")
+        own = [(each.siren, each.name) for each in desk.customers if desk.may(each.pk, Role.ADMINISTRATOR)]
+        self.fields["customer"].choices = [("", _("All customers")), *own]  # type: ignore[attr-defined]
+
+    def apply(self, rows: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+        lookups = {
+            "action": "action",
+            "who": "actor_name__iexact",
+            "customer": "customer__siren",
+            "since": "at__date__gte",
+            "until": "at__date__lte",
+        }
+        wanted = {lookup: self.cleaned_data[name] for name, lookup in lookups.items() if self.cleaned_data[name]}
+        return rows.filter(**wanted)
+
+
+class TokenForm(forms.Form):
+    """A new token of one's own. Whatever it is for, it reads."""
+
+    name = forms.CharField(label=_("What is it for?"), max_length=60)
+    scopes = forms.MultipleChoiceField(
+        label=_("It may"),
+        required=False,
+        choices=[choice for choice in Scope.choices if choice[0] != Scope.READ],
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("Every token reads. It never may more than you."),
+    )
+    days = forms.TypedChoiceField(
+        label=_("It expires after"),
+        coerce=int,
+        choices=[(30, _("30 days")), (90, _("90 days")), (365, _("one year"))],
+        initial=90,
+    )
+
+    @property
+    def wish(self) -> dict[str, Any]:
+        given = self.cleaned_data
+        expires_at = timezone.now() + timedelta(days=given["days"])
+        return {"name": given["name"], "scopes": [Scope.READ, *given["scopes"]], "expires_at": expires_at}
 
 
 class CommentForm(forms.ModelForm):

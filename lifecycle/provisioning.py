@@ -18,9 +18,10 @@ from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from einvoice_project.problems import flatten
+from invoices import audit, tokens
 from invoices.lines import set_up_line
-from invoices.models import SHORTEST_RETENTION, AddressingLine, ApiToken, Customer, Membership, Role
-from invoices.staff import match_memberships
+from invoices.models import SHORTEST_RETENTION, AddressingLine, ApiToken, Customer, Role
+from invoices.staff import give_role, match_memberships
 from providers.base import Adapter, Field, PlatformError, Unsupported
 from providers.companies import clean_vat_number, siren_in
 from providers.models import Connection
@@ -149,6 +150,8 @@ def _connection(wish: Row, path: str) -> Row:
         connection, created = save_connection(
             name=wish["name"], kind=kind, environment=environment, settings=settings, secrets=secrets
         )
+    names = _changed(settings, old_settings) + _changed(secrets, old_secrets)
+    audit.record_names(audit.Action.CONNECTION_CHANGED, audit.customers_on(connection), connection, names)
     if "leaving_on" in wish:
         connection.leaving_on = wish["leaving_on"]
         connection.save(update_fields=["leaving_on"])
@@ -205,6 +208,10 @@ def _checked(given: Mapping[str, Any], stored: Mapping[str, Any], fields: tuple[
     return values
 
 
+def _changed(given: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:
+    return sorted(name for name, value in given.items() if stored.get(name) != value)
+
+
 def _typed(value: Any, field: Field, path: str) -> Any:
     try:
         return FIELD_TYPES[field.type](field).run_validation(value)
@@ -219,12 +226,14 @@ def _typed(value: Any, field: Field, path: str) -> Any:
 def _customer(wish: Row, path: str) -> Row:
     customer = Customer.numbered(wish["siren"]).first() or Customer(siren=siren_in(wish["siren"]) or wish["siren"])
     created = customer._state.adding
+    before = {} if created else audit.rules_of(customer)
     for name in ("name", "vat_number", "undo_seconds", "four_eyes", "vat_on_debits", "retention_years"):
         setattr(customer, name, wish.get(name, getattr(customer, name)))
     customer.vat_number = clean_vat_number(customer.vat_number)
     with _at(path):
         customer.full_clean()
     customer.save()
+    audit.record_rules(customer, before)
     lines = [
         _line(customer, line, f"{path}.addressing_lines[{index}]")
         for index, line in enumerate(wish.get("addressing_lines", ()))
@@ -243,10 +252,12 @@ def _line(customer: Customer, wish: Row, path: str) -> Row:
     cls = adapter_class(line.connection.kind)
     settings = _checked(wish.get("settings", {}), line.settings, cls.line_setting_fields, f"{path}.settings")
     secrets = _checked(wish.get("secrets", {}), line.secrets, cls.line_secret_fields, f"{path}.secrets")
+    names = _changed(settings, line.settings) + _changed(secrets, line.secrets)
     line.settings, line.secrets = {**line.settings, **settings}, Secrets({**line.secrets, **secrets})
     with _at(path):
         line.full_clean()
     line.save()
+    audit.record_names(audit.Action.LINE_CHANGED, [customer], line, names)
     row = {"identifier": line.identifier, "connection": line.connection.name, "created": created}
     if cls.hook_per_line or "callback_token" in wish:
         row |= _open(line.connection, line.identifier, wish, "callback_token", path)
@@ -312,7 +323,8 @@ def _user(wish: Row, path: str) -> Row:
             user.full_clean()
         user.save()
     # A password is not hashed anew every time: that would end the user's sessions.
-    if "password" in wish and not user.check_password(wish["password"]):
+    is_changed = "password" in wish and not user.check_password(wish["password"])
+    if is_changed:
         with _at(f"{path}.password"):
             validate_password(wish["password"], user)
         user.set_password(wish["password"])
@@ -322,19 +334,28 @@ def _user(wish: Row, path: str) -> Row:
         if customer is None:
             message = _("There is no customer with this SIREN.")
             raise WishRefused(f"{path}.customers.{number}: {message}")
-        Membership.objects.update_or_create(user=user, customer=customer, defaults={"role": role})
+        give_role(user=user, customer=customer, role=role)
     match_memberships(user)
-    return {"username": wish["username"], "created": created} | _api_token(user, wish, created, path)
+    return {"username": wish["username"], "created": created} | _api_token(user, wish, created, path, is_changed)
 
 
-def _api_token(user: Any, wish: Row, created: bool, path: str) -> Row:
-    """A fixed token is added to those there are; a new user without one gets one generated, shown this once."""
+def _api_token(user: Any, wish: Row, created: bool, path: str, is_changed: bool) -> Row:
+    """A fixed token is added to those there are; a new user without one gets one generated, shown this once. A changed
+    password ends all tokens but the one given with it.
+    """
     if "api_token" not in wish and not created:
         return {}
     token = wish.get("api_token") or ApiToken.new_token()
     # The last characters of a short token would tell too much of it.
     hint = token[-4:] if len(token) >= 16 else ""
-    row, _new = ApiToken.objects.get_or_create(digest=ApiToken.digest_of(token), defaults={"user": user, "hint": hint})
+    row, is_new = ApiToken.objects.get_or_create(
+        digest=ApiToken.digest_of(token), defaults={"user": user, "hint": hint}
+    )
     if row.user_id != user.pk:
         raise WishRefused(f"{path}.api_token: " + _("Another user has this token."))
+    if not is_new and not row.is_valid and not is_changed:
+        raise WishRefused(f"{path}.api_token: " + _("This token was revoked, or is past its time. Give another one."))
+    if is_new or not row.is_valid:
+        ApiToken.objects.filter(pk=row.pk).update(revoked_at=None, expires_at=None)
+        tokens.note_made(row)
     return {} if "api_token" in wish else {"api_token": token}

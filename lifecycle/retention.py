@@ -11,6 +11,7 @@ from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from invoices import audit
 from invoices.models import Customer, Invoice
 from invoices.origins import held_by
 from invoices.services import discard_content
@@ -71,6 +72,7 @@ def purge(invoice_id: Any, day: date) -> PurgedInvoice:
             )
         names = list(invoice.documents.values_list("file", flat=True))
         trace = _leave_trace(invoice, until)
+        audit.record(audit.Action.PURGED, customer=invoice.customer, subject=invoice)
         _delete_rows(invoice)
     for name in names:
         discard_content(name)

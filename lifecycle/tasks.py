@@ -6,6 +6,7 @@ Each kind of work has a task of its own, a lane: what one waits for keeps none o
 import logging
 import time
 
+from invoices import audit
 from invoices.validation import services as validation
 
 from . import anchors, asking, inbox, polling, relays, watch_mail
@@ -45,7 +46,7 @@ def sweep() -> None:
     lanes = (inbox, relays, polling, asking, validation)
     begun = time.monotonic()
     nudges = (lane.nudge_for_due for lane in lanes)
-    short = (inbox.retry_waiting, anchors.make_due, watch_mail.tell)
+    short = (inbox.retry_waiting, anchors.make_due, watch_mail.tell, audit.purge)
     for step in (*nudges, *short, polling.poll_due, _drain_inbox):
         if time.monotonic() - begun > SWEEP_SECONDS:
             break

@@ -1,6 +1,7 @@
 from django.urls import path
 
 from .views import (
+    audit,
     connections,
     dashboard,
     decisions,
@@ -10,6 +11,7 @@ from .views import (
     invoices,
     issuing,
     relays,
+    tokens,
     validation,
     worklist,
 )
@@ -47,5 +49,9 @@ urlpatterns = [
     path("deliveries/<uuid:delivery_id>/", deliveries.delivery, name="delivery"),
     path("connections/", connections.connection_list, name="connections"),
     path("connections/<uuid:connection_id>/check/", connections.check, name="check"),
+    path("audit/", audit.audit_log, name="audit_log"),
+    path("audit/export/", audit.export_audit_log, name="export_audit_log"),
+    path("tokens/", tokens.token_list, name="tokens"),
+    path("tokens/<int:token_id>/revoke/", tokens.revoke_token, name="revoke_token"),
     path("dashboard/", dashboard.dashboard, name="dashboard"),
 ]

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from invoices.documents.wording import as_iban, as_money
+from lifecycle.audit_words import detail_words
 from lifecycle.codes import STATUSES, Role, reason_label, status_label, status_tone
 from lifecycle.instalments import rests_of
 from lifecycle.models import RelayState
@@ -24,6 +25,7 @@ register = template.Library()
 
 register.filter("account", as_iban)
 register.filter("parts", rests_of)
+register.filter("detail_words", detail_words)
 
 RELAY_TONES = {
     RelayState.AWAITING_APPROVAL: "info",

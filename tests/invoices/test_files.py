@@ -51,6 +51,10 @@ def followed(client: Client, path: str) -> Any:
     return Client().get(sent_on.headers["Location"])
 
 
+def reader_of(invoice: Invoice) -> Any:
+    return invoice.customer.memberships.get().user
+
+
 def body(response: Any) -> bytes:
     return b"".join(response.streaming_content)
 
@@ -84,7 +88,7 @@ def test_file_is_byte_for_byte_and_harmless(
 
 
 def test_file_needs_and_sets_no_cookie(client: Client, invoice: Invoice) -> None:
-    path = files.address_of(store(invoice, b"<a/>", "application/xml"))
+    path = files.address_of(store(invoice, b"<a/>", "application/xml"), user=reader_of(invoice))
     responses = [reader.get(path) for reader in (client, Client())]
     assert [(each.status_code, body(each)) for each in responses] == [(200, b"<a/>")] * 2
     assert [(each.cookies.output(), "Cookie" in each.headers.get("Vary", "")) for each in responses] == [
@@ -116,16 +120,28 @@ def test_name_says_what_the_file_is(name: str, media_type: str, safe: str) -> No
 
 
 def test_address_changed_by_hand_opens_nothing(client: Client, invoice: Invoice) -> None:
-    path = files.address_of(store(invoice, b"<a/>", "application/xml"))
+    path = files.address_of(store(invoice, b"<a/>", "application/xml"), user=reader_of(invoice))
     changed = [path.replace("/files/", "/files/A"), path[:-2] + ("A/" if path[-2] != "A" else "B/"), "/files/x/"]
     assert [Client().get(each).status_code for each in changed] == [404, 404, 404]
 
 
 def test_address_works_for_minutes_only(client: Client, invoice: Invoice, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = files.address_of(store(invoice, b"<a/>", "application/xml"))
+    path = files.address_of(store(invoice, b"<a/>", "application/xml"), user=reader_of(invoice))
     monkeypatch.setattr(files, "SECONDS", -1)
     response = Client().get(path)
     assert (response.status_code, response.headers["Content-Type"]) == (410, "text/plain; charset=utf-8")
+
+
+@pytest.mark.parametrize("loss", ["membership", "account"])
+def test_address_dies_with_its_readers_right(client: Client, invoice: Invoice, loss: str) -> None:
+    reader = reader_of(invoice)
+    path = files.address_of(store(invoice, b"<a/>", "application/xml"), user=reader)
+    if loss == "membership":
+        reader.memberships.all().delete()
+    else:
+        reader.is_active = False
+        reader.save()
+    assert Client().get(path).status_code == 404
 
 
 def test_lost_file_is_told(client: Client, invoice: Invoice) -> None:

@@ -8,15 +8,16 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from django.utils.translation import gettext as _
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.generics import GenericAPIView, ListAPIView, RetrieveAPIView
 from rest_framework.parsers import BaseParser
-from rest_framework.permissions import AllowAny
+from rest_framework.permissions import SAFE_METHODS, AllowAny
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from einvoice_project import problems
-from invoices.models import Invoice
+from invoices.models import ApiToken, Invoice
+from invoices.token_models import Scope
 from lifecycle import services
 from lifecycle.api.filters import OTHER_PARAMETERS, Filters
 from lifecycle.api.pagination import KeysetPagination
@@ -26,16 +27,20 @@ from providers.base import MIB
 
 
 class ApiView(GenericAPIView[Any]):
-    """`keyset`: the list's order, see KeysetPagination. `max_body`: in bytes."""
+    """`keyset`: the list's order, see KeysetPagination. `max_body`: in bytes. `scope`: what a token
+    needs for whatever does more than read.
+    """
 
     parser_classes: Sequence[type[BaseParser]] = (BoundedJSONParser,)
     pagination_class = KeysetPagination
     keyset: ClassVar[Sequence[str]] = ("-created_at", "-id")
     filters: ClassVar[type[Filters] | None] = None
     max_body: ClassVar[int] = MIB
+    scope: ClassVar[Scope] = Scope.ADMINISTER
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        _check_scope(request, Scope.READ if request.method in SAFE_METHODS else self.scope)
         _check_length(request, self.max_body)
         if request.method != "GET" or self.filters is None:
             _check_parameters(request)
@@ -73,6 +78,12 @@ class ListView(ApiView, ListAPIView[Any]):
 
 class DetailView(ApiView, RetrieveAPIView[Any]):
     pass
+
+
+def _check_scope(request: Request, scope: Scope) -> None:
+    if isinstance(request.auth, ApiToken) and scope not in request.auth.scopes:
+        message = _("This token was not made for this: it lacks the scope “%(scope)s” (%(label)s).")
+        raise PermissionDenied(message % {"scope": scope.value, "label": scope.label})
 
 
 def _check_length(request: Request, limit: int) -> None:

@@ -17,9 +17,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from einvoice_project.problems import BadQuery, Unprocessable
+from invoices import audit
 from invoices.access import has_role
 from invoices.models import Invoice, InvoiceDocument, Role
 from invoices.origins import with_twins
+from invoices.token_models import Scope
 from lifecycle import administration, ordering, rejections, services, transitions
 from lifecycle.api.answers import SettlementSerializer
 from lifecycle.api.event_parts import EventSerializer
@@ -115,6 +117,7 @@ class EventList(OfOneInvoice, ListView):
 
 
 class EventSettle(OfOneInvoice):
+    scope = Scope.DECIDE
     serializer_class = SettlementSerializer
 
     @extend_schema(operation_id="invoices_events_settle", responses=EventSerializer)
@@ -159,6 +162,7 @@ class DocumentFile(OfOneInvoice):
     def get(self, request: Request, invoice_id: Any, document_id: Any) -> FileResponse:
         """The bytes of a file, exactly as they came, with the media type the platform gave."""
         document = get_object_or_404(self.invoice.documents, pk=document_id)
+        audit.record(audit.Action.FILE_OPENED, customer=self.invoice.customer, subject=self.invoice)
         # Never shown by a browser as a page of ours: a hostile attachment is saved, not run.
         return FileResponse(
             document.file.open("rb"),
@@ -170,6 +174,8 @@ class DocumentFile(OfOneInvoice):
 
 
 class AccountAcknowledgement(OfOneInvoice):
+    scope = Scope.DECIDE
+
     @extend_schema(operation_id="invoices_account_acknowledge", request=None, responses=AccountChangeSerializer)
     def post(self, request: Request, invoice_id: Any) -> Response:
         """Vouch for the supplier's new account; who did so first, and when, stays."""
@@ -210,6 +216,7 @@ class InvoicesExport(ApiView):
 
 
 class DecisionView(OfOneInvoice):
+    scope = Scope.DECIDE
     serializer_class = DecisionSerializer
 
     @extend_schema(

@@ -9,6 +9,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from invoices.token_models import Scope
 from lifecycle import export, services
 from lifecycle.api.filters import RelayFilters
 from lifecycle.api.serializers import RelaySerializer, ResolutionSerializer
@@ -72,12 +73,14 @@ class RelayRetry(RelayAction):
 class RelayCancel(RelayAction):
     """Take a decision back before it is sent, or give up a failed one."""
 
+    scope = Scope.DECIDE
     verb = staticmethod(services.cancel)
 
 
 class RelayRelease(RelayAction):
     """Agree to a colleague's decision, as the second pair of eyes."""
 
+    scope = Scope.DECIDE
     verb = staticmethod(services.release)
 
 

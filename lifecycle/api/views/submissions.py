@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from einvoice_project.problems import Conflict, ProblemError, Unprocessable
 from invoices.issuing import MAX_ISSUED_BYTES, CannotIssue
 from invoices.models import AddressingLine, Direction
+from invoices.token_models import Scope
 from lifecycle import services, submissions, transitions
 from lifecycle.api.schema import IDEMPOTENCY_KEY
 from lifecycle.api.serializers import InvoiceSerializer, RelaySerializer, SubmissionSerializer, SubmittedSerializer
@@ -32,6 +33,7 @@ ENVELOPE = MIB
 class InvoiceCollection(InvoiceList):
     """The same address lists invoices and takes new ones."""
 
+    scope = Scope.SUBMIT
     parser_classes = (MultiPartParser,)
     max_body = MAX_ISSUED_BYTES + ENVELOPE
 

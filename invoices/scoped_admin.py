@@ -1,0 +1,71 @@
+"""Whose rows the admin shows to whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+
+from providers.models import Connection
+
+from .access import customers_of
+from .models import AddressingLine, Customer, Role
+
+
+def administered(user: Any) -> QuerySet[Customer]:
+    return customers_of(user, Role.ADMINISTRATOR)
+
+
+def connections_of(user: Any, role: str = Role.ADMINISTRATOR) -> QuerySet[Connection]:
+    """The connections that serve a customer for whom this user has the role."""
+    if user.is_superuser:
+        return Connection.objects.all()
+    lines = AddressingLine.objects.filter(customer__in=customers_of(user, role).values("pk"))
+    return Connection.objects.filter(pk__in=lines.values("connection"))
+
+
+class ScopedChoices:
+    """A choice of another row offers what that row's own admin shows this user."""
+
+    admin_site: Any
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        model = db_field.remote_field.model
+        if self.admin_site.is_registered(model):
+            kwargs["queryset"] = self.admin_site.get_model_admin(model).get_queryset(request)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
+
+
+class Scoped(ScopedChoices):
+    """Superusers see every row; other staff those of `scope`."""
+
+    def scope(self, user: Any) -> Q:
+        raise NotImplementedError
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows = super().get_queryset(request)  # type: ignore[misc]
+        return rows if request.user.is_superuser else rows.filter(self.scope(request.user))
+
+
+class OfCustomer(Scoped):
+    """Rows with a `customer`, or one at `customer_path`, for whoever has `role` there."""
+
+    customer_path = "customer"
+    role = Role.ADMINISTRATOR
+
+    def scope(self, user: Any) -> Q:
+        return Q(**{f"{self.customer_path}__in": customers_of(user, self.role).values("pk")})
+
+    def connections_seen(self, user: Any) -> QuerySet[Connection]:
+        return connections_of(user, self.role)
+
+
+class OfConnection(Scoped):
+    """Rows with a `connection`."""
+
+    def scope(self, user: Any) -> Q:
+        return Q(connection__in=connections_of(user).values("pk"))
+
+    def connections_seen(self, user: Any) -> QuerySet[Connection]:
+        return connections_of(user)
