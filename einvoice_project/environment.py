@@ -161,6 +161,20 @@ VARIABLES = (
         "HSTS_SECONDS", "number", "How long browsers must insist on HTTPS; 0 tells them nothing.", default=31536000
     ),
     Variable(
+        "SESSION_IDLE_MINUTES",
+        "number",
+        "A session ends so long after its person last did something; a page that refreshes itself does not count.",
+        default=60,
+    ),
+    Variable("SESSION_HOURS", "number", "The longest a session lasts, however busy.", default=12),
+    Variable(
+        "MFA_REQUIRED_FROM",
+        "text",
+        "The least role whose people must have a second factor: `reader`, `clerk`, `approver`, `administrator`, or "
+        "`nobody`. Superusers count as administrators. Nobody in the demo.",
+        default="administrator",
+    ),
+    Variable(
         "AUDIT_DAYS",
         "number",
         "How many days an entry of the audit log is kept before the worker deletes it; at least 366.",

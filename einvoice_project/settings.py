@@ -3,6 +3,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from einvoice_project import demo_keys
@@ -65,6 +66,8 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "einvoice_project.sessions.ending_sessions",
+    "einvoice_project.sessions.second_factor",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
@@ -177,6 +180,9 @@ ACCOUNT_EMAIL_NOTIFICATIONS = True
 MFA_ADAPTER = "einvoice_project.accounts.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_REQUIRED_FROM = "nobody" if DEMO else environment("MFA_REQUIRED_FROM")
+if MFA_REQUIRED_FROM not in ("reader", "clerk", "approver", "administrator", "nobody"):
+    raise ImproperlyConfigured(f"MFA_REQUIRED_FROM: “{MFA_REQUIRED_FROM}” is no role. See docs/environment.md.")
 # WebAuthn wants HTTPS except on localhost.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEMO
 # Recording each request of each session would cost five statements, and pages poll every two seconds.
@@ -210,7 +216,8 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = bool(SECURE_HSTS_SECONDS)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = SECURE
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = ("__Host-session", "__Host-csrf") if SECURE else ("session", "csrf")
 LANGUAGE_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
-SESSION_COOKIE_AGE = 12 * 60 * 60
+SESSION_COOKIE_AGE = environment("SESSION_HOURS") * 60 * 60
+SESSION_IDLE_MINUTES = environment("SESSION_IDLE_MINUTES")
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {

@@ -112,6 +112,27 @@
     });
   }, 500);
 
+  // --- what was typed when the session ended: kept in this tab, and put back for the same person on the same page
+
+  const typed = "textarea, input[type=text], input[type=number], input[type=date], input:not([type])";
+  document.addEventListener("htmx:beforeOnLoad", (event) => {
+    if (!(event.detail.xhr.getResponseHeader("HX-Redirect") || "").startsWith("/accounts/login/")) return;
+    const fields = $$(typed).filter((each) => each.form && each.name && each.value !== each.defaultValue);
+    const rows = fields.map((each) => [each.form.getAttribute("action"), each.name, each.value]);
+    sessionStorage.setItem("typed", JSON.stringify({ user: document.body.dataset.user, page: location.pathname, rows }));
+  });
+  function putBack() {
+    const kept = JSON.parse(sessionStorage.getItem("typed") || "null");
+    if (!kept || !document.body.dataset.user) return;
+    sessionStorage.removeItem("typed");
+    if (kept.user !== document.body.dataset.user || kept.page !== location.pathname) return;
+    kept.rows.forEach(([action, name, value]) => {
+      const field = $$(typed).find((each) => each.name === name && each.form?.getAttribute("action") === action);
+      if (field) field.value = value;
+    });
+  }
+  putBack();
+
   // --- tabs
 
   // Links, each with its own address; the server draws the panel.
