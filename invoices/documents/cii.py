@@ -72,6 +72,8 @@ ATTACHED_TO = {
     "SellerOrderReferencedDocument": "sales_order_reference",
     "DespatchAdviceReferencedDocument": "despatch_advice_reference",
     "ReceivingAdviceReferencedDocument": "receiving_advice_reference",
+    "QuotationReferencedDocument": "quotation_reference",
+    "DeliveryNoteReferencedDocument": "delivery_note_reference",
     "InvoiceReferencedDocument": "preceding_invoices",
 }
 

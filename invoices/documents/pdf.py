@@ -173,8 +173,8 @@ def draw_payment(sheet: Sheet, context: Context) -> None:
         sheet.heading(_("Payment"))
         for means in (*context["payment"], context["payment_terms"]):
             draw_facts(sheet, means)
-    columns = [Column(_("Due date"), 32), Column(_("Amount"), 30, "right"), Column(_("Terms"), 118)]
-    rows = ([[Words(term["due"])], [Words(term["amount"])], [Words(term["text"])]] for term in context["terms"])
+    columns = [Column(_("Due date"), 32), Column(_("Terms"), 118), Column(_("Amount"), 30, "right")]
+    rows = ([[Words(term["due"])], [Words(term["text"])], [Words(term["amount"])]] for term in context["terms"])
     sheet.table(_("Payment terms"), columns, rows)
 
 

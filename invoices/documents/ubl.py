@@ -67,6 +67,7 @@ ATTACHED_TO = {
     "DespatchDocumentReference": "despatch_advice_reference",
     "ReceiptDocumentReference": "receiving_advice_reference",
     "OriginatorDocumentReference": "tender_reference",
+    "StatementDocumentReference": "statement_reference",
     "OrderReference": "order_reference",
     "InvoiceDocumentReference": "preceding_invoices",
     "CreditNoteDocumentReference": "preceding_invoices",

@@ -349,6 +349,7 @@ def test_every_file_of_ubl_is_listed_wherever_it_hangs() -> None:
         document(*each)
         for each in (
             ("DespatchDocumentReference", "bl"),
+            ("StatementDocumentReference", "releve"),
             ("ContractDocumentReference", "contrat"),
             ("AdditionalDocumentReference", "objet", "130"),
             ("AdditionalDocumentReference", "lot", "50"),
@@ -360,6 +361,7 @@ def test_every_file_of_ubl_is_listed_wherever_it_hangs() -> None:
     invoice = read_invoice(content.replace("<cac:Item>", f"{line}<cac:Item>", 1).encode())
     assert [(each.filename, each.of, each.type_code, each.line) for each in invoice.attachments] == [
         ("bl.csv", "despatch_advice_reference", "", ""),
+        ("releve.csv", "statement_reference", "", ""),
         ("contrat.csv", "contract_reference", "", ""),
         ("objet.csv", "", "130", ""),
         ("lot.csv", "", "50", ""),
