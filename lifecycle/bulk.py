@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from invoices.models import Invoice
 from providers.base import Payment
 
-from . import services
+from . import carrying, services
 from .codes import STATUSES
 from .decision_steps import words_for
 from .forms import payments_left
@@ -34,7 +34,7 @@ class Row:
 
     @property
     def carried(self) -> bool:
-        return services.can_carry(self.invoice, self.wish.status)
+        return carrying.can_carry(self.invoice, self.wish.status)
 
     @property
     def words(self) -> str:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from invoices.models import Invoice
 
-from . import administration, services
+from . import administration, carrying, services
 from .events import chain_of
 from .forms import DecisionForm
 from .models import RelayState, RelayTask
@@ -111,8 +111,8 @@ def shown_facts(invoice: Invoice, form: DecisionForm) -> dict[str, Any]:
     return {
         "info": form.info,
         "reported": administration.reported_in_words(invoice, form.info.code),
-        "carried": services.can_carry(invoice, form.info.code),
+        "carried": carrying.can_carry(invoice, form.info.code),
         "needs_release": invoice.customer.four_eyes and form.info.code in services.FOUR_EYES_STATUSES,
-        "speaker": invoice.customer.name if services.seat_of(invoice) == invoice.side else invoice.counterparty_name,
-        "role": services.role_of(invoice),
+        "speaker": invoice.customer.name if carrying.seat_of(invoice) == invoice.side else invoice.counterparty_name,
+        "role": carrying.role_of(invoice),
     }

@@ -20,7 +20,7 @@ from invoices.token_models import Scope
 from providers.base import Payment, Reason
 from providers.models import WebhookDelivery
 
-from . import services, settlement
+from . import carrying, settlement
 from .codes import INVOICE_STATUSES, REASONS, STATUSES, VAT_RATES, Status, reason_label, reasons_for, status_label
 from .desk import Desk
 from .queries import LANES
@@ -249,7 +249,7 @@ class DecisionForm(forms.Form):
     def __init__(self, data: Any = None, *, invoice: Invoice, status: str, **kwargs: Any) -> None:
         super().__init__(data, auto_id="decision-%s", **kwargs)
         self.invoice, self.info = invoice, STATUSES[status]
-        self.offered = services.reasons_offered(invoice, status)
+        self.offered = carrying.reasons_offered(invoice, status)
         self.reasons = self._reasons(data) if self.info.reason != "none" else None
         self.payments = self._payments(data) if self.info.payment != "none" else None
         if not self.info.final:

@@ -145,6 +145,7 @@ def facts_for_platform(invoice: Invoice, at: Any = None) -> InvoiceFacts:
         buyer=Party(name=invoice.buyer_name, siren=invoice.buyer_siren, vat_number=invoice.buyer_vat_number),
         line_identifier=origin.addressing_line.identifier if origin.addressing_line else "",
         processing_rule=invoice.processing_rule,
+        gives_back=invoice.gives_back,
     )
 
 

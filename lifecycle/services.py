@@ -18,16 +18,15 @@ from django.utils.translation import gettext as _
 from invoices import accounts
 from invoices.access import has_role
 from invoices.issuing import free_number
-from invoices.models import Comment, Customer, Direction, Invoice, Role
+from invoices.models import Comment, Customer, Invoice, Role
 from invoices.money import gives_back
 from invoices.origins import speak_through_open
-from providers.base import Adapter, Payment, Reason
-from providers.registry import find_adapter_class, get_adapter
+from providers.base import Payment, Reason
 
-from . import administration, answers, events, rejections, relay_states, scope, transitions
-from .codes import INVOICE_STATUSES, Side, Status, reason_label, reasons_for, status_label
+from . import administration, answers, carrying, events, rejections, relay_states, transitions
+from .codes import Status, status_label
 from .links import corrected_among
-from .messages import facts_for_platform, obstacle_to, payments_of, reasons_of
+from .messages import obstacle_to, payments_of, reasons_of
 from .models import NOT_TOLD, IdempotencyKey, Origin, RelayState, RelayTask, StatusEvent
 from .transitions import Facts, Problem
 
@@ -101,37 +100,13 @@ def facts_for(invoices: Sequence[Invoice], *, without: Iterable[Any] = ()) -> di
         invoice.pk: Facts(
             history=histories[invoice.pk][0],
             heard=histories[invoice.pk][1],
-            side=seat_of(invoice) or "",
+            side=carrying.seat_of(invoice) or "",
             is_corrected=invoice.pk in corrected,
             is_refund=gives_back(invoice),
-            untold=untold_of(invoice),
+            untold=carrying.untold_of(invoice),
         )
         for invoice in invoices
     }
-
-
-def untold_of(invoice: Invoice) -> dict[str, Any]:
-    """The statuses of which nobody can be told, each with why: by what kind of business it is, and by its platform."""
-    cls = find_adapter_class(invoice.connection.kind) or Adapter
-    facts = facts_for_platform(invoice)
-    found = {
-        code: scope.objection(invoice.processing_rule, code) or cls.objection(facts, code) for code in INVOICE_STATUSES
-    }
-    return {code: why for code, why in found.items() if why}
-
-
-def seat_of(invoice: Invoice) -> Side | None:
-    """The side our people speak for: our customer's own, unless the platform gives us another seat, or none."""
-    cls = find_adapter_class(invoice.connection.kind) or Adapter
-    line = invoice.addressing_line
-    as_if = Direction.RECEIVED if invoice.side == Side.BUYER else Direction.ISSUED
-    return cls.seat(as_if.value, line.settings if line else {})
-
-
-def role_of(invoice: Invoice) -> str:
-    """In whose name our people speak; "" where they do not."""
-    side = seat_of(invoice)
-    return transitions.ROLE_OF_SIDE[side].value if side else ""
 
 
 def next_statuses(invoice: Invoice) -> tuple[str, ...]:
@@ -148,47 +123,12 @@ def may_issue(user: Any, invoice: Invoice, status: str) -> bool:
     return has_role(user, invoice.customer, transitions.MINIMUM_ROLE.get(status, Role.APPROVER))
 
 
-def reasons_offered(invoice: Invoice, status: str) -> tuple[str, ...]:
-    """The reasons that the law allows with a status and the invoice's platform can carry."""
-    lawful = reasons_for(status)
-    carried = get_adapter(invoice.connection).reasons_for(status, side=seat_of(invoice) or "")
-    return tuple(code for code in lawful if carried is None or code in carried)
-
-
 def problems_with(invoice: Invoice, wish: Wish) -> list[Problem]:
     """Everything against a wish; empty means it may be issued."""
     problems = transitions.check_wish(
         facts_of(invoice), wish.status, reasons=wish.reasons, payments=wish.payments, note=wish.note
     )
-    return problems or _platform_problems(invoice, wish)
-
-
-def _platform_problems(invoice: Invoice, wish: Wish) -> list[Problem]:
-    if not wish.reasons or not can_carry(invoice, wish.status):
-        return []
-    offered = reasons_offered(invoice, wish.status)
-    message = _("%(platform)s cannot carry the reason “%(reason)s” with %(status)s. Choose one of: %(offered)s.")
-    return [
-        Problem(
-            f"reasons[{index}].code",
-            "not_carried",
-            message
-            % {
-                "platform": invoice.connection.platform_label,
-                "reason": reason_label(reason.code),
-                "status": f"{wish.status} {status_label(wish.status)}",
-                "offered": ", ".join(reason_label(code) for code in offered) or "–",
-            },
-        )
-        for index, reason in enumerate(wish.reasons)
-        if reason.code not in offered
-    ]
-
-
-def can_carry(invoice: Invoice, status: str) -> bool:
-    """Whether the invoice's platform takes this status from us."""
-    capabilities = get_adapter(invoice.connection).capabilities
-    return status in capabilities.of_side(seat_of(invoice))
+    return problems or carrying.problems_with(invoice, wish)
 
 
 # --- what may still be told -------------------------------------------------------------------------------------------
@@ -281,7 +221,7 @@ def _record_decision(user: Any, invoice: Invoice, wish: Wish) -> RelayTask:
         invoice,
         status=wish.status,
         origin=Origin.US,
-        issuer_role=role_of(invoice),
+        issuer_role=carrying.role_of(invoice),
         reasons=wish.reasons,
         note=wish.told_note,
         payments=wish.payments,
@@ -306,7 +246,7 @@ def _record_decision(user: Any, invoice: Invoice, wish: Wish) -> RelayTask:
 def _first_state(invoice: Invoice, wish: Wish) -> tuple[RelayState, Any]:
     if invoice.customer.four_eyes and wish.status in FOUR_EYES_STATUSES:
         return waiting_state()
-    if not can_carry(invoice, wish.status):
+    if not carrying.can_carry(invoice, wish.status):
         return RelayState.UNSUPPORTED, None
     return first_state(invoice.customer)
 
@@ -350,7 +290,7 @@ def _require(user: Any, invoice: Invoice, role: Role) -> None:
 
 def _enqueue(relay: RelayTask, name: str, **changes: Any) -> None:
     """Make a person's move with a locked relay; what its platform cannot carry is left to people."""
-    carried = relay.is_submission or can_carry(relay.invoice, relay.status)
+    carried = relay.is_submission or carrying.can_carry(relay.invoice, relay.status)
     due = timezone.now() if carried else None
     name = name if carried else "leave_to_people"
     relay_states.move(relay_states.one(relay), name, next_attempt_at=due, look_ups=0, last_error="", **changes)

@@ -35,9 +35,11 @@ from .errors import (
 )
 from .shapes import (
     Bell,
+    Capabilities,
     CheckResult,
     Delivery,
     DirectoryEntry,
+    Field,
     File,
     InvoiceFacts,
     InvoiceKey,
@@ -112,47 +114,6 @@ __all__ = [
 ]
 
 MIB = 1024 * 1024
-
-
-@dataclass(frozen=True, kw_only=True)
-class Field:
-    """A setting or secret an adapter declares. `type`: str, int, bool, url, list or choice."""
-
-    name: str
-    type: str = "str"
-    default: Any = None
-    required: bool = False
-    help: StrOrPromise = ""
-    choices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Capabilities:
-    """What the platform can carry. Statuses we may tell are given per side of our customer.
-
-    `polling`: it lists what is new. `ask_each`: it does not, so each open invoice is asked for by itself, ever more
-    rarely. `originals`: the file the supplier sent can be had; without it, nobody waits for it. `handover_formats`: it
-    is us who are the customers' platform, and hand them what they receive.
-    """
-
-    buyer_statuses: frozenset[str] = frozenset()
-    seller_statuses: frozenset[str] = frozenset()
-    submit_formats: frozenset[str] = frozenset()
-    handover_formats: frozenset[str] = frozenset()
-    webhooks: bool = False
-    polling: bool = False
-    ask_each: bool = False
-    originals: bool = True
-    look_up: bool = False
-    history: bool = False
-    directory: bool = False
-    e_reporting: bool = False
-
-    def of_side(self, side: str | None) -> frozenset[str]:
-        """The statuses we may tell in the name of a side."""
-        return {Side.BUYER.value: self.buyer_statuses, Side.SELLER.value: self.seller_statuses}.get(
-            side or "", frozenset()
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -479,6 +440,11 @@ class Adapter:
     def reasons_for(self, status: str, *, side: str) -> frozenset[str] | None:
         """National reason codes the platform can carry with this status; None where it sets no limit of its own."""
         return None
+
+    def require_sayable(self, message: StatusMessage) -> None:
+        """Raises what `send_status` would raise without a call, where this very message cannot be said. Asked before
+        anything is decided, when it has no `id` yet.
+        """
 
     def send_status(self, message: StatusMessage) -> Receipt:
         raise Unsupported("This platform takes no statuses.")

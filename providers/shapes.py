@@ -6,9 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from lifecycle.codes import Side
 
 from . import companies
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 # --- what platforms say ----------------------------------------------------------------------------------------------
 
@@ -228,7 +233,7 @@ class PollPage:
 @dataclass(frozen=True, kw_only=True)
 class InvoiceFacts:
     """The invoice a message is about, as far as any dialect needs it. `told_at`: when it was last submitted, known
-    while that is looked up.
+    while that is looked up. `gives_back`: its seller owes its buyer, so that a receipt is negative.
     """
 
     provider_ref: str
@@ -240,6 +245,7 @@ class InvoiceFacts:
     buyer: Party
     line_identifier: str = ""
     processing_rule: str = ""
+    gives_back: bool = False
     received_at: datetime | None = None
     told_at: datetime | None = None
 
@@ -318,3 +324,47 @@ class CheckResult:
     name: str
     ok: bool
     message: str = ""
+
+
+# --- what an adapter declares -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """A setting or secret an adapter declares. `type`: str, int, bool, url, list or choice."""
+
+    name: str
+    type: str = "str"
+    default: Any = None
+    required: bool = False
+    help: StrOrPromise = ""
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capabilities:
+    """What the platform can carry. Statuses we may tell are given per side of our customer.
+
+    `polling`: it lists what is new. `ask_each`: it does not, so each open invoice is asked for by itself, ever more
+    rarely. `originals`: the file the supplier sent can be had; without it, nobody waits for it. `handover_formats`: it
+    is us who are the customers' platform, and hand them what they receive.
+    """
+
+    buyer_statuses: frozenset[str] = frozenset()
+    seller_statuses: frozenset[str] = frozenset()
+    submit_formats: frozenset[str] = frozenset()
+    handover_formats: frozenset[str] = frozenset()
+    webhooks: bool = False
+    polling: bool = False
+    ask_each: bool = False
+    originals: bool = True
+    look_up: bool = False
+    history: bool = False
+    directory: bool = False
+    e_reporting: bool = False
+
+    def of_side(self, side: str | None) -> frozenset[str]:
+        """The statuses we may tell in the name of a side."""
+        return {Side.BUYER.value: self.buyer_statuses, Side.SELLER.value: self.seller_statuses}.get(
+            side or "", frozenset()
+        )

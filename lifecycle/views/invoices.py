@@ -20,7 +20,7 @@ from invoices.drafting import prefill
 from invoices.models import Direction, Invoice, Role
 from invoices.money import gives_back
 from invoices.origins import with_twins
-from lifecycle import answers, queries, rejections, services, transitions
+from lifecycle import answers, carrying, queries, rejections, services, transitions
 from lifecycle.codes import STATUSES, VOID_STATUSES, Status
 from lifecycle.events import shown_events
 from lifecycle.forms import AssignForm, CommentForm, InvoiceFilterForm
@@ -129,7 +129,7 @@ def decision_buttons(request: DeskRequest, shown: Invoice) -> dict[str, list[Dec
     buttons = [
         DecisionButton(
             code=code,
-            carried=services.can_carry(shown, code),
+            carried=carrying.can_carry(shown, code),
             is_final=STATUSES[code].final,
             tone=STATUSES[code].tone,
             title=str(STATUSES[code].definition),
@@ -168,7 +168,7 @@ def pieces(request: DeskRequest, shown: Invoice) -> dict[str, SafeString]:
         "followers": followers(shown) if is_clerk else [],
         "buttons": decision_buttons(request, shown),
         "kept_back": transitions.kept_back(services.facts_of(shown)),
-        "has_seat": services.seat_of(shown) is not None,
+        "has_seat": carrying.seat_of(shown) is not None,
         "is_clerk": is_clerk,
         "alerts": answers.alerts_of(shown),
         "may_reject": request.desk.may(shown.customer_id, Role.APPROVER),

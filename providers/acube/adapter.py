@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from django.utils.translation import gettext as _
@@ -38,6 +38,9 @@ from . import fields, lifecycle, polling, reading, tables, webhooks
 from .companies import Companies
 from .destinations import Destinations
 from .keys import ALERT_MEMORY, KEY_MEMORY, Keys
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 INBOUND_MEMORY = "inbound_path_works"
 
@@ -184,13 +187,23 @@ class ACube(Companies, Destinations, Keys, polling.Listing):
     def _missing_documents(self) -> bool:
         return bool(self.setting("missing_documents_on_208"))
 
-    def send_status(self, message: StatusMessage) -> Receipt:
-        letter = lifecycle.write(
+    @classmethod
+    def objection(cls, invoice: InvoiceFacts, status: str) -> StrOrPromise:
+        return lifecycle.NO_NEGATIVE if invoice.gives_back and status == "212" else ""
+
+    def require_sayable(self, message: StatusMessage) -> None:
+        self._write(message)
+
+    def _write(self, message: StatusMessage) -> lifecycle.Letter:
+        return lifecycle.write(
             message,
             field=self.setting("lifecycle_status_field"),
             as_name=self.setting("lifecycle_status_value") == "name",
             missing_documents_on_208=self._missing_documents,
         )
+
+    def send_status(self, message: StatusMessage) -> Receipt:
+        letter = self._write(message)
         url = self.url("lifecycle_path", message.invoice.provider_ref)
         headers = {"Content-Type": "application/json"}
         content = lifecycle.dump(letter.body).encode()

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from lifecycle.codes import Role, Side
 
@@ -17,6 +18,10 @@ from ..base import Payment, StatusMessage, StatusReport, Unsupported
 from ..told import text_of
 from . import tables
 
+NO_NEGATIVE = gettext_lazy(
+    "A-Cube carries no negative amount, so neither a refund nor a receipt taken back can be declared here: do it in "
+    "A-Cube's own console."
+)
 SELLER_ROLES = frozenset({Role.SELLER, Role.SELLER_AGENT, Role.FACTOR, Role.PAYEE, Role.INVOICER})
 
 # How much earlier than our decision A-Cube's clock may put the status.
@@ -71,7 +76,7 @@ def _rejection(message: StatusMessage, names: dict[str, str]) -> dict[str, str]:
 def _payment(payment: Payment) -> dict[str, Any]:
     amount = _two_decimals(payment.amount)
     if amount < 0:
-        raise Unsupported(_("A-Cube knows no negative payment: take it back in A-Cube's own console."))
+        raise Unsupported(str(NO_NEGATIVE))
     row: dict[str, Any] = {} if payment.vat_rate is None else {"vatRate": _two_decimals(payment.vat_rate)}
     return row | {"amount": amount, "currency": payment.currency}
 

@@ -263,10 +263,13 @@ class Afnor(Directory, Registrations, Searching):
 
     # --- told by us: statuses ---
 
-    def send_status(self, message: StatusMessage) -> Receipt:
+    def require_sayable(self, message: StatusMessage) -> None:
         if message.status not in tables.BY_SIDE[_side_of(message)]:
             words = _("Status %(status)s cannot be said from this side.") % {"status": message.status}
             raise Unsupported(words)
+
+    def send_status(self, message: StatusMessage) -> Receipt:
+        self.require_sayable(message)
         zone = ZoneInfo("UTC") if self.setting(STATUS_TIMEZONE) == "UTC" else cdar.PARIS
         content = cdar.prepare(message, cdar.Envelope(zone=zone))
         return self._submit(content, {"name": _cdar_name(message), "flowSyntax": "CDAR"}, _tracking_id(message.id))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import uuid
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from lifecycle.codes import Role, Side
 
-from ..base import PermanentError, Receipt, StatusMessage, UncertainError, Unsupported
+from ..base import InvoiceFacts, PermanentError, Receipt, StatusMessage, UncertainError, Unsupported
 from ..cdar import PARIS
 from ..decimals import read_decimal
 from ..told import note_of, text_of
@@ -18,6 +19,13 @@ from . import reading, tables
 from .orders import Orders
 from .session import NUMBER
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+NO_NEGATIVE = gettext_lazy(
+    "Billit takes positive payments only, so neither a refund nor a receipt taken back can be declared here: do it in "
+    "MyBillit."
+)
 SELLER_ROLES = frozenset({Role.SELLER, Role.SELLER_AGENT, Role.FACTOR, Role.PAYEE, Role.INVOICER})
 BY_SIDE: dict[str, frozenset[str]] = {Side.BUYER: frozenset({"210"}), Side.SELLER: frozenset({"212"})}
 
@@ -26,11 +34,19 @@ class Telling(Orders):
     def reasons_for(self, status: str, *, side: str) -> frozenset[str]:
         return frozenset(tables.REASONS) if status == "210" and side == Side.BUYER else frozenset()
 
-    def send_status(self, message: StatusMessage) -> Receipt:
+    @classmethod
+    def objection(cls, invoice: InvoiceFacts, status: str) -> StrOrPromise:
+        return NO_NEGATIVE if invoice.gives_back and status == "212" else ""
+
+    def require_sayable(self, message: StatusMessage) -> None:
         side = Side.SELLER if message.issuer_role in SELLER_ROLES else Side.BUYER
         if message.status not in BY_SIDE[side]:
             told = {"status": message.status}
             raise Unsupported(_("Billit does not carry status %(status)s from this side.") % told)
+        refusal(message) if message.status == "210" else payment(message)
+
+    def send_status(self, message: StatusMessage) -> Receipt:
+        self.require_sayable(message)
         return self._refuse(message) if message.status == "210" else self._pay(message)
 
     # --- 210 ---
@@ -100,7 +116,7 @@ def payment(message: StatusMessage) -> dict[str, Any]:
     if len(currencies) > 1 or not all(amount.is_finite() for amount in amounts):
         raise Unsupported(_("Billit takes a payment in one currency."))
     if not amounts or min(amounts) <= 0:
-        raise Unsupported(_("Billit takes positive payments only: take this one back in MyBillit."))
+        raise Unsupported(str(NO_NEGATIVE))
     total = sum(amounts, Decimal(0))
     if total != Decimal(f"{total:.2f}"):
         raise Unsupported(_("Billit takes amounts with two decimals; %(number)s has more.") % {"number": total})

@@ -99,7 +99,7 @@ class Cegid(Session):
     # --- told by us ---
 
     def send_status(self, message: StatusMessage) -> Receipt:
-        self.require_carried(message)
+        self.require_sayable(message)
         line = self._line_of_invoice(message.invoice)
         body = writing.write_status(message, issuer=platform_word(message.issuer_role), words=self.words)
         return self._tell(line, message.id, body)

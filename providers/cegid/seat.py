@@ -42,7 +42,7 @@ class Seat(HttpAdapter):
         """What we call a message we stored: the same when it comes again."""
         return str(uuid.uuid5(RECEIPTS, f"{self.account.id}/{key}"))
 
-    def require_carried(self, message: StatusMessage) -> None:
+    def require_sayable(self, message: StatusMessage) -> None:
         invoice = message.invoice
         if message.status not in self.carries.get((invoice.direction, message.issuer_role), frozenset()):
             told = {"status": message.status, "platform": self.label}

@@ -153,7 +153,7 @@ class CegidOD(Seat):
     # --- told by us ---
 
     def send_status(self, message: StatusMessage) -> Receipt:
-        self.require_carried(message)
+        self.require_sayable(message)
         subscription = self._active(message.invoice)
         body = writing.write_status(message, issuer=tables.CUSTOMER, words=self.words)
         return self._tell(subscription, message.id, body)

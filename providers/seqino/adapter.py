@@ -183,6 +183,9 @@ class Seqino(registration.Registration, mandates.Mandates, drafts.Drafts):
     def reasons_for(self, status: str, *, side: str) -> frozenset[str] | None:
         return None if status in tables.TAKE_REASON else frozenset()
 
+    def require_sayable(self, message: StatusMessage) -> None:
+        telling.require_sayable(message)
+
     def send_status(self, message: StatusMessage) -> Receipt:
         endpoint = self.setting("status_endpoint")
         if not endpoint:

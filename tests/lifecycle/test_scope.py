@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 from rest_framework.test import APIClient
 
-from lifecycle import services
+from lifecycle import bulk, services
 from lifecycle.codes import INVOICE_STATUSES
 from lifecycle.models import RelayTask
 from lifecycle.scope import objection
@@ -14,8 +14,8 @@ from lifecycle.services import DecisionRefused, Wish
 from providers.afnor.adapter import Afnor
 from providers.base import Payment
 from tests import fake_provider
-from tests.factories import make_customer, make_invoice, make_token, make_user
-from tests.pages import texts
+from tests.factories import make_connection, make_customer, make_event, make_invoice, make_token, make_user
+from tests.pages import parse, texts
 
 pytestmark = pytest.mark.django_db
 
@@ -81,3 +81,67 @@ def test_platform_that_cannot_name_the_seller_is_not_offered(user, monkeypatch):
         services.issue_status(user=user, invoice_id=invoice.pk, wish=Wish(status="204"))
     known = make_invoice(statuses=["203"], seller_siren="905334413")
     assert "204" in services.next_statuses(known)
+
+
+# --- what the platform has no words for -------------------------------------------------------------------------------
+
+BREAKDOWN = [{"category": "S", "rate": "20.00", "base": "100.00", "amount": "20.00"}]
+TAKEN_BACK = {
+    "status": "212",
+    "note": "Chèque sans provision",
+    "payments": [{"vat_rate": "20.00", "amount": "-120.00", "currency": "EUR"}],
+}
+
+
+def at_platform(kind, **values):
+    connection = make_connection(kind, settings={"api_url": "https://p.example.test"})
+    values = {"vat_breakdown": BREAKDOWN, "total_with_vat": Decimal(120), "provider_ref": "4711"} | values
+    return make_invoice(connection=connection, direction="issued", statuses=["200", "203", "205"], **values)
+
+
+@pytest.mark.parametrize("kind", ["acube", "billit"])
+def test_receipt_that_the_platform_cannot_take_back_is_refused_before(user, client, kind):
+    invoice = at_platform(kind)
+    make_event(invoice, "212", payments=(Payment(amount=Decimal(120), vat_rate=Decimal(20)),))
+    api = APIClient(headers={"Authorization": f"Token {make_token(user)}"})
+    answer = api.post(f"/api/v1/invoices/{invoice.pk}/decisions/", TAKEN_BACK, format="json")
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["field"], error["code"]) == (422, "payments", "not_carried")
+
+    client.force_login(user)
+    page = reverse("lifecycle:decide", args=[invoice.pk, "212"])
+    form = parse(client.get(page)).xpath("//form[.//input[@name='key']]")[0]
+    filled = {name: value or "" for name, value in form.form_values()} | {
+        "payments-0-vat_rate": "20", "payments-0-amount": "-120", "note": "Chèque sans provision",
+    }  # fmt: skip
+    shown = client.post(page, filled | {"step": "preview"})
+    assert (shown.status_code, " ".join(error["message"].split()) in " ".join(texts(shown, "//form"))) == (422, True)
+    assert RelayTask.objects.count() == 0
+
+
+@pytest.mark.parametrize("kind", ["acube", "billit"])
+def test_refund_that_the_platform_cannot_carry_is_not_offered(user, client, kind):
+    note = at_platform(kind, type_code="381")
+    api = APIClient(headers={"Authorization": f"Token {make_token(user)}"})
+    assert "212" not in api.get(f"/api/v1/invoices/{note.pk}/").json()["next_statuses"]
+    answer = api.post(f"/api/v1/invoices/{note.pk}/decisions/", TAKEN_BACK, format="json")
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "cannot_be_told")
+
+    client.force_login(user)
+    (told,) = texts(client.get(reverse("lifecycle:invoice", args=[note.pk])), "//p[@class='remark remark--warn']")
+    assert "aucun montant négatif" in told or "que des paiements positifs" in told
+    wish = Wish(status="212", payments=())
+    (row,) = bulk.decide(user, bulk.plan(user, [note], wish))
+    assert (row.relay, " ".join(row.problem.split()) in told) == (None, True)
+    assert RelayTask.objects.count() == 0
+
+
+def test_platform_that_carries_negative_amounts_takes_them(user):
+    note = at_platform("afnor", type_code="381")
+    assert "212" in services.next_statuses(note)
+
+
+def test_status_left_to_people_is_not_held_to_the_platforms_words(user):
+    invoice = make_invoice(connection=make_connection("billit"), statuses=["203"])
+    relay, _new = services.issue_status(user=user, invoice_id=invoice.pk, wish=Wish(status="204"))
+    assert relay.state == "unsupported"

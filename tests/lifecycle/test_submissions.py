@@ -18,7 +18,7 @@ from invoices.issuing import CannotIssue
 from invoices.models import Invoice, InvoiceDocument, Validation
 from invoices.services import receive_invoice
 from invoices.validation import services as validation
-from lifecycle import relays, services, submissions
+from lifecycle import carrying, relays, services, submissions
 from lifecycle.models import RelayAttempt, RelayState, RelayTask
 from lifecycle.relays import LOOK_UP_DELAYS
 from lifecycle.services import KeyReused, WrongRelayState
@@ -178,7 +178,7 @@ def test_invoice_that_cannot_be_ours_is_refused(approver, line, values, code):
 def test_self_billed_invoice_is_handed_in_by_the_buyer(approver, line, platform):
     relay = hand_in(approver, line, type_code="389", seller=BUYER, buyer=SELLER)
     assert (relay.invoice.side, relay.invoice.counterparty_name) == ("buyer", BUYER.name)
-    assert services.seat_of(relay.invoice) == "buyer"
+    assert carrying.seat_of(relay.invoice) == "buyer"
 
 
 def test_file_that_is_no_invoice_is_refused(approver, line):

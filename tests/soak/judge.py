@@ -10,7 +10,7 @@ from typing import Any
 from django.utils import timezone
 
 from invoices.models import DocumentState, Invoice
-from lifecycle import inbox, services
+from lifecycle import carrying, inbox, services
 from lifecycle.codes import FINAL_STATUSES, INVOICE_STATUSES
 from lifecycle.events import find_break
 from lifecycle.models import PlannedLook, RelayState, RelayTask
@@ -165,7 +165,7 @@ class Judge:
     def _about_relays(self) -> Iterator[str]:
         for relay in RelayTask.objects.select_related("connection", "invoice", "event"):
             kind = relay.connection.kind
-            carried = services.can_carry(relay.invoice, relay.status)
+            carried = carrying.can_carry(relay.invoice, relay.status)
             good = {RelayState.CONFIRMED} if carried else {RelayState.UNSUPPORTED}
             if carried and STAYS_SENT & {(kind, None), (kind, relay.status)}:
                 good.add(RelayState.SENT)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from invoices.models import Invoice
-from lifecycle import services
+from lifecycle import carrying, services
 from lifecycle.codes import FINAL_STATUSES, STATUSES
 from lifecycle.services import DecisionRefused, Wish
 from providers.base import Payment, Reason
@@ -128,7 +128,7 @@ class Player:
         reasons: tuple[Reason, ...] = ()
         payments: tuple[Payment, ...] = ()
         if info.reason == "required" or (info.reason == "optional" and self.rng.random() < 0.3):
-            offered = services.reasons_offered(invoice, status)
+            offered = carrying.reasons_offered(invoice, status)
             if not offered and info.reason == "required":
                 return None
             reasons = tuple(
