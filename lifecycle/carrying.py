@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from invoices.models import Direction, Invoice
-from providers.base import Adapter, PermanentError, StatusMessage, Unsupported
+from providers.base import Adapter, Payment, PermanentError, StatusMessage, Unsupported
 from providers.registry import find_adapter_class, get_adapter
 
 from . import scope, transitions
@@ -74,7 +76,7 @@ def _message_problems(invoice: Invoice, wish: Wish) -> list[Problem]:
         occurred_at=timezone.now(),
         reasons=wish.reasons,
         note=wish.told_note,
-        payments=wish.payments,
+        payments=tuple(map(_as_told, wish.payments)),
         reaches_ppf=goes_to_administration(invoice, wish.status),
     )
     try:
@@ -82,6 +84,12 @@ def _message_problems(invoice: Invoice, wish: Wish) -> list[Problem]:
     except (Unsupported, PermanentError) as error:
         return [Problem("payments" if wish.payments else "status", "not_carried", error.message)]
     return []
+
+
+def _as_told(payment: Payment) -> Payment:
+    """Numbers as they are read from what is recorded."""
+    rate = None if payment.vat_rate is None else Decimal(payment.vat_rate)
+    return replace(payment, amount=Decimal(payment.amount), vat_rate=rate)
 
 
 def _reason_problems(invoice: Invoice, wish: Wish) -> list[Problem]:
