@@ -22,6 +22,7 @@ TASKS = frozenset(
         "lifecycle.tasks.fetch_news",
         "lifecycle.tasks.poll_due",
         "lifecycle.tasks.sweep",
+        "providers.tasks.check_asked",
     }
 )
 # What django-q2 notes of a task, and the one option of ours. `sync`, `hook` and `chain` would run something elsewhere.

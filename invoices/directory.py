@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from providers.base import DirectoryEntry, PlatformError
 from providers.companies import look_up_key
+from providers.doors import at_the_door
 from providers.models import Connection
 from providers.registry import UnknownKind, get_adapter
 from providers.sealing import SealBroken
@@ -80,7 +81,8 @@ class DirectoryLookUp(admin.ModelAdmin):
         customer, connection = form.cleaned_data["customer"], form.cleaned_data["connection"]
         wanted = look_up_key(form.cleaned_data["identifier"]) or customer.siren
         try:
-            entries = get_adapter(connection).search_directory(wanted)
+            with at_the_door():
+                entries = get_adapter(connection).search_directory(wanted)
         except PlatformError as error:
             return None, error.message
         lines = AddressingLine.objects.in_bulk([each.identifier for each in entries], field_name="identifier")

@@ -15,12 +15,16 @@ from django.utils.translation import gettext_lazy as _
 
 from providers import services as platforms
 from providers.base import Adapter, PlatformError
+from providers.doors import at_the_door
 from providers.models import Subscription
 from providers.registry import UnknownKind, as_line, find_adapter_class
 from providers.sealing import SealBroken
 
 from .lines import set_up_line
 from .models import AddressingLine
+
+# Setting a line up takes several calls, one after the other; of lines a person chooses few.
+LINE_SECONDS = 20
 
 
 class LineActions(admin.ModelAdmin):
@@ -64,7 +68,8 @@ class LineActions(admin.ModelAdmin):
                 self.message_user(request, text % line, messages.WARNING)
                 continue
             try:
-                words = act(line)
+                with at_the_door(LINE_SECONDS):
+                    words = act(line)
             except PlatformError as error:
                 self.message_user(request, f"{line}: {error.message}", messages.ERROR)
             except (UnknownKind, SealBroken, ValueError) as error:

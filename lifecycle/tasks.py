@@ -8,6 +8,7 @@ import time
 
 from invoices import audit
 from invoices.validation import services as validation
+from providers import checks
 
 from . import anchors, asking, inbox, polling, relays, watch_mail
 
@@ -43,7 +44,7 @@ def sweep() -> None:
 
     Each lane that has something to do is nudged first; then the sweep lends a hand, as far as its time goes.
     """
-    lanes = (inbox, relays, polling, asking, validation)
+    lanes = (inbox, relays, polling, asking, validation, checks)
     begun = time.monotonic()
     nudges = (lane.nudge_for_due for lane in lanes)
     short = (inbox.retry_waiting, anchors.make_due, watch_mail.tell, audit.purge)

@@ -22,12 +22,11 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 
-from . import health, services
-from .base import Field, PlatformError
+from . import checks, health, services
+from .base import Field
 from .forms import AccountForm, ConnectionForm, NewConnectionForm, build_account_form
 from .models import Connection, Hook, WebhookDelivery
-from .registry import UnknownKind, find_adapter_class, get_adapter
-from .sealing import SealBroken
+from .registry import find_adapter_class, get_adapter
 
 SHOWN_BODY = 20_000  # characters of a pushed body on its page
 
@@ -211,31 +210,20 @@ class ConnectionAdmin(AccountAdmin):
 
     @admin.action(description=_("Check selected connections"), permissions=["change"])
     def check_now(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
-        for connection in self._changeable(request, queryset):
-            try:
-                results = services.check_connection(connection)
-            except (UnknownKind, SealBroken) as error:
-                self.message_user(request, f"{connection}: {error}", messages.ERROR)
-                continue
-            for result in results:
-                level = messages.SUCCESS if result.ok else messages.ERROR
-                words = f"{result.name} – {result.message or ('OK' if result.ok else '?')}"
-                self.message_user(request, f"{connection}: {words}", level)
+        text = gettext("%s: will be checked in a moment; what comes of it is on the connection's page.")
+        self._ask(request, queryset, text)
 
     @admin.action(
         description=_("Register our address at the platforms of selected connections"), permissions=["change"]
     )
     def register_webhooks(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
+        text = gettext("%s: our address will be registered in a moment; what comes of it is on the connection's page.")
+        self._ask(request, queryset, text, register=True)
+
+    def _ask(self, request: HttpRequest, queryset: QuerySet[Connection], text: str, *, register: bool = False) -> None:
         for connection in self._changeable(request, queryset):
-            try:
-                changes = get_adapter(connection).register_webhooks()
-            except PlatformError as error:
-                self.message_user(request, f"{connection}: {error.message}", messages.ERROR)
-            except (UnknownKind, SealBroken) as error:
-                self.message_user(request, f"{connection}: {error}", messages.ERROR)
-            else:
-                words = " ".join(changes) or gettext("nothing had to be changed.")
-                self.message_user(request, f"{connection}: {words}", messages.SUCCESS)
+            checks.ask(connection, register=register)
+            self.message_user(request, text % connection, messages.SUCCESS)
 
     @admin.action(description=_("Pause selected connections"), permissions=["change"])
     def pause(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:

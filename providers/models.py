@@ -55,6 +55,10 @@ class Connection(models.Model):
     poll_leased_until = models.DateTimeField(_("being polled until"), null=True, editable=False)
     checked_at = models.DateTimeField(_("last checked"), null=True, editable=False)
     check_results = models.JSONField(_("check results"), default=list, blank=True, editable=False)
+    # Written by providers.checks alone.
+    asked_at = models.DateTimeField(_("check asked for"), null=True, editable=False)
+    asked_to_register = models.BooleanField(default=False, editable=False)
+    check_leased_until = models.DateTimeField(null=True, editable=False)
     quiet_until = models.DateTimeField(_("no calls before"), null=True, editable=False)
     # Written by providers.health alone.
     health = models.CharField(_("health"), max_length=8, choices=Health.choices, default=Health.WELL, editable=False)

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from . import base, found, health
 from .models import Connection, Hook, RefusedRequest, Subscription, WebhookDelivery
-from .registry import as_line, find_adapter_class, get_adapter
+from .registry import UnknownKind, as_line, find_adapter_class, get_adapter
 from .sealing import SealBroken, Secrets
 
 # A hook and its adapter are kept this long per process: a push costs one INSERT and no look-up. It is also the time
@@ -310,15 +310,33 @@ def make_connection_data(*, connection: Connection, line_identifier: str) -> dic
     return dict(data.shown)
 
 
-def check_connection(connection: Connection) -> list[base.CheckResult]:
-    """Ask the platform, keep the answer with the connection."""
+def check_connection(connection: Connection, *, before: Iterable[base.CheckResult] = ()) -> list[base.CheckResult]:
+    """Ask the platform, keep the answer with the connection, after what was found `before`."""
+    results = [*before]
     try:
-        results = list(get_adapter(connection).check())
+        results += get_adapter(connection).check()
     except (base.PlatformError, SealBroken) as error:
-        results = [base.CheckResult(name="check", ok=False, message=str(error))]
-    connection.checked_at = timezone.now()
-    connection.check_results = [vars(result) for result in results]
-    connection.save(update_fields=["checked_at", "check_results"])
+        results.append(base.CheckResult(name="check", ok=False, message=str(error)))
+    keep_results(connection, results)
     if results and all(result.ok for result in results):
         health.note_success(connection.pk)  # what waits need not wait for the next probe
     return results
+
+
+def keep_results(connection: Connection, results: list[base.CheckResult]) -> None:
+    connection.checked_at = timezone.now()
+    connection.check_results = [vars(result) for result in results]
+    connection.save(update_fields=["checked_at", "check_results"])
+
+
+def registered(connection: Connection) -> list[base.CheckResult]:
+    """What registering our address did; a platform where it is done by hand is no failure."""
+    try:
+        changes = get_adapter(connection).register_webhooks()
+    except base.Unsupported as error:
+        return [base.CheckResult(name="webhooks", ok=True, message=error.message)]
+    except base.PlatformError as error:
+        return [base.CheckResult(name="webhooks", ok=False, message=error.message)]
+    except (UnknownKind, SealBroken) as error:
+        return [base.CheckResult(name="webhooks", ok=False, message=str(error))]
+    return [base.CheckResult(name="webhooks", ok=True, message=" ".join(changes) or _("nothing had to be changed."))]

@@ -31,6 +31,7 @@ from lifecycle.models import RelayState
 from lifecycle.submissions import Submission
 from providers.base import DirectoryEntry, PlatformError
 from providers.companies import look_up_key
+from providers.doors import at_the_door
 from providers.registry import get_adapter
 from providers.xml import UnreadableDocument
 
@@ -182,7 +183,8 @@ def _look_up(request: DeskRequest, shown: InvoiceDraft) -> HttpResponse:
         words = _("Give the SIREN or the SIRET first.")
     else:
         try:
-            found = get_adapter(shown.line.connection).search_directory(asked)
+            with at_the_door():
+                found = get_adapter(shown.line.connection).search_directory(asked)
             entries = tuple(entry for entry in found if entry.active)
             words = "" if entries else _("The directory knows no address of %(number)s.") % {"number": asked}
         except PlatformError as error:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.utils.translation import gettext as _
 
 from ..base import NotYet, PermanentError, PlatformError
+from ..doors import at_the_door
 from . import webhooks
 from .session import JSON, Session
 
@@ -83,7 +84,8 @@ class Keys(Session):
 
     def _fetched(self) -> dict[str, Any]:
         try:
-            kept = self._remember(self.fetch_key(), datetime.now(UTC))
+            with at_the_door():
+                kept = self._remember(self.fetch_key(), datetime.now(UTC))
         except PlatformError as error:
             logger.warning("The public key of %s could not be fetched: %s", self.account.name, error.message)
             raise NotYet("A-Cube's public key cannot be had now.", retry_after=FETCH_SECONDS) from None

@@ -245,18 +245,20 @@ def test_pause_and_resume(staff, connection):
     assert LogEntry.objects.count() == 2
 
 
-def test_check_says_what_is_wrong_and_keeps_it(staff, connection):
+def test_check_is_left_to_the_worker(staff, connection):
     response = run_action(staff, "check_now", connection)
 
     connection.refresh_from_db()
-    assert [line["ok"] for line in connection.check_results] == [False]
-    assert texts(response) == [f"{connection}: check – This platform cannot be checked."]
+    assert [connection.asked_at is not None, connection.check_results] == [True, []]
+    said = "sera contrôlée dans un instant ; le résultat figurera sur la page de la connexion."
+    assert [text.replace("\xa0", " ") for text in texts(response)] == [f"{connection} : {said}"]
 
 
-def test_registering_by_hand_is_said(staff, connection):
-    response = run_action(staff, "register_webhooks", connection)
+def test_registering_is_left_to_the_worker(staff, connection):
+    run_action(staff, "register_webhooks", connection)
 
-    assert texts(response) == [f"{connection}: Webhooks are registered by hand on this platform."]
+    connection.refresh_from_db()
+    assert [connection.asked_at is not None, connection.asked_to_register] == [True, True]
 
 
 def test_replaced_address_closes_the_old_one(staff, connection):

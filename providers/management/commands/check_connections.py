@@ -8,10 +8,10 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from providers import services
-from providers.base import CheckResult, PlatformError, Unsupported
+from providers.base import CheckResult
 from providers.management.connections import add_connection_argument, chosen_connections
 from providers.models import Connection
-from providers.registry import UnknownKind, get_adapter
+from providers.registry import UnknownKind
 from providers.sealing import SealBroken
 
 
@@ -44,7 +44,7 @@ class Command(BaseCommand):
         try:
             results = services.check_connection(connection)
             if register_webhooks:
-                results = [*results, *registered(connection)]
+                results = [*results, *services.registered(connection)]
         except (UnknownKind, SealBroken) as error:
             results = [CheckResult(name="connection", ok=False, message=str(error))]
         self.write_results(connection, results)
@@ -58,14 +58,3 @@ class Command(BaseCommand):
                 self.stderr.write(line)
             elif self.verbosity:
                 self.stdout.write(line)
-
-
-def registered(connection: Connection) -> list[CheckResult]:
-    """What registering our address did; a platform where it is done by hand is no failure."""
-    try:
-        changes = get_adapter(connection).register_webhooks()
-    except Unsupported as error:
-        return [CheckResult(name="webhooks", ok=True, message=error.message)]
-    except PlatformError as error:
-        return [CheckResult(name="webhooks", ok=False, message=error.message)]
-    return [CheckResult(name="webhooks", ok=True, message=" ".join(changes) or "nothing had to be changed")]
