@@ -48,6 +48,9 @@ PROFILES = {
     "urn:cen.eu:en16931:2017#compliant#urn:factur-x.eu:1p0:basic": "Factur-X BASIC",
     "urn:factur-x.eu:1p0:basicwl": "Factur-X BASIC WL",
     "urn:factur-x.eu:1p0:minimum": "Factur-X MINIMUM",
+    # What neighbours write.
+    "urn:cen.eu:en16931:2017#compliant#urn:fdc:peppol.eu:2017:poacc:billing:3.0": "Peppol BIS Billing 3.0",
+    "urn:cen.eu:en16931:2017#compliant#urn:xeinkauf.de:kosit:xrechnung_3.0": "XRechnung 3.0",
 }
 
 # UNTDID 5305, the subset of EN 16931.

@@ -43,6 +43,7 @@ from .wording import (
     as_period,
     as_rate,
     as_reference,
+    as_rule,
     as_text,
     contacts_of,
     labelled,
@@ -74,7 +75,7 @@ def readable_context(parsed: ParsedInvoice, attachment_url: AttachmentUrl | None
         "title": label(labels.DOCUMENT_TYPES, parsed.type_code) or _("Invoice"),
         "is_credit_note": parsed.type_code in labels.CREDIT_NOTE_TYPES,
         "amount_due": as_money(parsed.amount_due, parsed.currency),
-        "header": [*facts(HEADER, parsed), *notes_on(parsed, labels.CODED_SUBJECTS)],
+        "header": [*facts(HEADER, parsed), *coded_notes(parsed)],
         "parties": party_blocks(parsed),
         "references": list(reference_facts(parsed)),
         "preceding_invoices": [as_reference(reference) for reference in parsed.preceding_invoices],
@@ -168,6 +169,10 @@ def notes_on(parsed: ParsedInvoice, subjects: Set[str]) -> list[Shown]:
         Shown(label(labels.NOTE_SUBJECTS, note.subject_code) or _("Note"), with_code(note.text, note.code))
         for note in notes
     ]
+
+
+def coded_notes(parsed: ParsedInvoice) -> list[Shown]:
+    return [note._replace(value=as_rule(note.value)) for note in notes_on(parsed, labels.CODED_SUBJECTS)]
 
 
 def reference_facts(parsed: ParsedInvoice) -> Iterator[Shown]:

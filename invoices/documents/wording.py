@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from providers.decimals import decimals_of
+from providers.processing import Rule, read_rule
 
 from . import labels
 from .labels import label
@@ -98,6 +99,12 @@ def as_iban(value: str) -> str:
 def as_frame(code: str) -> str:
     meaning = labels.frame_label(code)
     return f"{code} – {meaning}" if meaning else code
+
+
+def as_rule(written: str) -> str:
+    """`B2BINT – International, between companies (e-reporting)`."""
+    rule = read_rule(written)
+    return f"{written} – {Rule(rule).label}" if rule else written
 
 
 def labelled(table: dict) -> Callable[[str], str]:

@@ -8,7 +8,7 @@ from django.utils.html import escape
 from django.utils.translation import override
 
 from invoices.documents.labels import frame_label
-from invoices.documents.readable import render_readable
+from invoices.documents.readable import readable_context, render_readable
 from invoices.documents.reader import read_invoice
 
 SAMPLES = Path(settings.BASE_DIR) / "tests" / "samples" / "invoices"
@@ -129,3 +129,16 @@ def test_legal_notes_stand_apart():
     assert sections == ["Legal notes", "Notes"]
     legal = html[html.index("<h3>Legal notes") : html.index("<h3>Notes")]
     assert (legal.count("Frais de recouvrement"), legal.count("Merci de votre commande")) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [("B2BINT", "B2BINT – International, entre entreprises (e-reporting)"), ("AUTRE", "AUTRE")],
+)
+def test_kind_of_business_is_told_in_words(written, shown):
+    content = UBL.replace("<cbc:Note>", f"<cbc:Note>#BAR#{written}</cbc:Note><cbc:Note>", 1)
+
+    with override("fr"):
+        header = readable_context(read_invoice(content.encode()), None)["header"]
+
+    assert [fact.value for fact in header if str(fact.name) == "Traitement"] == [shown]
