@@ -9,6 +9,7 @@ from lxml import etree
 
 from .mapping import Node, compiled, content_of, tag_of
 from .model import OtherData
+from .wording import with_code
 
 # What a person looks through; a page of more takes seconds to draw.
 MOST = 1_000
@@ -65,7 +66,14 @@ class Unread:
     def rows(self, root: etree._Element) -> Iterator[OtherData]:
         yield from self.below(root, (), "")
         for line, steps in self.later:  # which grows by the lines inside a line
-            yield from self.below(line, steps, number_of(line))
+            yield from self.inside(line, steps, number_of(line))
+
+    def inside(self, element: etree._Element, steps: tuple[str, ...], line: str) -> Iterator[OtherData]:
+        """What stands in it beside its elements, and what they say."""
+        words = " ".join(filter(None, map(str.strip, compiled("text()")(element))))
+        if value := with_code(words, self.about(element)):
+            yield OtherData(place="/".join(steps), value=value[:LONGEST], line=line)
+        yield from self.below(element, steps, line)
 
     def below(self, element: etree._Element, steps: tuple[str, ...], line: str) -> Iterator[OtherData]:
         for child in element.iterchildren(etree.Element):
@@ -74,7 +82,7 @@ class Unread:
             if child.tag in self.lines:
                 self.later.append((child, steps_of_child))
             elif len(child) and not is_read:
-                yield from self.below(child, steps_of_child, line)
+                yield from self.inside(child, steps_of_child, line)
             elif value := self.value(element, child, is_read):
                 yield OtherData(place="/".join(steps_of_child), value=value[:LONGEST], line=line)
 
@@ -83,11 +91,11 @@ class Unread:
         # A file: reader.py has it among the attachments.
         if content in self.files or tag in NO_DATA or content in MARKERS.get(f"{tag_of(parent)}/{tag}", ()):
             return ""
+        return with_code("" if is_read else content, self.about(element))
+
+    def about(self, element: etree._Element) -> str:
         attributes = ((str(name), str(value)) for name, value in element.attrib.items())
-        about = ", ".join(f"{name}: {value}" for name, value in attributes if self.tells(element, name, value))
-        if is_read or not content:
-            return about if is_read else ""
-        return f"{content} ({about})" if about else content
+        return ", ".join(f"{name}: {value}" for name, value in attributes if self.tells(element, name, value))
 
     def tells(self, element: etree._Element, name: str, value: str) -> bool:
         is_technical = name in TECHNICAL or name.startswith("{") or (name, value) in MARKING

@@ -466,6 +466,9 @@ def test_deliveries_are_all_shown() -> None:
         ("2026-10-04<", "le 4 octobre<", "Date d’émission de la facture (BT-2)", "le 4 octobre"),
         ('<cbc:LineExtensionAmount currencyID="EUR">', '<cbc:LineExtensionAmount currencyID="EUR">env. ', "", "env. "),
         ("<cac:Item>", "<cac:Item><cbc:Note>fragile</cbc:Note>", "", "fragile"),
+        ("<cac:Item>", '<cac:Item><cac:Grade of="A7"/>', "Item › Grade", "of: A7"),
+        ("<cac:TaxTotal>", '<cac:TaxTotal by="hand">', "TaxTotal", "by: hand"),
+        ("<cac:InvoiceLine>", "<cac:InvoiceLine>sous réserve", "BG-25", "sous réserve"),
     ],
 )  # fmt: skip
 def test_what_was_not_understood_is_shown_as_it_stands(old: str, new: str, name: str, value: str) -> None:
