@@ -161,6 +161,15 @@ VARIABLES = (
         "HSTS_SECONDS", "number", "How long browsers must insist on HTTPS; 0 tells them nothing.", default=31536000
     ),
     Variable(
+        "API_CALLS_PER_MINUTE",
+        "number",
+        "Calls of the REST API per token, and per person in a browser; beyond it 429 with `Retry-After`. It stops what "
+        "runs in a circle: lower it to what your customers' software needs.",
+        default=30000,
+    ),
+    Variable("EXPORTS_PER_MINUTE", "number", "Exports per person, by page and API together.", default=30),
+    Variable("PREVIEWS_PER_MINUTE", "number", "Previews of drafts and readable PDFs per person.", default=120),
+    Variable(
         "SESSION_IDLE_MINUTES",
         "number",
         "A session ends so long after its person last did something; a page that refreshes itself does not count.",

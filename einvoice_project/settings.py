@@ -271,6 +271,10 @@ EMAIL_TIMEOUT = 10
 
 # API
 
+API_CALLS_PER_MINUTE = environment("API_CALLS_PER_MINUTE")
+EXPORTS_PER_MINUTE = environment("EXPORTS_PER_MINUTE")
+PREVIEWS_PER_MINUTE = environment("PREVIEWS_PER_MINUTE")
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "invoices.authentication.ApiTokenAuthentication",
@@ -280,6 +284,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "lifecycle.api.schema.ApiSchema",
+    "DEFAULT_THROTTLE_CLASSES": ["lifecycle.api.limits.CallLimit"],
     "DEFAULT_METADATA_CLASS": None,
     "DEFAULT_VERSIONING_CLASS": None,
     "EXCEPTION_HANDLER": "einvoice_project.problems.handle",

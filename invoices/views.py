@@ -25,6 +25,7 @@ from providers.xml import UnreadableDocument
 from . import audit, files
 from .access import invoices_of
 from .documents.model import Attachment
+from .limited import limited, preview_limit
 from .models import Invoice, InvoiceDocument
 from .services import original_of, read_document, read_stored_original
 
@@ -65,6 +66,7 @@ def view_attachment(request: HttpRequest, invoice_id: UUID, index: int) -> HttpR
 
 
 @login_required
+@limited(preview_limit)
 @require_safe
 def readable_pdf(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
     """The readable view on paper, in the reader's language."""

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from .limit_models import RateWindow as RateWindow
 from .sealing import SealedField
 
 

@@ -16,12 +16,15 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from . import base, services
+from .limits import Limit, spend
 from .models import Hook, WebhookDelivery
 from .nudge import nudge
 
 Lane = WebhookDelivery.Lane
 # The layer above drains each lane by a task of its own.
 TASKS = {Lane.INGEST: "lifecycle.tasks.drain_inbox", Lane.FETCH: "lifecycle.tasks.fetch_news"}
+# Written down per hook; all are refused.
+REFUSALS = Limit("refusals", 60)
 CLOSED = "This address is closed or was never open."
 
 logger = logging.getLogger(__name__)
@@ -47,6 +50,7 @@ class PushView(APIView):
     authentication_classes = ()
     permission_classes = ()
     parser_classes = ()
+    throttle_classes = ()
     content_negotiation_class = AnyAnswer
     schema = None
 
@@ -67,13 +71,22 @@ class HookView(PushView):
             pushed = replace(pushed, line=adapter.line_of(pushed))
             key, lane = _read_key(adapter, pushed)
         except base.HookError as error:
-            reason = services.storable(str(error))
-            logger.warning("Webhook for %s refused (%s): %s", row.connection.name, error.status_code, reason)
-            services.note_refusal(connection=row.connection, error=error, size=_length(request._request) or 0)
+            _note(row, error, _length(request._request) or 0)
             return _refuse(error)
         services.store_delivery(hook=row, pushed=pushed, key=key, lane=lane)
         nudge(TASKS[lane])
         return _reply(adapter.acknowledge(key))
+
+
+def _note(row: Hook, error: base.HookError, size: int) -> None:
+    """A flood of forgeries fills neither the log nor the database. What is genuine is never counted: a burst of it is
+    stored as it comes, and worked on later.
+    """
+    if spend(REFUSALS, row.pk).is_over:
+        return
+    reason = services.storable(str(error))
+    logger.warning("Webhook for %s refused (%s): %s", row.connection.name, error.status_code, reason)
+    services.note_refusal(connection=row.connection, error=error, size=size)
 
 
 class BelowView(HookView):

@@ -22,10 +22,11 @@ PROBLEMS = {
     413: "The body is too large.",
     415: "The body is not JSON.",
     422: "Values refused; `errors` names each.",
+    429: "Too many calls; `Retry-After` says when to go on.",
     500: "Our fault; it is logged.",
 }
-READING = (400, 401, 403, 406, 500)
-WRITING = (400, 401, 403, 406, 409, 411, 413, 415, 422, 500)
+READING = (400, 401, 403, 406, 429, 500)
+WRITING = (400, 401, 403, 406, 409, 411, 413, 415, 422, 429, 500)
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",

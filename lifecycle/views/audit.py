@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from invoices import audit
+from invoices.limited import export_limit, limited
 from invoices.models import AuditEntry
 from lifecycle import queries
 from lifecycle.audit_words import detail_words
@@ -42,6 +43,7 @@ def audit_log(request: DeskRequest) -> HttpResponse:
 
 
 @page
+@limited(export_limit)
 @require_GET
 def export_audit_log(request: DeskRequest) -> StreamingHttpResponse:
     """What the page shows with these filters, all of it, as CSV."""

@@ -22,6 +22,7 @@ from invoices.drafting import services as drafting
 from invoices.drafting.forms import ROWS, with_row, without_row
 from invoices.drafting.services import EditedElsewhere
 from invoices.issuing import CannotIssue
+from invoices.limited import limited, preview_limit
 from invoices.models import Direction, InvoiceDraft, Role
 from invoices.numbers import number_warning
 from invoices.services import read_stored_original
@@ -227,6 +228,7 @@ DO: dict[str, Callable[[DeskRequest, InvoiceDraft], HttpResponse]] = {
 
 
 @page
+@limited(preview_limit)
 @require_GET
 def preview(request: DeskRequest, draft_id: UUID) -> HttpResponse:
     """The invoice as its reader will see it."""

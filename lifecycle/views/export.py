@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from invoices.access import invoices_of
+from invoices.limited import export_limit, limited
 from lifecycle import export
 from lifecycle.forms import InvoiceFilterForm
 
@@ -19,6 +20,7 @@ from .page import DeskRequest, page
 
 
 @page
+@limited(export_limit)
 @require_GET
 def export_one(request: DeskRequest, invoice_id: UUID) -> HttpResponseBase:
     shown = visible_invoice(request, invoice_id)
@@ -26,6 +28,7 @@ def export_one(request: DeskRequest, invoice_id: UUID) -> HttpResponseBase:
 
 
 @page
+@limited(export_limit)
 @require_GET
 def export_proof(request: DeskRequest, relay_id: UUID) -> HttpResponseBase:
     """One decision with what was sent and what came back."""
@@ -34,6 +37,7 @@ def export_proof(request: DeskRequest, relay_id: UUID) -> HttpResponseBase:
 
 
 @page
+@limited(export_limit)
 @require_GET
 def export_many(request: DeskRequest) -> HttpResponseBase:
     """What the list shows with these filters, all its pages."""

@@ -294,3 +294,17 @@ def test_push_that_hands_us_a_secret_leaves_no_trace(path, connection, caplog):
     assert (answer.status_code, answer.content) == (204, b"")
     assert get_adapter(connection).account.vault.get("pushed") == {"secret": "whk-1"}
     assert (WebhookDelivery.objects.count(), RefusedRequest.objects.count(), "whk-1" in caplog.text) == (0, 0, False)
+
+
+def test_genuine_burst_is_stored_whole(path):
+    answers = {push(path, {"key": f"k-{number}"}).status_code for number in range(200)}
+
+    assert (answers, WebhookDelivery.objects.count()) == ({204}, 200)
+
+
+def test_flood_of_forgeries_is_refused_and_not_written_down(path, monkeypatch):
+    monkeypatch.setattr("providers.limits.time.time", lambda: 1_800_000_000)
+    answers = {push(path, headers={"X-Secret": "guess"}).status_code for _push in range(80)}
+
+    assert (answers, RefusedRequest.objects.count()) == ({401}, 60)
+    assert push(path).status_code == 204

@@ -48,6 +48,9 @@ class ApiView(GenericAPIView[Any]):
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
         response.headers.setdefault("Cache-Control", "private, no-store")
+        spent = getattr(request._request, "spent", None)
+        for name, value in spent.headers.items() if spent else ():
+            response.headers[name] = value
         return response
 
     @cached_property

@@ -27,6 +27,7 @@ from lifecycle.api.answers import SettlementSerializer
 from lifecycle.api.event_parts import EventSerializer
 from lifecycle.api.filters import InvoiceFilters
 from lifecycle.api.invoice_parts import AccountChangeSerializer
+from lifecycle.api.limits import ExportLimit
 from lifecycle.api.pagination import settled_before
 from lifecycle.api.schema import IDEMPOTENCY_KEY
 from lifecycle.api.serializers import (
@@ -190,6 +191,7 @@ AS_ZIP = {(200, "application/zip"): OpenApiResponse(OpenApiTypes.BINARY, "The ZI
 
 
 class InvoiceExport(OfOneInvoice):
+    throttle_classes = (ExportLimit,)
     content_negotiation_class = AsItIs
 
     @extend_schema(operation_id="invoices_export_retrieve", responses=AS_ZIP)
@@ -201,6 +203,7 @@ class InvoiceExport(OfOneInvoice):
 class InvoicesExport(ApiView):
     """Takes the filters of the list."""
 
+    throttle_classes = (ExportLimit,)
     filters = InvoiceFilters
     content_negotiation_class = AsItIs
 

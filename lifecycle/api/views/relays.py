@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from invoices.token_models import Scope
 from lifecycle import export, services
 from lifecycle.api.filters import RelayFilters
+from lifecycle.api.limits import ExportLimit
 from lifecycle.api.serializers import RelaySerializer, ResolutionSerializer
 from lifecycle.models import RelayTask
 
@@ -40,6 +41,7 @@ class RelayDetail(RelayView, DetailView):
 
 
 class RelayProof(RelayView):
+    throttle_classes = (ExportLimit,)
     content_negotiation_class = AsItIs
 
     @extend_schema(operation_id="relays_proof_retrieve", responses=AS_ZIP)
