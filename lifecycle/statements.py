@@ -212,7 +212,12 @@ def _texts(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def _amounts(rows: Iterable[tuple[Decimal | None, Decimal, str]]) -> tuple[Amount, ...]:
-    found = [(None if rate is None else _cents(rate), _cents(amount), currency) for rate, amount, currency in rows]
+    """By rate and currency: in how many rows one rate is written says nothing."""
+    sums: dict[tuple[Decimal | None, str], Decimal] = {}
+    for rate, amount, currency in rows:
+        place = (None if rate is None else _cents(rate), currency)
+        sums[place] = sums.get(place, Decimal(0)) + _cents(amount)
+    found = [(rate, amount, currency) for (rate, currency), amount in sums.items()]
     return tuple(sorted(found, key=lambda row: (row[0] is None, row[0] or Decimal(0), row[1], row[2])))
 
 

@@ -215,6 +215,13 @@ def test_same_receipt_under_another_message_id_is_a_replay(issued):
     assert list(SeenReport.objects.filter(is_replay=True).values_list("identity", flat=True)) == ["key:m-2", "key:m-3"]
 
 
+def test_same_receipt_in_two_rows_of_one_rate_is_a_replay(issued):
+    moment = now()
+    for key, payments in (("m-1", paid("930")), ("m-2", (*paid("400"), *paid("530")))):
+        record(issued, "212", issuer_role="SE", key=key, occurred_at=moment, payments=payments)
+    assert (left(issued), len(counted(issued, "212"))) == ([Decimal(270)], 1)
+
+
 @pytest.mark.parametrize(
     "other", [{"payments": paid("250")}, {"seconds": 1}, {"note": "the second"}], ids=["amount", "time", "note"]
 )
