@@ -30,7 +30,7 @@ def ending_sessions(get_response: GetResponse) -> GetResponse:
     """A session ends SESSION_IDLE_MINUTES after its person did something, and SESSION_HOURS after it began."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if request.user.is_authenticated and not _goes_on(request):
+        if not _opens_a_file(request) and request.user.is_authenticated and not _goes_on(request):
             logout(request)
             messages.info(request, _("Your session had ended. Sign in again: you come back to this page."))
         return get_response(request)
@@ -59,7 +59,7 @@ def second_factor(get_response: GetResponse) -> GetResponse:
     """Whoever needs a second factor and has none sets one up first; the account pages stay open for that."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if _is_open(request.path_info) or not lacks_factor(request.user):
+        if _opens_a_file(request) or _is_open(request.path_info) or not lacks_factor(request.user):
             return get_response(request)
         set_up = reverse("mfa_index")
         if request.headers.get("HX-Request"):
@@ -68,6 +68,11 @@ def second_factor(get_response: GetResponse) -> GetResponse:
         return redirect(set_up)
 
     return middleware
+
+
+def _opens_a_file(request: HttpRequest) -> bool:
+    """Its address is the right to it: no session is looked at, so that no cookie is set where files are served."""
+    return request.path_info.startswith("/files/")
 
 
 def _is_open(path: str) -> bool:
