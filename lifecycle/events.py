@@ -251,7 +251,8 @@ def record_on_locked(invoice: Invoice, report: StatusReport) -> StatusEvent | No
     """What the report added to the history: a status, or what completes one; None where that knew it all."""
     if invoice.direction == Direction.ISSUED and not report.refused:
         confirm_submission(invoice)
-    report = zones.as_set(heard_through(invoice, report).connection, as_heard(invoice, report))
+    speaker = heard_through(invoice, report).connection
+    report = zones.as_set(speaker, as_heard(invoice, report))
     said, digest = of_report(report), digest_of(report)
     identity, known = find_seen(invoice, report, said, digest)
     if known:
@@ -269,6 +270,7 @@ def record_on_locked(invoice: Invoice, report: StatusReport) -> StatusEvent | No
         event=event,
         is_timed=report.occurred_at is not None,
         is_replay=replayed is not None,
+        connection=speaker,
         is_quoted=report.invoice_key is not None and report.invoice_key.is_quoted,
         seen_at=timezone.now(),
     )

@@ -113,6 +113,12 @@ class StatusEvent(models.Model):
         return [sighting for sighting in self.sightings.all() if sighting.is_replay]
 
     @property
+    def told_by(self) -> Connection | None:
+        """The connection that told it first; None for ours, and for what was heard before that was kept."""
+        first = min(self.sightings.all(), key=lambda sighting: sighting.pk, default=None)
+        return first.connection if first and self.origin != Origin.US else None
+
+    @property
     def is_by_quote(self) -> bool:
         """Nothing but the number that its text quotes says that it speaks of this invoice."""
         sightings = list(self.sightings.all())
@@ -205,7 +211,8 @@ class SeenReport(models.Model):
     or completes what another said.
 
     `digest` covers all it states; `is_replay`: the same was stated before, under another identity; `is_quoted`: its
-    invoice was found by the number that its text quotes alone.
+    invoice was found by the number that its text quotes alone. `connection`: whose platform it is, of several that hold
+    the invoice; null before that was kept.
     """
 
     invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="+")
@@ -215,6 +222,8 @@ class SeenReport(models.Model):
     is_timed = models.BooleanField()
     is_replay = models.BooleanField(default=False)
     is_quoted = models.BooleanField(default=False)
+    # Asked from the event alone; what deletes a connection is stopped by its invoices before.
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, null=True, db_index=False, related_name="+")
     seen_at = models.DateTimeField(null=True)
 
     class Meta:

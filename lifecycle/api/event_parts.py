@@ -59,6 +59,12 @@ class EventSerializer(RowSerializer):
         help_text="How often the same was told again under another identity. It counts once."
     )
 
+    connection = serializers.CharField(
+        source="told_by.name",
+        default=None,
+        allow_null=True,
+        help_text="Whose platform told it, of several that hold the invoice. Null: ours, or not kept then.",
+    )
     is_by_quote = serializers.BooleanField(
         help_text="Its message names no invoice: this one was found by the number that its text quotes."
     )
@@ -69,7 +75,7 @@ class EventSerializer(RowSerializer):
             "id", "sequence", "status", "status_label", "native_status", "about", "issuer_role", "origin", "reasons",
             "note", "payments", "occurred_at", "recorded_at", "unexpected", "emitter", "ppf_duty", "decided_by",
             "relay", "time_source", "told_time", "derived", "completed_by", "repeated",
-            "is_by_quote", "hash",
+            "is_by_quote", "connection", "hash",
         ]  # fmt: skip
 
     @extend_schema_field(ReasonShownSerializer(many=True))

@@ -146,7 +146,7 @@ def decision_buttons(request: DeskRequest, shown: Invoice) -> dict[str, list[Dec
 def pieces(request: DeskRequest, shown: Invoice) -> dict[str, SafeString]:
     """The live regions of an invoice's page."""
     rows = shown.status_events.select_related("actor", "relay__released_by", "relay__event", "relay__connection")
-    events = shown_events(shown, rows.prefetch_related("relay__tries", "sightings"))[::-1]
+    events = shown_events(shown, rows.prefetch_related("relay__tries", "sightings__connection"))[::-1]
     relays = [event.relay for event in events if hasattr(event, "relay")]
     submission = submission_of(shown) if shown.direction == Direction.ISSUED else None
     relays += [submission] if submission else []

@@ -347,6 +347,7 @@ def test_events_have_the_agreed_shape(api, user):
         "completed_by": [],
         "repeated": 0,
         "is_by_quote": False,
+        "connection": None,
         "hash": event.hash,
     }
 

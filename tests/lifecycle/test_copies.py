@@ -232,6 +232,7 @@ def test_twins_of_a_page_are_found_in_one_query(django_assert_num_queries):
 def test_list_costs_the_same_for_one_and_three_of_a_name(client, address):
     customer, name = make_customer(), {"number": "F-1", "issue_date": date(2026, 10, 1)}
     client.force_login(make_user(customer, "clerk"))
+    client.get(address)
     counts = []
     for more in (1, 2):
         for _each in range(more):
@@ -258,3 +259,16 @@ def test_time_of_the_second_copy_is_read_in_its_own_platforms_zone(old, new):
     times = dict(only().status_events.values_list("status", "occurred_at"))
     as_utc = datetime(noon.year, noon.month, noon.day, 12, tzinfo=ZoneInfo("UTC"))
     assert (times["203"], times["207"]) == (noon, as_utc)
+
+
+def test_history_names_the_platform_that_said_it(old, new, client):
+    bring(old, "o-1")
+    bring(new, "n-1")
+    invoice = only()
+    events.record_report(invoice.pk, StatusReport(provider_ref="o-1", status="203"))
+    events.record_report(invoice.pk, StatusReport(provider_ref="n-1", status="207"))
+    client.force_login(make_user(invoice.customer, "reader"))
+    rows = client.get(f"/api/v1/invoices/{invoice.pk}/events/").json()["results"]
+    assert {row["status"]: row["connection"] for row in rows} == {"203": "old", "207": "new"}
+    said = texts(client.get(f"/invoices/{invoice.pk}/"), "//p[@class='event-who muted']")
+    assert ["(new)" in each for each in said] == [True, False]

@@ -106,7 +106,9 @@ class EventList(OfOneInvoice, ListView):
     keyset = ("occurred_at", "sequence")
 
     def get_queryset(self) -> QuerySet[StatusEvent]:
-        return self.invoice.status_events.select_related("actor", "relay").prefetch_related(ADDITIONS, "sightings")
+        return self.invoice.status_events.select_related("actor", "relay").prefetch_related(
+            ADDITIONS, "sightings__connection"
+        )
 
     def paginate_queryset(self, queryset: Any) -> Any:
         rows = super().paginate_queryset(queryset)
