@@ -11,7 +11,7 @@ from itertools import chain, islice, repeat
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
-from pypdf import PasswordType, PdfReader
+from pypdf import PasswordType, PdfReader, apply_configuration
 from pypdf.generic import ArrayObject, DictionaryObject, StreamObject
 
 from providers.xml import UnreadableDocument
@@ -31,6 +31,19 @@ KNOWN_NAMES = {*INVOICE_NAMES, "order-x.xml", "cdar.xml"}
 # In XMP, as an element or an attribute, whatever the prefix and the namespace of the version.
 DOCUMENT_FILE_NAME = re.compile(r"""[\s:<]DocumentFileName\s*(?:>\s*([^<]{1,200})<|=\s*["']([^"'<]{1,200})["'])""")
 MAX_METADATA = 2_000_000
+# Below pypdf's own where those take seconds: these decoders are loops in Python, and repairing goes byte by byte.
+# No program of the system is called for a picture.
+LIMITS: dict[str, Any] = {
+    "lzw_maximum_output_length": 20_000_000,
+    "run_length_maximum_output_length": 20_000_000,
+    "zlib_maximum_recovery_input_length": 200_000,
+    "stream_filters_maximum_length": 4,
+    "stream_decoding_work_maximum_length": 200_000_000,
+    "jbig2dec_binary": None,
+}
+# Writing as text makes larger, so that nobody compresses it again: behind another filter it is a trap.
+AS_TEXT = frozenset({"/ASCII85Decode", "/A85", "/ASCIIHexDecode", "/AHx"})
+MAX_AS_TEXT = 20_000_000
 FILE_KEYS = ("/UF", "/F", "/Unix", "/DOS", "/Mac")
 
 
@@ -86,15 +99,8 @@ def is_pdf(content: bytes) -> bool:
 def read_files(content: bytes) -> PdfFiles:
     """Raises UnreadableDocument."""
     try:
-        reader = PdfReader(BytesIO(content))
-        is_encrypted = reader.is_encrypted
-        if is_encrypted and reader.decrypt("") == PasswordType.NOT_DECRYPTED:
-            raise UnreadableDocument(
-                "encrypted_pdf",
-                _("This PDF is encrypted, which Factur-X forbids. Ask the sender for a PDF without password."),
-            )
-        named = names_in_metadata(reader.root_object)
-        return PdfFiles(read_within_limits(list(entries_of(reader)), named), named, is_encrypted)
+        with apply_configuration(**LIMITS):
+            return files_of(PdfReader(BytesIO(content)))
     except UnreadableDocument:
         raise
     # On damaged files pypdf raises what its internals happen to raise, from KeyError to RecursionError.
@@ -103,6 +109,17 @@ def read_files(content: bytes) -> PdfFiles:
             "damaged_pdf",
             _("This PDF is damaged and cannot be opened. Fetch it again, or ask the sender for a new file."),
         ) from error
+
+
+def files_of(reader: PdfReader) -> PdfFiles:
+    is_encrypted = reader.is_encrypted
+    if is_encrypted and reader.decrypt("") == PasswordType.NOT_DECRYPTED:
+        raise UnreadableDocument(
+            "encrypted_pdf",
+            _("This PDF is encrypted, which Factur-X forbids. Ask the sender for a PDF without password."),
+        )
+    named = names_in_metadata(reader.root_object)
+    return PdfFiles(read_within_limits(list(entries_of(reader)), named), named, is_encrypted)
 
 
 def too_much_inside() -> UnreadableDocument:
@@ -222,6 +239,9 @@ def as_file(entry: Entry, room: int) -> PdfFile:
 
 def content_within(stream: StreamObject, room: int) -> bytes | None:
     """None for what is larger than `room`, inflates beyond pypdf's limits, or is damaged."""
+    filters = [str(each) for each in map(resolved, items_of(stream.get("/Filter")))]
+    if AS_TEXT & set(filters[1:]) or (AS_TEXT & set(filters) and len(stream._data) > MAX_AS_TEXT):
+        return None
     try:
         content = stream.get_data()
     except Exception:  # whatever pypdf raises: one broken attachment does not lose the invoice

@@ -21,6 +21,11 @@ from .other_data import LONGEST, within_measure
 NOT_AN_INVOICE = _("The file is JSON data, not an invoice. Fetch the original again.")
 BROKEN = _("The file looks like JSON, but it is broken. Fetch it again.")
 
+TOO_COMPLEX = _("The file has more rows or levels than an invoice needs. Ask the sender to split the invoice.")
+# The longest invoices seen have some thousand lines; each row costs about 50 microseconds.
+MOST_ROWS = 12_000
+MOST_LEVELS = 50
+
 # Names under which a value is read: those of the terms, and of what stands inside notes, references and quantities.
 OURS = {name for names in NAMES.values() for name in names} | {
     "amount", "content", "subject_code", "text", "unit_code", "value"
@@ -36,11 +41,23 @@ def read_json(content: bytes) -> ParsedInvoice:
         terms = load_json(content.lstrip(b"\xef\xbb\xbf \t\r\n"))
     except ValueError:
         raise UnreadableDocument("not_well_formed", BROKEN) from None
+    refuse_size(terms)
     if not isinstance(terms, dict) or not (rows(term(terms, "BG-4")) and rows(term(terms, "BG-7"))):
         raise UnreadableDocument("not_an_invoice", NOT_AN_INVOICE)
     invoice = parse_terms(terms)
     kept, told = within_measure(unread(terms, frozenset(values_of(invoice))))
     return replace(invoice, other_data=kept, warnings=tuple(told))
+
+
+def refuse_size(terms: Any) -> None:
+    """Before anything walks it: a megabyte of "{}," has as many rows as a hundred large invoices."""
+    level, depth = [terms] if isinstance(terms, dict) else [], 0
+    while level:
+        depth += 1
+        if depth > MOST_LEVELS or any(len(each) > MOST_ROWS for each in level):
+            raise UnreadableDocument("too_complex", TOO_COMPLEX)
+        inside = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [value for values in inside for value in values if isinstance(value, dict | list)]
 
 
 def unread(terms: Any, said: frozenset[str], place: tuple[str, ...] = (), line: str = "") -> Iterator[OtherData]:
