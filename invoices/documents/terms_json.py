@@ -51,7 +51,8 @@ def read_json(content: bytes) -> ParsedInvoice:
 
 def refuse_size(terms: Any) -> None:
     """Before anything walks it: a megabyte of "{}," has as many rows as a hundred large invoices."""
-    level, depth = [terms] if isinstance(terms, dict) else [], 0
+    level: list[dict[str, Any] | list[Any]] = [terms] if isinstance(terms, dict) else []
+    depth = 0
     while level:
         depth += 1
         if depth > MOST_LEVELS or any(len(each) > MOST_ROWS for each in level):
