@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from .models import Customer, Invoice, Membership, Role
+from providers.models import Connection, Hook, WebhookDelivery
+
+from .models import AddressingLine, Customer, Invoice, Membership, Role
 
 
 def customers_of(user: Any, role: str = Role.READER) -> QuerySet[Customer]:
@@ -40,3 +42,46 @@ def highest_role(user: Any) -> Role | None:
         return Role.ADMINISTRATOR
     held = Membership.objects.filter(user=user).values_list("role", flat=True).distinct()
     return max(map(Role, held), key=lambda role: role.rank, default=None)
+
+
+# --- what is a connection's, and what is a line's ---------------------------------------------------------------------
+
+
+def connections_of(user: Any, role: str = Role.ADMINISTRATOR) -> QuerySet[Connection]:
+    """The connections that serve a customer for whom the user has this role."""
+    if user.is_superuser and user.is_active:
+        return Connection.objects.all()
+    lines = AddressingLine.objects.filter(customer__in=customers_of(user, role).values("pk"))
+    return Connection.objects.filter(pk__in=lines.values("connection"))
+
+
+def wholly_administered_connections(user: Any) -> QuerySet[Connection]:
+    """Those of whose customers, today's and former ones, the user administers every one. What belongs to no single line
+    is theirs: health, checks, settings, pushes and addresses of the whole connection.
+    """
+    served = connections_of(user)
+    if user.is_superuser:
+        return served
+    others = Customer.objects.exclude(pk__in=customers_of(user, Role.ADMINISTRATOR).values("pk"))
+    here = {"connection": OuterRef(OuterRef("pk")), "customer": OuterRef("pk")}
+    known = Exists(AddressingLine.objects.filter(**here)) | Exists(Invoice.objects.filter(**here))
+    return served.exclude(Exists(others.filter(known)))
+
+
+def _own_or_of_own_line(user: Any) -> Q:
+    lines = AddressingLine.objects.filter(
+        connection=OuterRef("connection"),
+        identifier=OuterRef("line_identifier"),
+        customer__in=customers_of(user, Role.ADMINISTRATOR).values("pk"),
+    )
+    return Q(connection__in=wholly_administered_connections(user).values("pk")) | Q(Exists(lines))
+
+
+def deliveries_of(user: Any) -> QuerySet[WebhookDelivery]:
+    """Pushes to a line, for who administers its customer; all of a connection, for who administers all customers."""
+    return WebhookDelivery.objects.filter(_own_or_of_own_line(user))
+
+
+def hooks_of(user: Any) -> QuerySet[Hook]:
+    """As `deliveries_of`: whoever knows an address may push to it."""
+    return Hook.objects.filter(_own_or_of_own_line(user))

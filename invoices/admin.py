@@ -5,6 +5,7 @@ Whoever works for a customer sees its invoices here; who administers it, also wh
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 # From their admin, so that they are registered by the time they are replaced here.
@@ -21,8 +22,10 @@ from providers.admin import AccountAdmin, ConnectionAdmin, LargeTable, ReadOnly,
 from providers.base import Field
 from providers.models import Connection, RefusedRequest
 from providers.registry import as_line, find_adapter_class
+from providers.sealing import Secrets
 
 from . import audit
+from .access import connections_of, wholly_administered_connections
 from .addressing import parse_address
 from .audited import Audited
 from .directory import DirectoryLookUp
@@ -32,7 +35,7 @@ from .forms import AddressingLineForm, CustomerForm, NewAddressingLineForm
 from .line_actions import LineActions
 from .models import AddressingLine, Comment, Customer, Invoice, InvoiceDocument, Membership, Role
 from .people_admin import record_roles
-from .scoped_admin import OfConnection, OfCustomer, Scoped, ScopedChoices, administered, connections_of
+from .scoped_admin import OfConnection, OfCustomer, Scoped, ScopedChoices
 from .staff import match_memberships
 
 # --- customers --------------------------------------------------------------------------------------------------------
@@ -80,6 +83,7 @@ class CustomerAdmin(OfCustomer, admin.ModelAdmin):
         if formset.model is AddressingLine:
             for line in formset.new_objects:
                 open_line_hook(line)
+                show_new_secrets(self, request, line)
                 audit.record_names(audit.Action.LINE_CHANGED, [line.customer], line, ["+"])
         elif formset.model is Membership:
             for membership in record_roles(formset):
@@ -111,7 +115,8 @@ class AddressingLineAdmin(Audited, OfCustomer, DirectoryLookUp, LineActions, Acc
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """The fields follow from the connection: another one means another line."""
-        return (*self.readonly_fields, "customer", "connection") if obj else self.readonly_fields
+        shown = super().get_readonly_fields(request, obj)
+        return (*shown, "customer", "connection") if obj else shown
 
     @admin.display(description=_("level"))
     def level(self, line: AddressingLine) -> str:
@@ -119,8 +124,7 @@ class AddressingLineAdmin(Audited, OfCustomer, DirectoryLookUp, LineActions, Acc
 
     @admin.display(description=_("address the platform pushes to"))
     def hook_address(self, line: AddressingLine) -> str:
-        hooks = line.connection.hooks.filter(closed_at=None, line_identifier__in=("", line.identifier))
-        hook = hooks.order_by("-line_identifier").first()
+        hook = line.connection.hooks.filter(closed_at=None, line_identifier=line.identifier).first()
         return format_html('<code class="copyable">{}</code>', hook.url) if hook else "–"
 
     def save_model(self, request: HttpRequest, obj: AddressingLine, form: Any, change: bool) -> None:
@@ -128,6 +132,7 @@ class AddressingLineAdmin(Audited, OfCustomer, DirectoryLookUp, LineActions, Acc
         platforms.forget_hooks()
         if not change:
             open_line_hook(obj)
+            show_new_secrets(self, request, obj)
         platforms.follow_connection_data(connection=obj.connection, line=as_line(obj))
         address = parse_address(obj.identifier)
         if address and address.looks_like_another_siret:
@@ -151,6 +156,22 @@ class AddressingLineAdmin(Audited, OfCustomer, DirectoryLookUp, LineActions, Acc
         return HttpResponseRedirect(reverse("admin:invoices_addressingline_change", args=[obj.pk]))
 
 
+def new_line_secrets(line: AddressingLine) -> Mapping[str, str]:
+    """What a new line begins with, kept sealed."""
+    cls = find_adapter_class(line.connection.kind)
+    if made := cls.new_line_secrets() if cls else {}:
+        line.secrets = Secrets({**line.secrets, **made})
+        line.save(update_fields=["secrets"])
+    return made
+
+
+def show_new_secrets(model_admin: admin.ModelAdmin, request: HttpRequest, line: AddressingLine) -> None:
+    if made := new_line_secrets(line):
+        rows = format_html_join("", '<li>{}: <code class="copyable">{}</code></li>', made.items())
+        text = gettext("Secrets of {line}, shown this once only. Give them to the platform.")
+        model_admin.message_user(request, format_html("{}<ul>{}</ul>", format_html(text, line=line), rows))
+
+
 def open_line_hook(line: AddressingLine) -> None:
     """The address of a line, where the platform pushes to one per line."""
     cls = find_adapter_class(line.connection.kind)
@@ -169,16 +190,12 @@ class ScopedConnectionAdmin(Audited, Scoped, ConnectionAdmin):
         return audit.customers_on(obj)
 
     def scope(self, user: Any) -> Q:
-        return Q(pk__in=connections_of(user).values("pk"))
+        """A connection shared with customers of others is theirs too: a superuser sees to it."""
+        return Q(pk__in=wholly_administered_connections(user).values("pk"))
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """A connection shared with customers of others is theirs too: a superuser changes it."""
-        if not super().has_change_permission(request, obj):
-            return False
-        if obj is None or request.user.is_superuser:
-            return True
-        own = administered(request.user).values("pk")
-        return not obj.addressing_lines.exclude(customer__in=own).exists()
+    def choices_for(self, request: HttpRequest) -> QuerySet[Connection]:
+        """A line can be added to a shared connection, too."""
+        return connections_of(request.user)
 
 
 @admin.register(RefusedRequest)

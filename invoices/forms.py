@@ -11,6 +11,7 @@ from providers.companies import compact
 from providers.forms import AccountForm
 from providers.models import Connection
 
+from .lines import OfAnotherCompany, refuse_shared_identifiers
 from .models import AddressingLine, Customer
 
 
@@ -46,6 +47,14 @@ class AddressingLineForm(AccountForm):
     class Meta:
         model = AddressingLine
         fields: Any = ("identifier",)
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        try:
+            refuse_shared_identifiers(self.instance)
+        except OfAnotherCompany as taken:
+            raise forms.ValidationError(taken.message) from taken
+        return cleaned
 
 
 class DirectoryForm(forms.Form):

@@ -5,11 +5,42 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
-from providers.base import Party
-from providers.registry import as_line, get_adapter
+from providers.base import Party, PermanentError
+from providers.models import Connection
+from providers.registry import as_line, find_adapter_class, get_adapter
 
 from .models import AddressingLine
+
+
+class OfAnotherCompany(PermanentError):
+    """What names a company at the platform is the name of another customer there."""
+
+
+def refuse_shared_identifiers(line: AddressingLine) -> None:
+    """Raises OfAnotherCompany. Inside the transaction that saves the line: until it ends no other line of the
+    connection can be saved so.
+    """
+    cls = find_adapter_class(line.connection.kind)
+    names = [field.name for field in cls.line_setting_fields if field.of_one_company] if cls else []
+    given = {name: str(value).strip() for name in names if (value := line.settings.get(name))}
+    if not given:
+        return
+    Connection.objects.select_for_update().get(pk=line.connection_id)
+    others = AddressingLine.objects.filter(connection=line.connection_id).exclude(customer=line.customer_id)
+    for settings in others.values_list("settings", flat=True):
+        for name, value in given.items():
+            if str(settings.get(name) or "").strip() == value:
+                told = {"line": line, "name": name, "value": value}
+                raise OfAnotherCompany(_taken() % told)
+
+
+def _taken() -> str:
+    return _(
+        "%(line)s: %(name)s %(value)s is that of another customer of this connection. Look the right one up at the "
+        "platform."
+    )
 
 
 def set_up_line(*, line: AddressingLine) -> dict[str, Any]:
@@ -25,5 +56,6 @@ def set_up_line(*, line: AddressingLine) -> dict[str, Any]:
         with transaction.atomic():
             row = AddressingLine.objects.select_for_update().get(pk=line.pk)
             row.settings = {**row.settings, **learned}
+            refuse_shared_identifiers(row)
             row.save(update_fields=["settings"])
     return learned

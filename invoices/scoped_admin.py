@@ -9,31 +9,24 @@ from django.http import HttpRequest
 
 from providers.models import Connection
 
-from .access import customers_of
-from .models import AddressingLine, Customer, Role
+from .access import connections_of, customers_of, wholly_administered_connections
+from .models import Customer, Role
 
 
 def administered(user: Any) -> QuerySet[Customer]:
     return customers_of(user, Role.ADMINISTRATOR)
 
 
-def connections_of(user: Any, role: str = Role.ADMINISTRATOR) -> QuerySet[Connection]:
-    """The connections that serve a customer for whom this user has the role."""
-    if user.is_superuser:
-        return Connection.objects.all()
-    lines = AddressingLine.objects.filter(customer__in=customers_of(user, role).values("pk"))
-    return Connection.objects.filter(pk__in=lines.values("connection"))
-
-
 class ScopedChoices:
-    """A choice of another row offers what that row's own admin shows this user."""
+    """A choice of another row offers what that row's own admin shows this user, or its `choices_for`."""
 
     admin_site: Any
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         model = db_field.remote_field.model
         if self.admin_site.is_registered(model):
-            kwargs["queryset"] = self.admin_site.get_model_admin(model).get_queryset(request)
+            shown = self.admin_site.get_model_admin(model)
+            kwargs["queryset"] = getattr(shown, "choices_for", shown.get_queryset)(request)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
 
 
@@ -62,10 +55,10 @@ class OfCustomer(Scoped):
 
 
 class OfConnection(Scoped):
-    """Rows with a `connection`."""
+    """Rows of a whole `connection`, which speak of all its customers."""
 
     def scope(self, user: Any) -> Q:
-        return Q(connection__in=connections_of(user).values("pk"))
+        return Q(connection__in=wholly_administered_connections(user).values("pk"))
 
     def connections_seen(self, user: Any) -> QuerySet[Connection]:
-        return connections_of(user)
+        return wholly_administered_connections(user)

@@ -64,6 +64,7 @@ def receive_invoice(*, connection: Connection, report: InvoiceReport, files: Seq
     An unreadable original does not lose the invoice: it is kept byte for byte, with the report's data and the reason.
     """
     parsed, error, is_original = _read_best(files)
+    _refuse_two_companies(report, parsed)
     with transaction.atomic():
         known = origins.find_at(connection, report.provider_ref) is not None
         created = not known and (_adopt(connection, report, parsed) or _create_invoice(connection, report, parsed))
@@ -210,13 +211,38 @@ def find_line(connection: Connection, report: InvoiceReport, parsed: ParsedInvoi
     )
 
 
-def _own_addresses(report: InvoiceReport, parsed: ParsedInvoice | None) -> tuple[list[str], list[str]]:
+def _refuse_two_companies(report: InvoiceReport, parsed: ParsedInvoice | None) -> None:
+    """Where the platform brings an invoice under one company and its document names another, no line decides."""
+    told, written = _own_side(report, parsed)
+    named = {told.siren, told.siret[:9], siren_in(told.identifier) if told.scheme in ("", "0225") else ""}
+    if written is not None:
+        named |= {written.company.siren}
+    if len(found := sorted(named - {""})) > 1:
+        names = {"invoice": report.number or report.provider_ref, "companies": ", ".join(found)}
+        raise UnknownOwner(
+            _(
+                "Invoice %(invoice)s came under one company and names another (%(companies)s): nothing was recorded. "
+                "Look at the identifiers of the lines and at the platform, then replay."
+            )
+            % names,
+            "",
+        )
+
+
+def _own_side(report: InvoiceReport, parsed: ParsedInvoice | None) -> tuple[Party, Any]:
+    """Our customer's side, as the platform tells it and as the document does."""
     type_code = parsed.type_code if parsed is not None else report.type_code
     is_buyer = (report.direction == Direction.RECEIVED) != (type_code in SELF_BILLED_TYPES)
-    told: Party = report.buyer if is_buyer else report.seller
+    told = report.buyer if is_buyer else report.seller
+    if parsed is None:
+        return told, None
+    return told, parsed.buyer if is_buyer else parsed.seller
+
+
+def _own_addresses(report: InvoiceReport, parsed: ParsedInvoice | None) -> tuple[list[str], list[str]]:
+    told, written = _own_side(report, parsed)
     addresses, sirens, sirets = [told.identifier], [told.siren], [told.siret]
-    if parsed is not None:
-        written = parsed.buyer if is_buyer else parsed.seller
+    if written is not None:
         addresses.append(clean_address(written.electronic_address))
         sirens.append(written.company.siren)
         sirets.append(written.company.siret)

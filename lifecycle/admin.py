@@ -16,7 +16,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -24,12 +24,12 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from invoices.access import highest_role
+from invoices.access import connections_of, deliveries_of, highest_role
 from invoices.admin import CommentInline, DocumentInline, InvoiceAdmin, OfConnection, OfCustomer
 from invoices.models import Invoice
 from invoices.models import Role as UserRole
 from providers.admin import ConnectionFilter, LargeTable, ReadOnly, ReadOnlyRows, WebhookDeliveryAdmin
-from providers.models import WebhookDelivery
+from providers.models import Connection, WebhookDelivery
 
 from . import admin_words, bulk, decision_steps, inbox, services, transitions
 from .admin_words import event_label, surprise
@@ -429,6 +429,12 @@ class PurgedInvoiceAdmin(OfCustomer, ReadOnly, LargeTable):
 @admin.register(WebhookDelivery)
 class ReplayableDeliveryAdmin(OfConnection, WebhookDeliveryAdmin):
     actions = ("replay",)
+
+    def scope(self, user: Any) -> Q:
+        return Q(pk__in=deliveries_of(user).values("pk"))
+
+    def connections_seen(self, user: Any) -> QuerySet[Connection]:
+        return connections_of(user)
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("providers.change_webhookdelivery")

@@ -37,7 +37,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from invoices import audit
-from invoices.access import customers_of
+from invoices.access import customers_of, deliveries_of
 from invoices.models import AddressingLine, Invoice, InvoiceOrigin, Role
 from providers import health
 from providers.models import Connection, WebhookDelivery
@@ -264,12 +264,16 @@ def next_moment(lane: str) -> datetime | None:
 
 
 def replay(*, user: Any, delivery_id: Any) -> WebhookDelivery:
-    """Put a delivery back at the start; what it told already is recognised. Administrators of a served customer."""
+    """Put a delivery back at the start; what it told already is recognised. For whom `deliveries_of` shows it."""
     with transaction.atomic():
         row = WebhookDelivery.objects.select_for_update(of=("self",)).get(pk=delivery_id)
+        if not deliveries_of(user).filter(pk=row.pk).exists():
+            raise PermissionDenied(
+                _("Only who administers its line's customer, or every customer of its connection, can replay it.")
+            )
         served = customers_of(user, Role.ADMINISTRATOR).filter(addressing_lines__connection=row.connection_id)
-        if not served.exists():
-            raise PermissionDenied(_("Only an administrator of a customer served by this connection can replay."))
+        if row.line_identifier:
+            served = served.filter(addressing_lines__identifier=row.line_identifier)
         WebhookDelivery.objects.filter(pk=row.pk).update(**fresh())
         for customer in served.distinct():
             audit.record(audit.Action.REPLAYED, actor=user, customer=customer, subject=row.key)

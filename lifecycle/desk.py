@@ -6,8 +6,8 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from invoices.access import customers_of
-from invoices.models import AddressingLine, Customer, Membership, Role
+from invoices.access import connections_of, customers_of, wholly_administered_connections
+from invoices.models import Customer, Membership, Role
 from providers.models import Connection
 
 
@@ -52,12 +52,8 @@ class Desk:
     @cached_property
     def connections(self) -> list[Connection]:
         """The connections that serve customers of this user."""
-        return self._serving(self.customer_ids())
+        return list(connections_of(self.user, Role.READER))
 
     @cached_property
-    def administered_connection_ids(self) -> list[UUID]:
-        return [connection.pk for connection in self._serving(self.customer_ids(Role.ADMINISTRATOR))]
-
-    def _serving(self, customer_ids: list[int]) -> list[Connection]:
-        lines = AddressingLine.objects.filter(customer_id__in=customer_ids)
-        return list(Connection.objects.filter(pk__in=lines.values("connection")))
+    def wholly_administered_ids(self) -> set[UUID]:
+        return set(wholly_administered_connections(self.user).values_list("pk", flat=True))

@@ -19,7 +19,7 @@ from rest_framework import serializers
 
 from einvoice_project.problems import flatten
 from invoices import audit, tokens
-from invoices.lines import set_up_line
+from invoices.lines import OfAnotherCompany, refuse_shared_identifiers, set_up_line
 from invoices.models import SHORTEST_RETENTION, AddressingLine, ApiToken, Customer, Role
 from invoices.staff import give_role, match_memberships
 from providers.base import Adapter, Field, PlatformError, Unsupported
@@ -252,13 +252,19 @@ def _line(customer: Customer, wish: Row, path: str) -> Row:
     cls = adapter_class(line.connection.kind)
     settings = _checked(wish.get("settings", {}), line.settings, cls.line_setting_fields, f"{path}.settings")
     secrets = _checked(wish.get("secrets", {}), line.secrets, cls.line_secret_fields, f"{path}.secrets")
+    made = {name: value for name, value in cls.new_line_secrets().items() if created and name not in secrets}
+    secrets |= made
     names = _changed(settings, line.settings) + _changed(secrets, line.secrets)
     line.settings, line.secrets = {**line.settings, **settings}, Secrets({**line.secrets, **secrets})
     with _at(path):
         line.full_clean()
+    try:
+        refuse_shared_identifiers(line)
+    except OfAnotherCompany as taken:
+        raise WishRefused(f"{path}.settings: {taken.message}") from taken
     line.save()
     audit.record_names(audit.Action.LINE_CHANGED, [customer], line, names)
-    row = {"identifier": line.identifier, "connection": line.connection.name, "created": created}
+    row = {"identifier": line.identifier, "connection": line.connection.name, "created": created} | made
     if cls.hook_per_line or "callback_token" in wish:
         row |= _open(line.connection, line.identifier, wish, "callback_token", path)
     return row | _connection_data(line, cls)

@@ -4,6 +4,7 @@ know whose connection it is (`invoices.admin`) and how a delivery is replayed (`
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -116,16 +117,35 @@ class AccountAdmin(admin.ModelAdmin):
         """The settings and secrets that the row's platform knows."""
         raise NotImplementedError
 
+    def open_to(self, request: HttpRequest, obj: Any) -> tuple[Sequence[Field], Sequence[Field]]:
+        """Those of them that the user may change."""
+        if request.user.is_superuser:
+            return self.declared(obj)
+        settings, secrets = ([each for each in group if not each.is_operators] for group in self.declared(obj))
+        return settings, secrets
+
     def account_groups(self, request: HttpRequest, obj: Any) -> list[Any]:
         """The fieldsets of the declared fields, for those who may change them."""
         if not self.has_change_permission(request, obj):
             return []
-        _form, settings, secrets = build_account_form(self.account_form, *self.declared(obj))
+        _form, settings, secrets = build_account_form(self.account_form, *self.open_to(request, obj))
         groups = [(_("Secrets"), {"fields": secrets}), (_("Settings"), {"fields": settings})]
-        return [group for group in groups if group[1]["fields"]]
+        groups = [group for group in groups if group[1]["fields"]]
+        is_whole = len(settings) == len(self.declared(obj)[0])
+        return groups if is_whole else [*groups, (None, {"fields": ["set_by_operator"]})]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return (*super().get_readonly_fields(request, obj), *(["set_by_operator"] if obj else []))
+
+    @admin.display(description=_("set by a superuser"))
+    def set_by_operator(self, obj: Any) -> str:
+        """What is set of the fields that are not open to everybody: without their values it could not be understood."""
+        set_ones = [each.name for each in self.declared(obj)[0] if each.is_operators and obj.settings.get(each.name)]
+        rows = [(name, obj.settings[name]) for name in set_ones]
+        return format_html_join("", "{}: {}<br>", rows) if rows else "–"
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        kwargs["form"] = build_account_form(self.account_form, *self.declared(obj))[0] if obj else self.new_form
+        kwargs["form"] = build_account_form(self.account_form, *self.open_to(request, obj))[0] if obj else self.new_form
         return super().get_form(request, obj, change, **kwargs)
 
     @method_decorator(sensitive_post_parameters())

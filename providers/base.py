@@ -33,13 +33,13 @@ from .errors import (
     Unsupported,
     WrongLine,
 )
+from .fields import Field
 from .shapes import (
     Bell,
     Capabilities,
     CheckResult,
     Delivery,
     DirectoryEntry,
-    Field,
     File,
     InvoiceFacts,
     InvoiceKey,
@@ -350,6 +350,11 @@ class Adapter:
         speaks against it. Asked for every invoice shown: nothing but a look at the facts.
         """
         return ""
+
+    @classmethod
+    def new_line_secrets(cls) -> Mapping[str, str]:
+        """What a new addressing line begins with where nobody gives it: shown once to whoever makes the line."""
+        return {}
 
     @classmethod
     def callback_policy(cls, settings: Mapping[str, Any]) -> Policy | None:

@@ -147,4 +147,5 @@ def explain(kind: str) -> dict[str, Any]:
 def _explain_field(field: base.Field) -> dict[str, Any]:
     row = {name: getattr(field, name) for name in ("name", "type", "default", "required")}
     row["help"] = str(field.help)
+    row |= {"operator_only": True} if field.is_operators else {}
     return row | ({"choices": list(field.choices)} if field.choices else {})

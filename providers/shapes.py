@@ -6,14 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lifecycle.codes import Side
 
 from . import companies
-
-if TYPE_CHECKING:
-    from django_stubs_ext import StrOrPromise
 
 # --- what platforms say ----------------------------------------------------------------------------------------------
 
@@ -327,18 +324,6 @@ class CheckResult:
 
 
 # --- what an adapter declares -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Field:
-    """A setting or secret an adapter declares. `type`: str, int, bool, url, list or choice."""
-
-    name: str
-    type: str = "str"
-    default: Any = None
-    required: bool = False
-    help: StrOrPromise = ""
-    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
+from invoices.access import hooks_of
 from invoices.models import AddressingLine
 from lifecycle.codes import INVOICE_STATUSES
 from lifecycle.transitions import MINIMUM_ROLE
@@ -79,10 +80,12 @@ def _cards(request: DeskRequest) -> list[ConnectionCard]:
     desk = request.desk
     connections = desk.connections
     lines = AddressingLine.objects.filter(connection__in=connections, customer_id__in=desk.customer_ids())
-    hooks = Hook.objects.filter(connection__in=desk.administered_connection_ids, closed_at=None)
-    counted = RefusedRequest.objects.filter(connection__in=connections).values_list("connection")
+    hooks = hooks_of(request.user).filter(closed_at=None)
+    counted = RefusedRequest.objects.filter(connection__in=desk.wholly_administered_ids).values_list("connection")
     refused = dict(counted.annotate(count=Count("pk")))
-    undone = WebhookDelivery.objects.filter(connection__in=connections, state=WebhookDelivery.State.RECEIVED)
+    undone = WebhookDelivery.objects.filter(
+        connection__in=desk.wholly_administered_ids, state=WebhookDelivery.State.RECEIVED
+    )
     waiting = dict(undone.values_list("connection").annotate(count=Count("pk")))
     all_lines, all_hooks = list(lines.select_related("customer")), list(hooks.select_related("connection"))
     return [
@@ -93,7 +96,7 @@ def _cards(request: DeskRequest) -> list[ConnectionCard]:
             hooks=[hook for hook in all_hooks if hook.connection_id == each.pk],
             refused=refused.get(each.pk, 0),
             waiting=waiting.get(each.pk, 0),
-            is_administered=each.pk in desk.administered_connection_ids,
+            is_administered=each.pk in desk.wholly_administered_ids,
         )
         for each in connections
     ]
@@ -108,8 +111,8 @@ def _capabilities(connection: Connection) -> Capabilities:
 @require_POST
 def check(request: DeskRequest, connection_id: UUID) -> HttpResponse:
     connection = get_object_or_404(Connection, pk=connection_id, pk__in=[each.pk for each in request.desk.connections])
-    if connection.pk not in request.desk.administered_connection_ids:
-        raise PermissionDenied(_("Only an administrator can check a connection."))
+    if connection.pk not in request.desk.wholly_administered_ids:
+        raise PermissionDenied(_("Only who administers every customer of a connection can check it."))
     checks.ask(connection)
     words = _("%(connection)s is being checked: its card shows what comes of it.") % {"connection": connection.name}
     return done(request, words, to=reverse("lifecycle:connections"))

@@ -11,6 +11,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
+from invoices.access import deliveries_of
 from invoices.models import Direction, Invoice
 from lifecycle import queries
 from lifecycle.fines import FINES
@@ -68,7 +69,7 @@ def _latency(relays: Any) -> dict[str, Any]:
 
 
 def _inbox(request: DeskRequest) -> dict[str, Any]:
-    rows = WebhookDelivery.objects.filter(connection__in=request.desk.administered_connection_ids)
+    rows = deliveries_of(request.user)
     State = WebhookDelivery.State  # noqa: N806
     return rows.filter(state__in=[State.RECEIVED, State.QUARANTINED]).aggregate(
         waiting=Count("pk", filter=Q(state=State.RECEIVED)),

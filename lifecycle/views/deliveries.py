@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_POST
 
+from invoices.access import deliveries_of
 from lifecycle import inbox, queries
 from lifecycle.forms import DeliveryFilterForm
 from providers.models import WebhookDelivery
@@ -27,8 +28,7 @@ BODY_SHOWN = 100_000
 def _deliveries(request: DeskRequest) -> QuerySet[WebhookDelivery]:
     if not request.desk.is_administrator:
         raise PermissionDenied(_("Only administrators see what platforms push."))
-    rows = WebhookDelivery.objects.filter(connection__in=request.desk.administered_connection_ids)
-    return rows.select_related("connection")
+    return deliveries_of(request.user).select_related("connection")
 
 
 @page

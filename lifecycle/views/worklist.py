@@ -11,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET
 
+from invoices.access import deliveries_of
 from lifecycle import queries
 from lifecycle.models import RelayState, RelayTask
 from lifecycle.relay_actions import actions_of, with_actions
@@ -61,9 +62,7 @@ def _gather(request: DeskRequest) -> dict[str, Any]:
 def _quarantined(request: DeskRequest) -> int:
     if not request.desk.is_administrator:
         return 0
-    rows = WebhookDelivery.objects.filter(
-        connection__in=request.desk.administered_connection_ids, state=WebhookDelivery.State.QUARANTINED
-    )
+    rows = deliveries_of(request.user).filter(state=WebhookDelivery.State.QUARANTINED)
     return len(rows.values_list("pk")[: queries.COUNT_LIMIT])
 
 

@@ -90,6 +90,7 @@ SETTINGS = (
     ),
     Field(
         name="signature_key_pin",
+        operator_only=True,
         default="",
         help=_(
             "SHA-256 fingerprint of the only public key to accept. Empty: the first seen, and changes are reported."
@@ -111,6 +112,15 @@ SECRETS = (
 )
 
 LINE_SETTINGS = (
-    Field(name="legal_entity", help=_("A-Cube's number of the company. Empty: looked up or made at set-up.")),
-    Field(name="onboarding_url", help=_("Page where the company proves its identity, as A-Cube told it at set-up.")),
+    Field(
+        name="legal_entity",
+        operator_only=True,
+        of_one_company=True,
+        help=_("A-Cube's number of the company. Empty: looked up or made at set-up."),
+    ),
+    Field(
+        name="onboarding_url",
+        operator_only=True,
+        help=_("Page where the company proves its identity, as A-Cube told it at set-up."),
+    ),
 )

@@ -40,6 +40,7 @@ SETTINGS = (
     ),
     Field(
         name="organization_id",
+        operator_only=True,
         default="",
         help=_("Organization-Id shown with each call, where one account serves several companies."),
     ),

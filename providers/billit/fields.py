@@ -22,7 +22,7 @@ SETTINGS = (
         choices=("api_key", "oauth2"),
         help=_("How we log in: with the key of a user of the master account, or by OAuth 2."),
     ),
-    Field(name="client_id", default="", help=_("OAuth client, given by Billit.")),
+    Field(name="client_id", operator_only=True, default="", help=_("OAuth client, given by Billit.")),
     Field(
         name="redirect_uri", default="", help=_("Address registered with the OAuth client; the login returns there.")
     ),
@@ -109,10 +109,24 @@ SECRETS = (
 )
 
 LINE_SETTINGS = (
-    Field(name="registration_id", default="", help=_("Number of the company at Billit (registrationID).")),
-    Field(name="party_id", default="", help=_("Its PartyID in the main API. Empty: the registrationID.")),
+    Field(
+        name="registration_id",
+        operator_only=True,
+        of_one_company=True,
+        default="",
+        help=_("Number of the company at Billit (registrationID)."),
+    ),
+    Field(
+        name="party_id",
+        operator_only=True,
+        of_one_company=True,
+        default="",
+        help=_("Its PartyID in the main API. Empty: the registrationID."),
+    ),
     Field(
         name="ctc",
+        operator_only=True,
+        of_one_company=True,
         default="",
         help=_(
             "Its address at Billit (CTC), for the set-up. Empty: SIREN and _replyto, for a company that only sends."

@@ -83,8 +83,10 @@ def _identifiers(value: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
 
 
 def as_ours(party: Party, line: Line | None) -> Party:
-    """Our own side, with the line that led to the order: Billit's address of a company may be one for answers only."""
-    if line is None:
+    """Our own side, with the line that led to the order: Billit's address of a company may be one for answers only.
+    An order that names another company keeps it: whose it is, is not for the registration to say.
+    """
+    if line is None or (party.siren and party.siren != line.identifier[:9]):
         return party
     siren = party.siren or line.identifier[:9]
     return replace(party, siren=siren, identifier=line.identifier, scheme=tables.ADDRESS_SCHEME)

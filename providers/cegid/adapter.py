@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -72,6 +73,10 @@ class Cegid(Session):
         self._check_secret(request, request.line)
         self._check_source(request)
         reading.check_line(reading.load(request.body), request.line.identifier, self.words)
+
+    @classmethod
+    def new_line_secrets(cls) -> Mapping[str, str]:
+        return {"callback_secret": secrets.token_urlsafe(32)}
 
     def _check_secret(self, request: HookRequest, line: Line) -> None:
         header = self.setting("callback_secret_header")
@@ -222,6 +227,8 @@ class Cegid(Session):
         lines = list(self.account.lines.all())
         if not lines:
             yield CheckResult(name="lines", ok=False, message=_("No addressing line uses this connection."))
+        elif not self.setting("callback_secret_header"):
+            yield CheckResult(name="callback secret", ok=True, message=_secret_not_asked_for())
         for line in lines:
             yield self._check_subscription(line)
             if line.secrets.get("api_key"):
@@ -255,3 +262,10 @@ class Cegid(Session):
         answer = self.exchange(line, "GET", path, repeatable=True, is_lifecycle=False)
         if answer.status_code not in (404, 405):
             self.line_wire(line).require_success(answer, repeatable=True)
+
+
+def _secret_not_asked_for() -> str:
+    return _(
+        "Callbacks are taken without the secret of their line: the address alone is the proof. Have Cegid show the "
+        "secret, then set callback_secret_header."
+    )

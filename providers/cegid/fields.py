@@ -94,16 +94,19 @@ SETTINGS = (
     *WORDS,
     Field(
         name="callback_secret_header",
+        operator_only=True,
         default="",
         help=_("Header in which callbacks must show the line's callback secret. Empty: not asked for."),
     ),
     Field(
         name="callback_sources",
+        operator_only=True,
         type="list",
         help=_("Networks that callbacks may come from, such as 192.0.2.0/24. None: any."),
     ),
     Field(
         name="callback_source_header",
+        operator_only=True,
         default="X-Real-IP",
         help=_("Header in which our reverse proxy tells, and overwrites, where a call comes from."),
     ),

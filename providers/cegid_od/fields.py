@@ -14,11 +14,18 @@ SETTINGS = (
     Field(name="token_lifetime", type="int", default=3600, help=_("Seconds an access token of ours stays good.")),
     Field(
         name="callback_private",
+        operator_only=True,
         type="bool",
         default=False,
         help=_("Callback addresses may lead to this machine or to a private network. Metadata services never."),
     ),
-    Field(name="callback_plain", type="bool", default=False, help=_("Callback addresses may do without TLS (http).")),
+    Field(
+        name="callback_plain",
+        operator_only=True,
+        type="bool",
+        default=False,
+        help=_("Callback addresses may do without TLS (http)."),
+    ),
     Field(
         name="conflict_is_duplicate",
         type="bool",

@@ -18,6 +18,7 @@ SETTINGS = (
     ),
     Field(
         name="sponsor_id",
+        operator_only=True,
         default="",
         help=_("Our sponsor id, sent as X-PDP-Sponsor-Id. Empty: not sent, the key tells who we are."),
     ),
@@ -29,6 +30,7 @@ SETTINGS = (
     ),
     Field(
         name="external_ref_prefix",
+        operator_only=True,
         default="",
         help=_("Put before a customer's SIREN to make its external_ref at Seqino, if other software uses our key too."),
     ),
@@ -39,6 +41,7 @@ SETTINGS = (
     ),
     Field(
         name="status_endpoint",
+        operator_only=True,
         default="",
         help=_(
             "Experimental: path that takes a status by POST, {invoice_id} standing for the invoice. Empty: statuses "
@@ -111,6 +114,7 @@ SETTINGS = (
     ),
     Field(
         name="observe_mode",
+        operator_only=True,
         type="bool",
         default=True,
         help=_(
@@ -140,8 +144,20 @@ SECRETS = (
 )
 
 LINE_SETTINGS = (
-    Field(name="client_id", default="", help=_("Seqino's id of the client. Empty: looked up or made at set-up.")),
-    Field(name="mandate_id", default="", help=_("Seqino's id of the mandate. Empty: looked up or made at set-up.")),
+    Field(
+        name="client_id",
+        operator_only=True,
+        of_one_company=True,
+        default="",
+        help=_("Seqino's id of the client. Empty: looked up or made at set-up."),
+    ),
+    Field(
+        name="mandate_id",
+        operator_only=True,
+        of_one_company=True,
+        default="",
+        help=_("Seqino's id of the mandate. Empty: looked up or made at set-up."),
+    ),
     Field(name="contact_email", default="", help=_("Contact of the client, should it have to be made.")),
     Field(
         name="mandate_start",

@@ -148,7 +148,7 @@ def test_exports_files_and_replays_are_written_for_the_customer(client, ada):
     client.get(reverse("lifecycle:export_one", args=[first.pk]))
     client.get(reverse("lifecycle:export_many"))
     client.get(reverse("invoices:readable_pdf", args=[first.pk]))
-    inbox.replay(user=ada, delivery_id=make_delivery(line, key="push-1").pk)
+    inbox.replay(user=ada, delivery_id=make_delivery(line, key="push-1", line_identifier=customer.siren).pk)
     rows = AuditEntry.objects.filter(action__in=["exported", "file_opened", "replayed"]).order_by("action", "at")
     assert {(row.action, row.customer.siren, row.subject) for row in rows} == {
         ("exported", customer.siren, first.number), ("exported", other.siren, second.number),

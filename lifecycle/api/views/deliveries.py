@@ -9,6 +9,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from invoices.access import deliveries_of
 from lifecycle import inbox
 from lifecycle.api.filters import DeliveryFilters
 from lifecycle.api.serializers import DeliverySerializer
@@ -18,7 +19,7 @@ from .base import ApiView, DetailView, ListView
 
 
 class DeliveryView(ApiView):
-    """For administrators: a connection's deliveries belong to those who answer for it."""
+    """For administrators: `access.deliveries_of`."""
 
     serializer_class = DeliverySerializer
     queryset = WebhookDelivery.objects.none()
@@ -28,12 +29,11 @@ class DeliveryView(ApiView):
     def get_queryset(self) -> QuerySet[WebhookDelivery]:
         if not self.desk.is_administrator:
             raise PermissionDenied(_("Only administrators see what the platforms delivered."))
-        rows = WebhookDelivery.objects.filter(connection__in=self.desk.administered_connection_ids)
-        return rows.select_related("connection").defer("body", "headers")
+        return deliveries_of(self.request.user).select_related("connection").defer("body", "headers")
 
 
 class DeliveryList(DeliveryView, ListView):
-    """What the platforms pushed to us, newest first, over the connections of the customers the caller administers."""
+    """What the platforms pushed to us, newest first, of the lines and connections the caller administers."""
 
     filters = DeliveryFilters
 

@@ -123,11 +123,11 @@ def test_reference_that_could_leave_its_place(reference):
     assert far_end.calls == []
 
 
-def test_order_of_another_company_is_found_there():
+def test_order_found_at_another_registration_keeps_the_company_it_names():
     account = make_account(make_line(), make_line(OTHER_LINE, OTHER_REGISTRATION), of={})
     theirs = f"GET /v1/einvoices/registrations/{OTHER_REGISTRATION}/orders/{RECEIVED}"
     adapter, far_end = make_billit({ORDER: (404, {}), theirs: (200, make_order())}, account)
-    assert adapter.fetch_invoice(RECEIVED).buyer.identifier == OTHER_LINE
+    assert adapter.fetch_invoice(RECEIVED).buyer.identifier == "999000011_replyto"
     assert far_end.calls == [ORDER, theirs]
     far_end.requests.clear()
     adapter.acting_for(OTHER_LINE).fetch_invoice(RECEIVED)
