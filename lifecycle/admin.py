@@ -159,7 +159,9 @@ class InvoiceWithHistoryAdmin(InvoiceAdmin):
         invoice = self.get_object(request, unquote(object_id))
         codes = services.statuses_for(request.user, invoice) if invoice else ()
         decisions = [(code, decision_verb(code), STATUSES[code].final) for code in codes]
-        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "decisions": decisions})
+        remarks = admin_words.remarks_on(invoice) if invoice else []
+        context = {**(extra_context or {}), "decisions": decisions, "remarks": remarks}
+        return super().change_view(request, object_id, form_url, context)
 
     def decide_view(self, request: HttpRequest, object_id: str, status: str) -> HttpResponse:
         """Choose, preview, send, as in the desk's dialog."""
@@ -192,6 +194,7 @@ class InvoiceWithHistoryAdmin(InvoiceAdmin):
             "invoice": invoice,
             "form": form,
             "wish": step.wish,
+            "remarks": admin_words.remarks_on(invoice),
             "opts": self.opts,
         }
         template = "admin/invoices/invoice/decide.html"

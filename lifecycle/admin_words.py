@@ -12,10 +12,12 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from invoices.documents.wording import as_money, as_vat
+from invoices.documents.wording import as_iban, as_money, as_vat
 from invoices.models import Invoice
 from providers.decimals import read_decimal
 
+from . import services, transitions
+from .answers import alert_text, alerts_of
 from .codes import Role, reason_label
 from .models import RelayTask, StatusEvent
 
@@ -25,6 +27,23 @@ NOTHING = "–"
 def listed(words: Iterable[Any]) -> str | SafeString:
     rows = [(word,) for word in words if word]
     return format_html('<ul class="plain">{}</ul>', format_html_join("", "<li>{}</li>", rows)) if rows else NOTHING
+
+
+def remarks_on(invoice: Invoice) -> list[str]:
+    """What a person has to know before deciding, as the desk tells it above its buttons."""
+    alerts = [alert_text(event) for event in alerts_of(invoice)]
+    return [*alerts, *_account_remarks(invoice), *transitions.kept_back(services.facts_of(invoice))]
+
+
+def _account_remarks(invoice: Invoice) -> Iterable[str]:
+    if invoice.has_open_account_change:
+        change = invoice.account_change
+        words = _(
+            "New account: %(new)s, instead of %(known)s. Ask the supplier, on a way you knew before, and pay nothing "
+            "until somebody has said on the invoice's page that it is checked."
+        )
+        named = {name: ", ".join(as_iban(row["iban"]) for row in getattr(change, name)) for name in ("new", "known")}
+        yield words % named
 
 
 def event_label(event: StatusEvent) -> str:

@@ -7,12 +7,13 @@ from django.contrib.messages import get_messages
 from django.urls import reverse
 from django.utils import translation
 
+from invoices.models import AccountChange
 from invoices.staff import match_memberships
 from lifecycle.models import RelayState, RelayTask
 from lifecycle.services import Wish, issue_status
 from providers.base import Reason
 from tests import fake_provider, pages
-from tests.factories import OTHER_SIREN, make_connection, make_customer, make_invoice, make_line, make_user
+from tests.factories import OTHER_SIREN, make_connection, make_customer, make_event, make_invoice, make_line, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -189,6 +190,27 @@ def test_deciding_needs_the_role_and_the_customer(client, enter, invoice):
 
 def test_strangers_are_sent_to_the_login(client, invoice):
     assert "/login/" in client.get(decide_page(invoice, "204")).url
+
+
+def test_admin_tells_what_the_desk_tells_before_deciding(client, enter, customer, connection):
+    enter("approver")
+    invoice = make_invoice(customer, connection, ["203", "205"], processing_rule="B2C")
+    make_event(invoice, "213", reasons=[Reason(code="DOUBLON")])
+    row = {"iban": "FR7630006000011234567890189", "holder": "", "invoice": "F-1", "id": "1"}
+    AccountChange.objects.create(invoice=invoice, new=[row | {"iban": "DE89370400440532013000"}], known=[row])
+
+    told = pages.texts(client.get(page_of(invoice)), "//ul[@class='messagelist remarks']/li")
+
+    assert [each[:48] for each in told] == [
+        "Une plateforme a rejeté un autre envoi de cette ",
+        "Nouveau compte : DE89 3704 0044 0532 0130 00, au",
+        "Cette facture s’adresse à un particulier, qu’auc",
+    ]
+    other = make_invoice(customer, connection, ["203", "205"])
+    assert pages.texts(client.get(decide_page(other, "211")), "//ul[@class='messagelist remarks']/li") == []
+    AccountChange.objects.create(invoice=other, new=[row], known=[row])
+    (warned,) = pages.texts(client.get(decide_page(other, "211")), "//ul[@class='messagelist remarks']/li")
+    assert warned.startswith("Nouveau compte")
 
 
 # --- many -------------------------------------------------------------------------------------------------------------
