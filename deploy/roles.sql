@@ -13,4 +13,6 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO navette_a
 GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO navette_app;
 
 REVOKE UPDATE, DELETE, TRUNCATE ON lifecycle_statusevent, lifecycle_relayattempt, lifecycle_historyanchor FROM navette_app;
+-- The worker deletes entries past their time; the table's trigger refuses younger ones.
+REVOKE UPDATE, TRUNCATE ON invoices_auditentry FROM navette_app;
 REVOKE INSERT, UPDATE, DELETE ON django_migrations FROM navette_app;

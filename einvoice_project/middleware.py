@@ -1,7 +1,10 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse
 from django.urls import resolve
+from django.utils.translation import gettext
+
+from . import problems
 
 PERMISSIONS_POLICY = ", ".join(
     f"{feature}=()"
@@ -32,10 +35,41 @@ def pushes_first(get_response: Callable[[HttpRequest], HttpResponse]) -> Callabl
     return middleware
 
 
+def plain_text(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """No text of ours holds a NUL or half a character, and the database takes neither: whoever sends one hears 400."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if all(map(_is_plain, _texts(request))):
+            return get_response(request)
+        if request.path_info.startswith("/api/"):
+            body = problems.body_of(problems.BadQuery(gettext("The address holds a character that is none.")))
+            return JsonResponse(body, status=400, content_type=problems.CONTENT_TYPE)
+        return HttpResponseBadRequest(
+            gettext("The request holds a character that is none."), content_type="text/plain; charset=utf-8"
+        )
+
+    return middleware
+
+
+def _texts(request: HttpRequest) -> Iterator[str]:
+    yield request.path_info
+    # What is uploaded is read by its view, within its limits.
+    given = [request.GET, *([request.POST] if request.content_type == "application/x-www-form-urlencoded" else [])]
+    for fields in given:
+        for name, values in fields.lists():
+            yield from (name, *map(str, values))
+
+
+def _is_plain(text: str) -> bool:
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def permissions_policy(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
+        # Static files never come here. What else we answer belongs to a person, and stays in no cache.
+        response.headers.setdefault("Cache-Control", "private, no-store")
         return response
 
     return middleware

@@ -132,8 +132,8 @@ class HookRequest:
     """
 
     method: str
-    url: str
-    headers: Mapping[str, str]
+    url: str = field(repr=False)  # with the hook's token
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     received_at: datetime
     line: Line | None = None

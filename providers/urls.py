@@ -9,5 +9,6 @@ urlpatterns = [
     # Some platforms strip the slash; a redirect would lose the body.
     path("<slug:kind>/<str:token>", views.HookView.as_view()),
     path("<slug:kind>/<str:token>/<path:rest>", views.BelowView.as_view()),
+    path("", views.NowhereView.as_view()),
     path("<path:rest>", views.NowhereView.as_view()),
 ]

@@ -99,7 +99,7 @@ class BelowView(HookView):
 class NowhereView(PushView):
     """Whatever else is pushed below /hooks/: no address of ours, and neither a redirect nor a 404."""
 
-    def post(self, request: Request, rest: str) -> HttpResponse:
+    def post(self, request: Request, rest: str = "") -> HttpResponse:
         return _answer(410, CLOSED)
 
     delete = post

@@ -14,6 +14,7 @@ POLICY = {
     "base-uri 'none'",
     "form-action 'self'",
     "frame-ancestors 'none'",
+    "report-uri /csp-report/",
 }
 
 
