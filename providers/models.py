@@ -90,7 +90,10 @@ class Connection(models.Model):
     @property
     def served_until(self) -> date | None:
         """The platform that is left owes its services for a year at least (CGI art. 289 bis III, DGFiP 3.5.5.5)."""
-        return self.leaving_on + timedelta(days=365) if self.leaving_on else None
+        if self.leaving_on is None:
+            return None
+        year = timedelta(days=365)
+        return self.leaving_on + year if self.leaving_on < date.max - year else date.max  # whatever somebody typed
 
     @property
     def is_healthy(self) -> bool | None:
