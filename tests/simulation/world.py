@@ -353,7 +353,8 @@ TABLES = (
     "lifecycle_seenreport", "lifecycle_relayattempt", "lifecycle_idempotencykey", "lifecycle_relaytask",
     "lifecycle_plannedlook", "lifecycle_statusevent", "lifecycle_historyanchor", "lifecycle_toldfinding",
     "providers_webhookdelivery", "providers_refusedrequest", "providers_hook", "providers_connection",
-    "invoices_invoice", "invoices_addressingline", "invoices_membership", "invoices_customer", "auth_user",
+    "invoices_invoice", "invoices_addressingline", "invoices_membership", "invoices_customer", "invoices_auditentry",
+    "auth_user",
 )  # fmt: skip
 
 
