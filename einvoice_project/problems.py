@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -10,8 +11,10 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.core.signals import got_request_exception
 from django.db import InterfaceError, InternalError, OperationalError
-from django.http import Http404, UnreadablePostError
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
+from django.template.loader import render_to_string
 from django.utils.translation import gettext_lazy as _
+from django.views.defaults import server_error
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
@@ -107,6 +110,14 @@ def handle(error: Exception, context: Mapping[str, Any]) -> Response | None:
         got_request_exception.send(sender=handle, request=request)
     set_rollback()
     return Response(body_of(known), known.status_code, headers=_headers(known), content_type=CONTENT_TYPE)
+
+
+def page_of_fault(request: HttpRequest) -> HttpResponse:
+    """The same for pages: what was not foreseen is our fault, unless the database takes nothing now."""
+    if not isinstance(sys.exc_info()[1], DATABASE_UNAVAILABLE):
+        return server_error(request)
+    page = render_to_string("503.html", {"title": TITLES[503], "words": Unavailable.default_detail})
+    return HttpResponse(page, status=503, headers={"Retry-After": str(Unavailable.wait)})
 
 
 def _as_api_exception(error: Exception) -> exceptions.APIException | None:

@@ -3,11 +3,13 @@ from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import include, path
 
-from . import health, reports
+from . import health
 
 # One login for pages and admin: with its second factor and its limits.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 admin.site.site_header = admin.site.site_title = "Navette"
+
+handler500 = "einvoice_project.problems.page_of_fault"
 
 
 def closed(request: HttpRequest, rest: str) -> HttpResponse:
@@ -21,7 +23,6 @@ urlpatterns = [
     path("metrics", health.metrics, name="metrics"),
     # Django's way from any row to its page on the site: it asks for no right, and breaks on the ids of ours.
     path("admin/r/<path:rest>", closed),
-    path("csp-report/", reports.policy_report, name="csp_report"),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
     path("i18n/", include("django.conf.urls.i18n")),
