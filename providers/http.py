@@ -20,6 +20,7 @@ import httpx
 from django.utils.translation import gettext as _
 
 from .base import MIB, Adapter, PermanentError, PlatformError, Spoken, TemporaryError, UncertainError
+from .callbacks import ForbiddenAddress
 from .deadlines import within
 
 # Over a whole exchange, from the connection to the last byte; a task has 120. The shorter one is for what must not be
@@ -108,6 +109,8 @@ class Wire:
                 content = _read(response, max_bytes)
         except NEVER_SENT as error:
             raise TemporaryError(self._say(_("%(platform)s cannot be reached."), error)) from None
+        except ForbiddenAddress as error:
+            raise PermanentError(str(error)) from None
         except MISCONFIGURED as error:
             raise PermanentError(self._say(_("The address of %(platform)s is not usable: check it."), error)) from None
         except httpx.HTTPError as error:
