@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from . import base, found, health
+from .hiding import hide
 from .hosts import forget_credentials, goes_elsewhere
 from .models import Connection, Hook, RefusedRequest, Subscription, WebhookDelivery
 from .registry import UnknownKind, as_line, find_adapter_class, get_adapter
@@ -170,7 +171,7 @@ def _without_secrets(pushed: base.HookRequest, connection: Connection) -> dict[s
     return {
         name: storable(value)
         for name, value in pushed.headers.items()
-        if name.lower() not in SECRET_HEADERS and not any(secret in value for secret in secrets)
+        if name.lower() not in SECRET_HEADERS and hide(value, secrets) == value
     }
 
 
