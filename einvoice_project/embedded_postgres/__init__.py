@@ -38,7 +38,13 @@ SOCKET_NAME = ".s.PGSQL.5432"
 SYSTEM_FOLDER = Path("/var/lib/navette")
 OPTIONS = {"listen_addresses": "", "max_connections": "200", "shared_buffers": "128MB", "log_timezone": "UTC"}
 # For a cluster that is thrown away: a crash of the machine may break it, a crash of the server may not.
-EPHEMERAL_OPTIONS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
+EPHEMERAL_OPTIONS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "jit": "off",
+}
 # Above every pid_max.
 NOBODYS_PID = str(2**31 - 1)
 KEEPER = Path(__file__).with_name("keeper.py")

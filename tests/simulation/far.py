@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -107,7 +108,7 @@ class Rates:
     """How often what goes wrong, of a hundred calls; all zero once the world heals."""
 
     cut_before: int = 8
-    cut_after: int = 12
+    cut_after: int = 22
     failed_before: int = 5
     failed_after: int = 5
     nonsense: int = 3
@@ -115,7 +116,7 @@ class Rates:
     busy: int = 4
     refused: int = 3
     slow: int = 8
-    killed: int = 15
+    killed: int = 18
     lost_push: int = 8
     twice: int = 15
 
@@ -127,7 +128,8 @@ class Rates:
 class Far:
     def __init__(self, kernel: Kernel, dialect: Dialect, rates: Rates) -> None:
         self.kernel, self.dialect, self.rates = kernel, dialect, rates
-        self.skew = timedelta(seconds=kernel.rng.randint(-150, 150))
+        self.rng = random.Random(kernel.rng.random())
+        self.skew = timedelta(seconds=self.rng.randint(-150, 150))
         self.invoices: dict[str, FarInvoice] = {}
         # How often each message of ours took effect, in the order in which they did; what it surely did not take.
         self.effects: Counter[str] = Counter()
@@ -170,7 +172,7 @@ class Far:
             payments=message.payments, message_id=message.id,
         )  # fmt: skip
         if self.dialect.verdicts:
-            self.push({"verdicts": [{"id": message.id, "accepted": True}]}, delay=self.kernel.rng.uniform(0, 40))
+            self.push({"verdicts": [{"id": message.id, "accepted": True}]}, delay=self.rng.uniform(0, 40))
 
     # --- what it pushes
 
@@ -181,7 +183,7 @@ class Far:
             self.push({"invoices": [invoice.ref]})
 
     def tell(self, invoice: FarInvoice, item: Item) -> None:
-        delay = self.kernel.rng.choice((0, 0, 1, 5, 60, 400))
+        delay = self.rng.choice((0, 0, 1, 5, 60, 400))
         if self.dialect.pushes == "reports":
             self.push({"statuses": [[invoice.ref, item.number]]}, delay)
         else:
@@ -194,17 +196,17 @@ class Far:
         copies = 0 if lost else 1 + self.chance(self.rates.twice)
         body = body | {"key": f"{self.dialect.name}-push-{next(self.numbers)}"}
         for _copy in range(copies):
-            at = self.kernel.now + timedelta(seconds=delay + self.kernel.rng.uniform(0, 3))
+            at = self.kernel.now + timedelta(seconds=delay + self.rng.uniform(0, 3))
             self.pushes.append({"at": at, "body": json.dumps(body)})
 
     # --- how it is reached
 
     def chance(self, percent: int) -> bool:
-        return bool(percent) and self.kernel.rng.randrange(100) < percent
+        return bool(percent) and self.rng.randrange(100) < percent
 
     def call(self) -> None:
         """What any call may meet before it arrives."""
-        self.kernel.sleep(self.kernel.rng.choice((0.02, 0.05, 0.2)))
+        self.kernel.sleep(self.rng.choice((0.02, 0.05, 0.2)))
         if self.kernel.now < self.refuses_login_until:
             self.faults["login"] += 1
             raise LoginRefused("The login is refused.", status_code=401)
@@ -213,10 +215,10 @@ class Far:
             raise TemporaryError("It cannot be reached.")
         if self.chance(self.rates.busy):
             self.faults["busy"] += 1
-            raise TemporaryError("Wait.", retry_after=self.kernel.rng.choice((2.0, 25.0, 300.0)), status_code=429)
+            raise TemporaryError("Wait.", retry_after=self.rng.choice((2.0, 25.0, 300.0)), status_code=429)
         if self.chance(self.rates.slow):
             self.faults["slow"] += 1
-            self.kernel.sleep(self.kernel.rng.choice((5.0, 20.0, 55.0)))
+            self.kernel.sleep(self.rng.choice((5.0, 20.0, 55.0)))
 
     def die(self) -> None:
         """Our process may be killed while it talks to us."""
