@@ -201,6 +201,7 @@ class Delivery:
     invoices: tuple[InvoiceReport, ...] = ()
     files: Mapping[str, tuple[File, ...]] = field(default_factory=dict)
     ignored: str = ""
+    unproven: bool = False  # nobody vouches for it: kept for a look, and not without bound
     unclear: str = ""
     poll_soon: bool = False
 

@@ -25,6 +25,8 @@ Lane = WebhookDelivery.Lane
 TASKS = {Lane.INGEST: "lifecycle.tasks.drain_inbox", Lane.FETCH: "lifecycle.tasks.fetch_news"}
 # Written down per hook; all are refused.
 REFUSALS = Limit("refusals", 60)
+# Pushes of a connection that nobody vouches for, a day.
+UNPROVEN = Limit("unproven", 200, seconds=24 * 3600)
 CLOSED = "This address is closed or was never open."
 
 logger = logging.getLogger(__name__)
@@ -116,6 +118,8 @@ def _read_key(adapter: base.Adapter, pushed: base.HookRequest) -> tuple[str, Lan
     except Exception:
         logger.exception("A genuine push to %s could not be read; it is stored all the same", adapter.account.name)
         return hashlib.sha256(pushed.body).hexdigest(), Lane.INGEST
+    if delivery.unproven and spend(UNPROVEN, adapter.account.id).is_over:
+        raise base.NotGenuine("Enough was kept for a look today, and this is not proven either.")
     return delivery.key, Lane.FETCH if delivery.bells or delivery.points_to else Lane.INGEST
 
 

@@ -152,4 +152,4 @@ def _key(event: Mapping[str, Any], body: bytes) -> str:
 def observed(request: HookRequest, why: str) -> Delivery:
     """A push that nobody vouches for, kept for a look. Its key is not the event's: the genuine one may still come."""
     digest = hashlib.sha256(request.body).hexdigest()
-    return Delivery(key=f"observed {digest}", ignored=f"Observed, nothing applied: {why}")
+    return Delivery(key=f"observed {digest}", ignored=f"Observed, nothing applied: {why}", unproven=True)
