@@ -31,28 +31,34 @@ class EditedElsewhere(Exception):
 
 def begin(*, user: Any, line: AddressingLine, data: Mapping[str, str]) -> InvoiceDraft:
     draft = InvoiceDraft(line=line, author=user)
-    _fill(draft, data)
+    fill(draft, data)
     draft.save(force_insert=True)
     return draft
 
 
 @transaction.atomic
-def save(*, draft_id: Any, data: Mapping[str, str], version: int, tab: str) -> InvoiceDraft:
-    """Keep the form as it stands. Raises EditedElsewhere."""
+def save(
+    *, draft_id: Any, data: Mapping[str, str], version: int | None, tab: str, leaves: bool = False
+) -> InvoiceDraft:
+    """Keep the form as it stands. Raises EditedElsewhere, unless `version` is None: a person has seen that and insists.
+
+    `leaves`: the page goes away with this, and nothing that it sent before may overtake it.
+    """
     draft = InvoiceDraft.objects.select_for_update(of=("self",)).select_related("line__customer").get(pk=draft_id)
     if draft.invoice_id:
         raise EditedElsewhere(_("This draft was issued already."))
-    if draft.version != version and draft.tab != tab:
-        raise EditedElsewhere(_("This draft was changed in another window. Reload the page to see it."))
-    _fill(draft, data)
+    if version is not None and draft.version != version and (not tab or draft.tab != tab):
+        raise EditedElsewhere(_("This draft was changed in another window. What you typed stands here, not saved yet."))
+    fill(draft, data)
     draft.version += 1
-    draft.tab = tab[:36]
+    draft.tab = "" if leaves else tab[:36]
     draft.updated_at = timezone.now()
     draft.save()
     return draft
 
 
-def _fill(draft: InvoiceDraft, data: Mapping[str, str]) -> None:
+def fill(draft: InvoiceDraft, data: Mapping[str, str]) -> None:
+    """Put what was typed into the draft, without saving it."""
     kept = [(key, str(value)[:MAX_LENGTH]) for key, value in data.items() if key not in NOT_DATA][:MAX_VALUES]
     draft.data = {key: value.replace("\0", "") for key, value in kept}
     document = document_of(draft)

@@ -106,14 +106,16 @@ def draft(request: DeskRequest, draft_id: UUID) -> HttpResponse:
         return redirect("lifecycle:invoice", shown.invoice_id)
     if request.method == "GET":
         return _show(request, shown)
-    wanted, _colon, argument = request.POST.get("do", "").partition(":")
+    # Saving while somebody types presses no button, though htmx sends along the one that was pressed last.
+    do = "" if request.htmx else request.POST.get("do", "")
+    wanted, _colon, argument = do.partition(":")
     data = _changed({key: str(value) for key, value in request.POST.items()}, wanted, argument)
+    tab = request.POST.get("tab", "")[:36]
+    version = None if wanted == "keep" else _version(request)
     try:
-        shown = drafting.save(
-            draft_id=shown.pk, data=data, version=_version(request), tab=request.POST.get("tab", "")[:36]
-        )
+        shown = drafting.save(draft_id=shown.pk, data=data, version=version, tab=tab, leaves=not request.htmx)
     except EditedElsewhere as stale:
-        return _stale(request, shown, str(stale))
+        return _stale(request, shown, data, str(stale))
     if wanted in DO:
         return DO[wanted](request, shown)
     if wanted:
@@ -151,7 +153,7 @@ def _context(request: DeskRequest, shown: InvoiceDraft) -> dict[str, Any]:
         "problems": drafting.problems_of(form, document, shown.line.customer),
         "may_send": request.desk.may(shown.line.customer_id, Role.APPROVER),
         "has_directory": get_adapter(shown.line.connection).capabilities.directory,
-        "tab": request.POST.get("tab") or str(uuid4()),
+        "tab": str(uuid4()),
     }
 
 
@@ -164,12 +166,14 @@ def _side(request: DeskRequest, shown: InvoiceDraft) -> HttpResponse:
     return render(request, "lifecycle/parts/draft_side.html", _context(request, shown) | {"live": True})
 
 
-def _stale(request: DeskRequest, shown: InvoiceDraft, words: str) -> HttpResponse:
+def _stale(request: DeskRequest, shown: InvoiceDraft, typed: dict[str, str], words: str) -> HttpResponse:
+    """Nothing was saved, and nothing is lost: what was typed stands in the form, to be kept or not."""
+    drafting.fill(shown, typed)
+    shown.version = _version(request)
     if request.htmx:
         context = _context(request, shown) | {"stale": words}
         return render(request, "lifecycle/parts/draft_side.html", context, status=409)
-    messages.error(request, words)
-    return redirect("lifecycle:draft", shown.pk)
+    return _show(request, shown, 409, stale=words)
 
 
 # --- what its buttons do ----------------------------------------------------------------------------------------------

@@ -48,7 +48,9 @@
     opener = null;
   }, true);
   document.addEventListener("htmx:afterSwap", (event) => {
-    if (event.detail.target.id === "dialog-content") openDialog($("#dialog"));
+    if (event.detail.target.id !== "dialog-content") return;
+    openDialog($("#dialog"));
+    putBack($("#dialog"));
   });
   document.addEventListener("click", (event) => {
     const target = event.target;
@@ -112,26 +114,61 @@
     });
   }, 500);
 
-  // --- what was typed when the session ended: kept in this tab, and put back for the same person on the same page
+  // --- what was typed and nobody has taken yet: kept in this tab, and put back for the same person on the same page
 
-  const typed = "textarea, input[type=text], input[type=number], input[type=date], input:not([type])";
-  document.addEventListener("htmx:beforeOnLoad", (event) => {
-    if (!(event.detail.xhr.getResponseHeader("HX-Redirect") || "").startsWith("/accounts/login/")) return;
-    const fields = $$(typed).filter((each) => each.form && each.name && each.value !== each.defaultValue);
-    const rows = fields.map((each) => [each.form.getAttribute("action"), each.name, each.value]);
-    sessionStorage.setItem("typed", JSON.stringify({ user: document.body.dataset.user, page: location.pathname, rows }));
-  });
-  function putBack() {
+  const typed = 'form[method="post"] :is(textarea, input[type=text], input[type=number], input[type=date], input:not([type])):not([autocomplete])';
+  const addressOf = (form) => form.getAttribute("action") || "";
+  function readKept() {
     const kept = JSON.parse(sessionStorage.getItem("typed") || "null");
-    if (!kept || !document.body.dataset.user) return;
-    sessionStorage.removeItem("typed");
-    if (kept.user !== document.body.dataset.user || kept.page !== location.pathname) return;
-    kept.rows.forEach(([action, name, value]) => {
-      const field = $$(typed).find((each) => each.name === name && each.form?.getAttribute("action") === action);
-      if (field) field.value = value;
-    });
+    return kept && kept.user === document.body.dataset.user ? kept : { user: document.body.dataset.user, rows: [] };
   }
-  putBack();
+  function changeKept(change) {
+    if (!document.body.dataset.user) return;
+    const kept = readKept();
+    sessionStorage.setItem("typed", JSON.stringify({ ...kept, rows: change(kept.rows) }));
+  }
+  const isOf = (row, form) => row.page === location.pathname && row.form === addressOf(form);
+  document.addEventListener("input", ({ target }) => {
+    if (!target.matches(typed)) return;
+    const { name, value, form } = target;
+    const row = { page: location.pathname, form: addressOf(form), name, value };
+    changeKept((rows) => [...rows.filter((each) => !(isOf(each, form) && each.name === name)), row]);
+  });
+  function putBack(root = document) {
+    const rows = document.body.dataset.user ? readKept().rows : [];
+    const fields = $$(typed, root).map((field) => [field, rows.find((row) => isOf(row, field.form) && row.name === field.name)]);
+    const back = fields.filter(([field, row]) => row && row.value !== field.value);
+    back.forEach(([field, row]) => {
+      field.value = row.value;
+      field.closest("details")?.setAttribute("open", "");
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+    if (back.length) notify(document.body.dataset.back);
+  }
+  // A form that htmx sends has been taken once the server says "done", or saves each letter: then what was sent is.
+  document.addEventListener("htmx:afterRequest", ({ detail }) => {
+    const form = detail.elt;
+    if (!detail.successful || !form.matches("form")) return;
+    const taken = form.matches("[data-reset], [data-saves]") || detail.xhr.getResponseHeader("HX-Trigger");
+    if (!taken || (detail.xhr.getResponseHeader("HX-Redirect") || "").startsWith("/accounts/")) return;
+    const sent = detail.requestConfig.formData;
+    changeKept((rows) => rows.filter((row) => !isOf(row, form) || (form.matches("[data-saves]") && sent.get(row.name) !== row.value)));
+  });
+  // Any other is taken once another page of ours has come in answer, for a signed-in person and without an error.
+  document.addEventListener("submit", ({ target, defaultPrevented }) => {
+    if (defaultPrevented) return;
+    changeKept((rows) => rows.map((row) => (isOf(row, target) ? { ...row, left: true } : row)));
+    if (target.matches("[data-saves]")) target.dataset.left = "";
+  });
+  document.addEventListener("htmx:beforeRequest", (event) => { if ("left" in event.detail.elt.dataset) event.preventDefault(); });
+  document.addEventListener("DOMContentLoaded", () => {
+    const arrival = performance.getEntriesByType("navigation")[0];
+    const answered = arrival?.type === "navigate" && (arrival.responseStatus || 200) < 400;
+    changeKept((rows) => rows.filter((row) => !(row.left && answered)).map((row) => ({ ...row, left: false })));
+    putBack();
+  });
+  // The back button may bring a page as it was left, with a form that was saved again since.
+  addEventListener("pageshow", (event) => { if (event.persisted && $("form[data-saves]")) location.reload(); });
 
   // --- tabs
 

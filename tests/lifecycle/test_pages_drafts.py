@@ -88,6 +88,33 @@ def test_another_window_is_told_and_overwrites_nothing(approver, draft):
     assert len(texts(response, "//*[@role='alert']")) == 1
 
 
+def test_saving_while_typing_presses_no_button(approver, draft):
+    type_in(approver, draft, htmx=True, do="add:lines")
+    draft.refresh_from_db()
+    assert draft.data["lines-count"] == "1"
+
+
+def test_what_was_sent_before_a_button_does_not_overtake_it(approver, draft):
+    seen = str(draft.version)
+    type_in(approver, draft, do="add:lines")
+    late = type_in(approver, draft, htmx=True, version=seen, **{"lines-count": "1"})
+    draft.refresh_from_db()
+    assert (late.status_code, draft.data["lines-count"]) == (409, "2")
+
+
+def test_what_was_typed_in_a_stale_window_is_shown_and_kept_on_demand(approver, draft):
+    seen = str(draft.version)
+    type_in(approver, draft, htmx=True, number="FIRST")
+    stale = type_in(approver, draft, number="SECOND", tab="two", version=seen, do="prepare")
+    draft.refresh_from_db()
+    assert (stale.status_code, draft.number) == (409, "FIRST")
+    assert parse(stale).xpath("//input[@name='number']/@value") == ["SECOND"]
+    assert parse(stale).xpath("//input[@name='version']/@value") == [seen]
+    type_in(approver, draft, number="SECOND", tab="two", version=seen, do="keep")
+    draft.refresh_from_db()
+    assert draft.number == "SECOND"
+
+
 def test_lines_are_added_and_removed_without_script(approver, draft):
     response = type_in(approver, draft, do="add:lines")
     assert response.headers["Location"] == f"{address(draft)}#lines"
