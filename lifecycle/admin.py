@@ -195,6 +195,7 @@ class InvoiceWithHistoryAdmin(InvoiceAdmin):
             "form": form,
             "wish": step.wish,
             "remarks": admin_words.remarks_on(invoice),
+            "doubts": step.doubts,
             "opts": self.opts,
         }
         template = "admin/invoices/invoice/decide.html"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -10,22 +11,24 @@ from django.utils.translation import gettext as _
 
 from invoices.models import Invoice
 
-from . import administration, carrying, services
+from . import administration, carrying, plausibility, services
 from .events import chain_of
 from .forms import DecisionForm
 from .models import RelayState, RelayTask
 from .services import DecisionRefused, StaleInvoice, Wish
+from .transitions import Problem
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """Where a person stands: `form` is filled in, `wish` is the preview of it, `relay` what was sent in the end.
+    """Where a person stands: `form` is filled in, `wish` the preview of it with its `doubts`, `relay` what was sent.
 
     With `is_stale` the invoice moved on since the event `seen` and nothing was recorded. `code` is the HTTP status.
     """
 
     form: DecisionForm | None = None
     wish: Wish | None = None
+    doubts: Sequence[Problem] = ()
     relay: RelayTask | None = None
     is_stale: bool = False
     seen: int = 0
@@ -69,13 +72,14 @@ def _preview(invoice: Invoice, form: DecisionForm) -> Step:
     if problems := services.problems_with(invoice, wish):
         form.show(problems)
         return Step(form=form, code=422)
-    return Step(form=form, wish=wish)
+    return Step(form=form, wish=wish, doubts=plausibility.doubts(invoice, wish))
 
 
 def _send(user: Any, invoice: Invoice, form: DecisionForm) -> Step:
     wish = form.wish()
-    if not form.check_confirmed():
-        return Step(form=form, wish=wish, code=422)
+    doubts = plausibility.doubts(invoice, wish)
+    if not (form.check_confirmed() and form.check_sure(doubts)):
+        return Step(form=form, wish=wish, doubts=doubts, code=422)
     key = str(form.cleaned_data["key"])
     try:
         relay, _new = services.issue_status(user=user, invoice_id=invoice.pk, wish=wish, idempotency_key=key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -242,6 +242,7 @@ class DecisionForm(forms.Form):
         widget=forms.Textarea({"rows": 2, "maxlength": NOTE_MAX_LENGTH}),
     )
     confirm = forms.BooleanField(label=_("I understand that this is final."), required=False)
+    sure = forms.BooleanField(label=_("I have checked it: this is right."), required=False)
     version = forms.IntegerField(widget=forms.HiddenInput)
     seen = forms.IntegerField(widget=forms.HiddenInput)
     key = forms.UUIDField(widget=forms.HiddenInput)
@@ -296,11 +297,18 @@ class DecisionForm(forms.Form):
             payments=tuple(form.payment() for form in self._filled(self.payments)),
             note=self.cleaned_data["note"].strip(),
             version=self.cleaned_data["version"],
+            sure=self.cleaned_data["sure"],
         )
 
     def check_confirmed(self) -> bool:
         if self.info.final and not self.cleaned_data.get("confirm"):
             self.add_error("confirm", _("Tick this box first: there is no way back."))
+            return False
+        return True
+
+    def check_sure(self, doubts: Sequence[Problem]) -> bool:
+        if doubts and not self.cleaned_data["sure"]:
+            self.add_error("sure", _("Check this first, and tick the box if it is right."))
             return False
         return True
 

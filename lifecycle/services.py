@@ -23,7 +23,7 @@ from invoices.money import gives_back
 from invoices.origins import speak_through_open
 from providers.base import Payment, Reason
 
-from . import administration, answers, carrying, events, rejections, relay_states, transitions
+from . import administration, answers, carrying, events, plausibility, rejections, relay_states, transitions
 from .codes import Status, status_label
 from .links import corrected_among
 from .messages import obstacle_to, payments_of, reasons_of
@@ -65,13 +65,16 @@ class WrongRelayState(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What a person wants to say about an invoice. `version` is the one they saw, None if they did not look."""
+    """What a person wants to say about an invoice. `version` is the one they saw, None if they did not look; `sure`:
+    they were told what is unlikely about it, and mean it.
+    """
 
     status: str
     reasons: tuple[Reason, ...] = ()
     note: str = ""
     payments: tuple[Payment, ...] = ()
     version: int | None = None
+    sure: bool = False
 
     @property
     def told_note(self) -> str:
@@ -128,7 +131,7 @@ def problems_with(invoice: Invoice, wish: Wish) -> list[Problem]:
     problems = transitions.check_wish(
         facts_of(invoice), wish.status, reasons=wish.reasons, payments=wish.payments, note=wish.note
     )
-    return problems or carrying.problems_with(invoice, wish)
+    return problems or plausibility.impossible(invoice, wish) or carrying.problems_with(invoice, wish)
 
 
 # --- what may still be told -------------------------------------------------------------------------------------------
@@ -175,8 +178,9 @@ def _overtaken(facts: Facts, status: str) -> str:
 def issue_status(*, user: Any, invoice_id: Any, wish: Wish, idempotency_key: str = "") -> tuple[RelayTask, bool]:
     """Record a decision and its relay task, together. Returns the relay and whether it is new.
 
-    In one transaction: the right (PermissionDenied), the key (KeyReused), the version (StaleInvoice), the table and the
-    platform's reasons (DecisionRefused); then the event, the relay, the projection. The worker is nudged after commit.
+    In one transaction: the right (PermissionDenied), the key (KeyReused), the version (StaleInvoice), the table, the
+    bounds and the platform's reasons (DecisionRefused); then the event, the relay, the projection. The worker is nudged
+    after commit.
     """
     with transaction.atomic():
         invoice = events.lock_invoice(invoice_id)
@@ -189,7 +193,7 @@ def issue_status(*, user: Any, invoice_id: Any, wish: Wish, idempotency_key: str
         if wish.version is not None and wish.version != invoice.version:
             raise StaleInvoice(_("Invoice %(invoice)s changed meanwhile: look at it again.") % {"invoice": invoice})
         speak_through_open(invoice)
-        if problems := problems_with(invoice, wish):
+        if problems := problems_with(invoice, wish) or ([] if wish.sure else plausibility.doubts(invoice, wish)):
             raise DecisionRefused(problems)
         relay = _record_decision(user, invoice, wish)
         if idempotency_key:

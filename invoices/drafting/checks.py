@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from stdnum.fr import siren, siret
@@ -21,6 +23,7 @@ from .tables import DEPOSIT_TYPES, FACTORED_TYPES, FINAL_FRAMES, PAID_FRAMES
 # BR-FR-01 and 02.
 NUMBER = re.compile(r"[A-Za-z0-9+_/-]{1,35}")
 GLOBAL_ALLOWANCE = "262"
+EARLIEST, LATEST = date(2000, 1, 1), timedelta(days=366)
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,16 @@ CHECKS: tuple[Check, ...] = (
         lambda d: not d.number or NUMBER.fullmatch(d.number),
     ),
     ("issue_date", _("Give the issue date."), lambda d: d.issue_date),
+    (
+        "issue_date",
+        _("The issue date cannot be right: it lies before 2000 or more than a year ahead."),
+        lambda d: not d.issue_date or EARLIEST < d.issue_date < timezone.localdate() + LATEST,
+    ),
+    (
+        "type_code",
+        _("The total is negative: choose a credit note, with positive quantities."),
+        lambda d: d.type_code in CREDIT_NOTE_TYPES | CORRECTIVE_TYPES or (d.total_with_vat or 0) >= 0,
+    ),
     (
         "due_date",
         _("Give the due date or the payment terms."),
@@ -148,6 +161,7 @@ CHECKS: tuple[Check, ...] = (
 LINE_CHECKS: tuple[tuple[str, Promise | str, Callable[[Any], Any]], ...] = (
     ("name", _("Name the item."), lambda line: line.name),
     ("quantity", _("Give the quantity."), lambda line: line.quantity is not None),
+    ("quantity", _("The quantity cannot be zero: remove the line instead."), lambda line: line.quantity != 0),
     ("price", _("Give the price."), lambda line: line.net_price is not None),
     ("price", _("A price is not negative: use a negative quantity."), lambda line: (line.net_price or 0) >= 0),
     ("vat", _("Choose the VAT."), lambda line: line.vat_category),

@@ -279,6 +279,10 @@ class DecisionSerializer(StrictSerializer):
         help_text="The invoice's version you looked at; another one by now is answered 409.",
     )
 
+    sure = serializers.BooleanField(
+        default=False, help_text="True: you were answered 422 with `unlikely`, looked at it, and mean what you say."
+    )
+
     def wish(self) -> Wish:
         given = self.validated_data
         return Wish(
@@ -287,6 +291,7 @@ class DecisionSerializer(StrictSerializer):
             note=given["note"],
             payments=tuple(Payment(**row) for row in given["payments"]),
             version=given["version"],
+            sure=given["sure"],
         )
 
 

@@ -51,6 +51,7 @@ def _show(request: DeskRequest, shown: Invoice, step: Step) -> HttpResponse:
         "form": form,
         "remarks": administration.remarks_on(shown, step.wish or Wish(status=form.info.code)),
         "wish": step.wish,
+        "doubts": step.doubts,
         **decision_steps.shown_facts(shown, form),
     }
     return _answer(request, "decision", context, step.code)

@@ -223,7 +223,7 @@ def test_amount_is_read_as_the_french_write_it(client: Client, approver: Any, in
     dialog = Dialog(client, invoice, "211")
     data = {**dialog.fields, "payments-0-amount": "1 120,50", "payments-1-amount": "", "payments-2-amount": ""}
     french = {"HX-Request": "true", "Accept-Language": "fr"}
-    client.post(dialog.path, data | {"step": "send"}, headers=french)
+    client.post(dialog.path, data | {"step": "send", "sure": "on"}, headers=french)
     event = StatusEvent.objects.get(status="211")
     assert event.payments == [{"vat_rate": "20.00", "amount": "1120.50", "currency": "EUR"}]
 

@@ -179,8 +179,12 @@ def test_facturx_is_made_too(line):
         ({"lines-0-vat": "E"}, "exemption_reason"),
         ({"note_PMD": ""}, "note_PMD"),
         ({"lines-0-name": ""}, "lines-0-name"),
-        ({"lines-0-price": "-1"}, "lines-0-price"),
+        ({"lines-0-price": "-1", "lines-0-quantity": "-3"}, "lines-0-price"),
         ({"lines-0-quantity": ""}, "lines-0-quantity"),
+        ({"lines-0-quantity": "0"}, "lines-0-quantity"),
+        ({"lines-0-quantity": "-3"}, "type_code"),
+        ({"issue_date": "0206-11-03"}, "issue_date"),
+        ({"issue_date": "2926-11-03", "due_date": "2926-12-03"}, "issue_date"),
         ({"lines-count": "0"}, "lines-0-name"),
     ],
 )
