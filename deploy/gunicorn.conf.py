@@ -4,7 +4,8 @@ import multiprocessing
 
 bind = "127.0.0.1:8000"
 workers = 2 * multiprocessing.cpu_count()
-threads = 2
+# A thread keeps a database connection; that all wait for slow callers is prevented by einvoice_project/bodies.py.
+threads = 4
 # Loaded once and shared by the workers: a third of the memory is saved.
 preload_app = True
 timeout = 60

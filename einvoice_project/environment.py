@@ -69,6 +69,13 @@ VARIABLES = (
         required=True,
     ),
     Variable(
+        "OUTBOUND_INSIDE",
+        "yes/no",
+        "Platforms of production connections may stand in a private network, or be called without TLS, as those of "
+        "sandbox connections always may. Metadata services of clouds are never called, and no proxy is used.",
+        default=False,
+    ),
+    Variable(
         "ALLOWED_HOSTS",
         "list",
         "Host names a request may name.",

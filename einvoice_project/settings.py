@@ -25,6 +25,7 @@ SECRETS_KEYS = environment.required("SECRETS_KEYS")
 HISTORY_KEYS = environment("HISTORY_KEYS")
 ANCHOR_MAIL = environment("ANCHOR_MAIL")
 WATCH_MAIL = environment("WATCH_MAIL")
+OUTBOUND_INSIDE = environment("OUTBOUND_INSIDE")
 PUBLIC_URL = environment.required("PUBLIC_URL").rstrip("/")
 ALLOWED_HOSTS = environment("ALLOWED_HOSTS") or [urlsplit(PUBLIC_URL).hostname, "localhost", "127.0.0.1", "[::1]"]
 

@@ -2,6 +2,8 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from einvoice_project.bodies import watched
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "einvoice_project.settings")
 
-application = get_wsgi_application()
+application = watched(get_wsgi_application())

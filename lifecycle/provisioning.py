@@ -24,6 +24,7 @@ from invoices.models import SHORTEST_RETENTION, AddressingLine, ApiToken, Custom
 from invoices.staff import give_role, match_memberships
 from providers.base import Adapter, Field, PlatformError, Unsupported
 from providers.companies import clean_vat_number, siren_in
+from providers.hosts import goes_elsewhere
 from providers.models import Connection
 from providers.registry import UnknownKind, adapter_class, as_line
 from providers.sealing import SealBroken, Secrets
@@ -144,8 +145,11 @@ def _connection(wish: Row, path: str) -> Row:
         cls = adapter_class(kind)
     old_settings, old_secrets = (known.settings, known.secrets) if known else ({}, {})
     settings = _checked(wish.get("settings", {}), old_settings, cls.settings_fields, f"{path}.settings")
-    secrets = _checked(wish.get("secrets", {}), old_secrets, cls.secret_fields, f"{path}.secrets")
     environment = wish.get("environment") or (known.environment if known else Connection.Environment.SANDBOX)
+    forgotten: list[str] = []
+    if known and goes_elsewhere(known, environment, {**old_settings, **settings}):
+        forgotten, old_secrets = sorted(old_secrets), {}
+    secrets = _checked(wish.get("secrets", {}), old_secrets, cls.secret_fields, f"{path}.secrets")
     with _at(path):
         connection, created = save_connection(
             name=wish["name"], kind=kind, environment=environment, settings=settings, secrets=secrets
@@ -156,6 +160,8 @@ def _connection(wish: Row, path: str) -> Row:
         connection.leaving_on = wish["leaving_on"]
         connection.save(update_fields=["leaving_on"])
     row = {"name": connection.name, "kind": kind, "created": created}
+    if left := [name for name in forgotten if name not in secrets]:
+        row["secrets_forgotten"] = left
     if cls.hook_per_line and "hook_token" not in wish:
         return row
     return row | _open(connection, "", wish, "hook_token", path)

@@ -26,6 +26,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from . import checks, health, services
 from .base import Field
 from .forms import AccountForm, ConnectionForm, NewConnectionForm, build_account_form
+from .hosts import forget_credentials
 from .models import Connection, Hook, WebhookDelivery
 from .registry import find_adapter_class, get_adapter
 
@@ -183,6 +184,11 @@ class ConnectionAdmin(AccountAdmin):
 
     # --- the form -----------------------------------------------------------------------------------------------------
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """The environment decides on the hosts that are called."""
+        shown = super().get_readonly_fields(request, obj)
+        return shown if obj is None or request.user.is_superuser else (*shown, "environment")
+
     def declared(self, obj: Connection) -> tuple[tuple[Field, ...], tuple[Field, ...]]:
         cls = find_adapter_class(obj.kind)
         return (cls.settings_fields, cls.secret_fields) if cls else ((), ())
@@ -204,6 +210,9 @@ class ConnectionAdmin(AccountAdmin):
         if not change:
             obj.state = Connection.State.PAUSED
         super().save_model(request, obj, form, change)
+        if change and form.has_moved:
+            forget_credentials(obj)
+            self.message_user(request, gettext("%s: what was known of the old host is forgotten.") % obj)
         services.forget_hooks()
         health.reset(obj.pk)
         if not change and (adapter := get_adapter(obj)).capabilities.webhooks and not adapter.hook_per_line:

@@ -1,4 +1,4 @@
-"""Calling addresses that others gave us, without being made to call inside our own network (SSRF).
+"""Calling out, without being made to call inside our own network (SSRF): every call to a platform goes through here.
 
 The name is resolved, every address it has is judged, and the connection goes to one that was judged: between check and
 call no other answer of the DNS can come in. TLS still proves the name. No proxy, no redirect.
@@ -62,12 +62,12 @@ def check_url(url: str, policy: Policy) -> None:
     schemes = ("https", "http") if policy.plain else ("https",)
     if parts.scheme not in schemes:
         told = {"schemes": ", ".join(schemes)}
-        raise ForbiddenAddress(_("A callback address must begin with one of: %(schemes)s.") % told)
+        raise ForbiddenAddress(_("An address must begin with one of: %(schemes)s.") % told)
     if not parts.host or parts.userinfo or parts.fragment or "#" in url:
-        raise ForbiddenAddress(_("A callback address names a host, and neither a user nor a fragment."))
+        raise ForbiddenAddress(_("An address names a host, and neither a user nor a fragment."))
     port = 443 if parts.port is None else parts.port
     if port not in LOW_PORTS and not 1024 <= port <= 65535:
-        raise ForbiddenAddress(_("Port %(port)s is not one for callbacks.") % {"port": port})
+        raise ForbiddenAddress(_("Port %(port)s is not one of the web.") % {"port": port})
     if (literal := _find_literal(parts.host)) and not is_allowed(literal, policy):
         raise _forbidden(parts.host)
 

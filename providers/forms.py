@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django import forms
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from .base import Field
+from .hosts import goes_elsewhere
 from .models import Connection
 from .registry import ADAPTERS, adapter_class
 from .sealing import SealBroken, Secrets
@@ -156,7 +158,37 @@ class NewConnectionForm(forms.ModelForm):
         self.fields["kind"].choices = kinds  # type: ignore[attr-defined]
 
 
+MOVED = _("With another host or environment the secrets and tokens of the connection are forgotten: enter them anew.")
+
+
 class ConnectionForm(AccountForm):
+    """`has_moved`: the secrets and tokens that are stored belong to another host than the one entered."""
+
+    has_moved = False
+
     class Meta:
         model = Connection
         fields = ("name", "environment", "state")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        addresses = [SETTING + field.name for field in self.setting_fields if field.type == "url"]
+        for name in ("environment", *addresses):
+            if name in self.fields:
+                self.fields[name].help_text = format_html("{} {}", self.fields[name].help_text, MOVED)
+
+    def clean(self) -> dict[str, Any] | None:
+        before = Connection.objects.get(pk=self.instance.pk)
+        cleaned = super().clean()
+        environment = self.cleaned_data.get("environment", before.environment)
+        self.has_moved = goes_elsewhere(before, environment, self.instance.settings)
+        if self.has_moved:
+            self._forget()
+        return cleaned
+
+    def _forget(self) -> None:
+        entered = {field.name: self.cleaned_data.get(SECRET + field.name) for field in self.secret_fields}
+        self.instance.secrets = Secrets({name: value for name, value in entered.items() if value})
+        for field in self.secret_fields:
+            if field.required and not entered[field.name]:
+                self.add_error(SECRET + field.name, MOVED)

@@ -14,13 +14,14 @@ from datetime import UTC, datetime
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 import httpx
 from django.utils.translation import gettext as _
 
 from .base import MIB, Adapter, PermanentError, PlatformError, Spoken, TemporaryError, UncertainError
+from .callbacks import ForbiddenAddress
 from .deadlines import within
+from .hiding import HIDDEN, hide
 
 # Over a whole exchange, from the connection to the last byte; a task has 120. The shorter one is for what must not be
 # said twice.
@@ -28,7 +29,6 @@ LONGEST_ANSWER_SECONDS = 90.0
 LONGEST_RECEIPT_SECONDS = 60.0
 LONGEST_RETRY_AFTER = 24 * 3600.0
 LONGEST_TEXT = 64 * 1024
-HIDDEN = "•••"
 
 # The platform says itself that it has not done it (RFC 9110 section 15.5.9, RFC 8470, RFC 6585).
 NOT_DONE = frozenset({408, 425, 429})
@@ -108,6 +108,8 @@ class Wire:
                 content = _read(response, max_bytes)
         except NEVER_SENT as error:
             raise TemporaryError(self._say(_("%(platform)s cannot be reached."), error)) from None
+        except ForbiddenAddress as error:
+            raise PermanentError(str(error)) from None
         except MISCONFIGURED as error:
             raise PermanentError(self._say(_("The address of %(platform)s is not usable: check it."), error)) from None
         except httpx.HTTPError as error:
@@ -376,15 +378,6 @@ def _invalid(item: Any) -> str:
 def _line(text: str) -> str:
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return line if len(line) <= 500 else line[:499] + "…"
-
-
-def hide(text: str, secrets: Iterable[str]) -> str:
-    """`text` without any of `secrets`, should a platform echo what we sent: as it is, in JSON or in a form."""
-    for secret in filter(None, secrets):
-        quoted = json.dumps(secret)[1:-1]
-        for shape in (json.dumps(quoted)[1:-1], quoted, quote(secret, safe=""), quote_plus(secret), secret):
-            text = text.replace(shape, HIDDEN)
-    return text
 
 
 def find_filename(headers: Mapping[str, str]) -> str:

@@ -9,6 +9,7 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import httpx
+from django.conf import settings
 from django.utils.module_loading import import_string
 
 from . import base
@@ -48,12 +49,11 @@ def find_adapter_class(kind: str) -> type[base.Adapter] | None:
 
 
 @cache
-def _client_of_process(pid: int, policy: Policy | None) -> httpx.Client:
+def _client_of_process(pid: int, policy: Policy) -> httpx.Client:
     limits = httpx.Limits(max_connections=100, max_keepalive_connections=50, keepalive_expiry=60)
     timeout = httpx.Timeout(30, connect=5)
-    options: dict[str, Any] = {"limits": limits}
-    if policy is not None:  # a proxy of the environment would resolve names for us, unguarded
-        options = {"transport": GuardedTransport(policy, limits), "trust_env": False}
+    # A proxy of the environment would resolve names for us, unguarded.
+    options: dict[str, Any] = {"transport": GuardedTransport(policy, limits), "trust_env": False}
     client = httpx.Client(follow_redirects=False, timeout=timeout, headers=HEADERS, **options)
     keep_deadlines(client)
     # The client is shared by all connections: a cookie of one must not travel with the calls of another.
@@ -62,8 +62,16 @@ def _client_of_process(pid: int, policy: Policy | None) -> httpx.Client:
     return client
 
 
-def http_client(policy: Policy | None = None) -> httpx.Client:
-    """One kept client per process and policy, made after fork; never follows redirects, for requests carry tokens."""
+def platform_policy(environment: str) -> Policy:
+    """What a platform's own address may be. A sandbox may stand beside us; nothing may be a metadata service."""
+    inside = environment == Connection.Environment.SANDBOX or settings.OUTBOUND_INSIDE
+    return Policy(private=inside, plain=inside)
+
+
+def http_client(policy: Policy) -> httpx.Client:
+    """The one way out for calls to platforms: one kept client per process and policy, made after fork. It never follows
+    redirects, for requests carry tokens.
+    """
     return _client_of_process(os.getpid(), policy)
 
 
@@ -115,9 +123,10 @@ def get_adapter(connection: Connection, *, client: httpx.Client | None = None) -
         subscriptions=ConnectionSubscriptions(connection),
     )
     cls = adapter_class(connection.kind)
+    policy = cls.callback_policy(connection.settings) or platform_policy(connection.environment)
     return cls(
         account,
-        client=client or http_client(cls.callback_policy(connection.settings)),
+        client=client or http_client(policy),
         tokens=SharedTokens(connection.pk),
         memory=ConnectionMemory(connection),
     )

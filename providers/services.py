@@ -17,6 +17,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from . import base, found, health
+from .hiding import hide
+from .hosts import forget_credentials, goes_elsewhere
 from .models import Connection, Hook, RefusedRequest, Subscription, WebhookDelivery
 from .registry import UnknownKind, as_line, find_adapter_class, get_adapter
 from .sealing import SealBroken, Secrets
@@ -169,7 +171,7 @@ def _without_secrets(pushed: base.HookRequest, connection: Connection) -> dict[s
     return {
         name: storable(value)
         for name, value in pushed.headers.items()
-        if name.lower() not in SECRET_HEADERS and not any(secret in value for secret in secrets)
+        if name.lower() not in SECRET_HEADERS and hide(value, secrets) == value
     }
 
 
@@ -213,7 +215,9 @@ def note_refusal(*, connection: Connection, error: base.HookError, size: int) ->
 def save_connection(
     *, name: str, kind: str, environment: str, settings: dict[str, Any], secrets: dict[str, str]
 ) -> tuple[Connection, bool]:
-    """Make or change a connection; settings and secrets merge into what is there. ValueError on unknown names."""
+    """Make or change a connection; settings and secrets merge into what is there, but a new host is never shown the
+    secrets of the old one. ValueError on unknown names.
+    """
     from .registry import adapter_class
 
     cls = adapter_class(kind)
@@ -226,10 +230,13 @@ def save_connection(
         if connection.kind != kind:
             raise ValueError(f"Connection “{name}” is of kind “{connection.kind}” and cannot become “{kind}”.")
         created = connection._state.adding
-        connection.environment = environment
-        connection.settings = {**connection.settings, **settings}
-        connection.secrets = Secrets({**connection.secrets, **secrets})
+        merged = {**connection.settings, **settings}
+        has_moved = not created and goes_elsewhere(connection, environment, merged)
+        connection.environment, connection.settings = environment, merged
+        connection.secrets = Secrets(secrets if has_moved else {**connection.secrets, **secrets})
         connection.save()
+        if has_moved:
+            forget_credentials(connection)
     health.reset(connection.pk)
     forget_hooks()
     return connection, created

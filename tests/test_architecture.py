@@ -93,3 +93,25 @@ def test_every_imported_package_is_locked_for_production() -> None:
     }
     # Types only, never imported when running.
     assert missing - {"django_stubs_ext"} == set()
+
+
+# --- the way out ------------------------------------------------------------------------------------------------------
+
+# Calls to platforms go through the guarded client of `registry`; the sandbox and the demo only speak to themselves.
+CALLS_OUT = {"providers/registry.py", "lifecycle/management/commands/demo.py"}
+CLIENTS = {"requests", "urllib.request", "urllib3", "http.client", "aiohttp", "ftplib", "smtplib", "telnetlib"}
+OPENING = {"Client", "AsyncClient", "HTTPTransport", "get", "post", "put", "patch", "delete", "request", "stream"}
+
+
+def _ways_out(path: Path) -> Iterator[str]:
+    yield from CLIENTS & set(imported_modules(path))
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            name = ast.unparse(node.func)
+            if (name.startswith("httpx.") and node.func.attr in OPENING) or name == "socket.create_connection":
+                yield name
+
+
+def test_platforms_are_called_through_the_guarded_client_alone() -> None:
+    found = {str(path.relative_to(BASE)) for app in APPS for path in sources(app) if [*_ways_out(path)]}
+    assert {path for path in found if not path.startswith("providers/sandbox/")} == CALLS_OUT

@@ -285,7 +285,7 @@ def test_proxy_of_the_environment_plays_no_part(names, monkeypatch):
 def test_clients_of_two_policies_share_no_connection():
     assert http_client(PUBLIC) is not http_client(PLAIN)
     assert http_client(PUBLIC) is http_client(Policy())
-    assert http_client() is not http_client(PUBLIC)
+    assert http_client(INSIDE) is not http_client(PUBLIC)
 
 
 @pytest.mark.parametrize(
