@@ -115,9 +115,9 @@ def parse_time(value: Any) -> datetime | None:
     """Any offset, any precision (beyond microseconds it is cut, which only makes us read again)."""
     try:
         moment = datetime.fromisoformat(_text(value))
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # within a day of the year 1 or 9999 there is no such time in UTC
         return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def write_time(moment: datetime) -> str:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from providers.afnor.flows import parse_time
 from providers.afnor.webhooks import sign as our_signature
 from providers.base import NotGenuine
 from tests.providers.fakes import Memory
@@ -140,3 +141,8 @@ def test_contract_1_3_does_not_take_a_shared_secret_for_a_signature():
 def test_push_points_to_its_flow_and_nothing_else_of_it_counts(body):
     delivery = make_afnor()[0].parse_webhook(sign(body))
     assert (delivery.points_to, delivery.bells, delivery.statuses, delivery.verdicts) == ("fl-0001", (), (), ())
+
+
+@pytest.mark.parametrize("told", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+def test_time_at_the_end_of_the_calendar_is_none(told):
+    assert parse_time(told) is None
