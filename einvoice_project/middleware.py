@@ -4,6 +4,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonR
 from django.urls import resolve
 from django.utils.translation import gettext
 
+from providers.http import UNSTORABLE
+
 from . import problems
 
 PERMISSIONS_POLICY = ", ".join(
@@ -53,15 +55,16 @@ def plain_text(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
 
 def _texts(request: HttpRequest) -> Iterator[str]:
     yield request.path_info
-    # What is uploaded is read by its view, within its limits.
-    given = [request.GET, *([request.POST] if request.content_type == "application/x-www-form-urlencoded" else [])]
-    for fields in given:
+    yield from (value for name, value in request.META.items() if name.startswith("HTTP_"))
+    # Forms are read by the check against forgery anyway; uploads to the API by their view, within its limits.
+    is_uploaded = request.content_type == "multipart/form-data" and request.path_info.startswith("/api/")
+    for fields in [request.GET, *([] if is_uploaded else [request.POST])]:
         for name, values in fields.lists():
             yield from (name, *map(str, values))
 
 
 def _is_plain(text: str) -> bool:
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+    return UNSTORABLE.search(text) is None
 
 
 def permissions_policy(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:

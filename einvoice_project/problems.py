@@ -20,6 +20,8 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
+from providers.services import storable
+
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
@@ -157,9 +159,10 @@ def _headers(error: exceptions.APIException) -> dict[str, str]:
 
 
 def flatten(detail: Any, path: str = "") -> list[ErrorRow]:
-    """DRF's nested errors as rows with a path each, such as `payments[0].amount`."""
+    """DRF's nested errors as rows with a path each, such as `payments[0].amount`. Both may repeat what was sent, and
+    half a character cannot be sent back."""
     return [
-        {"field": field, "code": str(getattr(error, "code", "invalid")), "message": str(error)}
+        {"field": storable(field), "code": str(getattr(error, "code", "invalid")), "message": storable(str(error))}
         for field, error in _leaves(detail, path)
     ]
 

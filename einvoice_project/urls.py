@@ -3,7 +3,7 @@ from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import include, path
 
-from . import health
+from . import health, reports
 
 # One login for pages and admin: with its second factor and its limits.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -21,6 +21,7 @@ urlpatterns = [
     path("healthz", health.alive, name="healthz"),
     path("readyz", health.ready, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
+    path("csp-report/", reports.policy_report, name="csp_report"),
     # Django's way from any row to its page on the site: it asks for no right, and breaks on the ids of ours.
     path("admin/r/<path:rest>", closed),
     path("admin/", admin.site.urls),

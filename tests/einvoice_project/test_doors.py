@@ -4,16 +4,20 @@ import json
 import logging
 import re
 from datetime import UTC, datetime
-from uuid import uuid4
 
 import pytest
+from django.contrib import admin
 from django.urls import reverse
 
+from invoices.drafting.services import begin
 from invoices.urls import urlpatterns as files
 from lifecycle.api.urls import urlpatterns as api
+from lifecycle.services import Wish, issue_status
 from lifecycle.urls import urlpatterns as pages
 from providers.base import HookRequest
-from tests.factories import make_customer, make_user
+from providers.services import storable
+from tests import fake_provider
+from tests.factories import make_connection, make_customer, make_delivery, make_invoice, make_line, make_user
 
 pytestmark = pytest.mark.django_db
 ROUTES = sorted(
@@ -26,6 +30,7 @@ ROUTES = sorted(
 )
 
 
+ODD = "odd"
 SOME = "00000000-0000-4000-8000-000000000000"
 
 
@@ -65,10 +70,84 @@ def test_broken_characters_break_nothing(client, text):
     assert {path: status for path in paths if (status := client.get(path).status_code) >= 500} == {}
 
 
-def test_half_a_character_in_json_is_refused(client):
-    body = '{"status": "207", "note": "\\ud800"}'
-    address = reverse("api:decisions", args=[uuid4()])
-    assert client.post(address, body, "application/json").status_code in (404, 422)
+ENVELOPE = '--b\r\nContent-Disposition: form-data; name="{}"\r\n\r\n{}\r\n--b--\r\n'
+ENCODINGS = {"multipart/form-data; boundary=b": ENVELOPE, "application/x-www-form-urlencoded": "{}={}"}
+
+
+@pytest.fixture
+def known(monkeypatch):
+    """Rows that addresses can name, so that a refusal is of what was sent and of nothing else."""
+    fake_provider.register(monkeypatch)
+    customer, connection = make_customer(), make_connection()
+    line = make_line(customer, connection)
+    user = make_user(customer, "approver")
+    invoice = make_invoice(customer, connection, ["203"])
+    relay, _new = issue_status(user=user, invoice_id=invoice.pk, wish=Wish(status="204"))
+    return {
+        "invoice_id": invoice.pk, "relay_id": relay.pk, "event_id": relay.event_id, "connection_id": connection.pk,
+        "delivery_id": make_delivery(connection).pk, "draft_id": begin(user=user, line=line, data={}).pk,
+        "token_id": 1, "index": 0, "document_id": SOME, "status": "207", "kind": "credit-note", "name": "cancel",
+        "siren": customer.siren, "identifier": line.identifier, "token": "x",
+    }  # fmt: skip
+
+
+def forms_of(known):
+    """Every address of pages and the admin that may be posted to; the API takes JSON."""
+    for pattern in pages:
+        yield reverse(f"lifecycle:{pattern.name}", kwargs={part: known[part] for part in pattern.pattern.converters})
+    for model in admin.site._registry:
+        place = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        yield from (reverse(f"{place}_changelist"), reverse(f"{place}_add"))
+        yield from (reverse(f"{place}_change", args=[row.pk]) for row in model._default_manager.all()[:1])
+    yield from map(reverse, ("account_login", "account_change_password", "mfa_add_webauthn", "set_language"))
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_nul_is_refused_in_every_form(client, known, encoding):
+    wrong = {}
+    for address in forms_of(known):
+        answers = [
+            client.generic("POST", address, ENCODINGS[encoding].format(name, value), encoding).status_code
+            for name, value in (("a", "b"), ("a", "b\0"), ("a\0", "b"))
+        ]
+        if answers[0] in (400, 500) or answers[1:] != [400, 400]:
+            wrong[address] = answers
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("odd", ["\0", "\ud800", "a\udfffb"])
+@pytest.mark.parametrize(
+    ("name", "body", "field"),
+    [
+        ("decisions", {"status": "204", "note": ODD}, "note"),
+        ("decisions", {"status": ODD}, "status"),
+        ("decisions", {"status": "207", "reasons": [{"code": ODD, "text": "x"}]}, "reasons[0].code"),
+        ("decisions", {"status": "207", "reasons": [{"code": "QTE_ERR", "text": ODD}]}, "reasons[0].text"),
+        ("decisions", {"status": "211", "payments": [{"amount": ODD}]}, "payments[0].amount"),
+        ("decisions", {"status": "211", "payments": [{"amount": "1.00", "currency": ODD}]}, "payments[0].currency"),
+        ("decisions", {"status": "204", "version": ODD}, "version"),
+        ("decisions", {"status": "204", ODD: "x"}, ODD),
+        ("settle", {"is_rejected": ODD}, "is_rejected"),
+        ("relay-resolve", {"arrived": ODD}, "arrived"),
+    ],
+)
+def test_odd_characters_in_json_are_refused_by_their_field(client, known, name, body, field, odd):
+    parts = {"settle": ("invoice_id", "event_id"), "relay-resolve": ("relay_id",)}.get(name, ("invoice_id",))
+    address = reverse(f"api:{name}", kwargs={part: known[part] for part in parts})
+    escaped = json.dumps(odd)[1:-1]
+    answer = client.post(address, json.dumps(body).replace(ODD, escaped), "application/json")
+    assert answer.status_code == 422
+    assert [each["field"] for each in answer.json()["errors"]] == [field.replace(ODD, storable(odd))]
+
+
+@pytest.mark.parametrize("header", ["Idempotency-Key", "Accept-Language", "HX-Trigger", "X-Forwarded-For", "Cookie"])
+def test_nul_is_refused_in_headers(client, known, header):
+    address = reverse("api:decisions", args=[known["invoice_id"]])
+    answers = [
+        client.post(address, {"status": "207"}, "application/json", headers={header: value}).status_code
+        for value in ("a", "a\0")
+    ]
+    assert answers == ([401, 400] if header == "Cookie" else [422, 400])
 
 
 @pytest.mark.parametrize("name", ["lifecycle:worklist", "lifecycle:invoices", "admin:index", "mfa_index"])
