@@ -4,7 +4,7 @@ API and messages.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from invoices.numbers import number_warning
 from providers.decimals import read_decimal
 from providers.processing import reaches_administration
 
-from .codes import PPF_DEADLINE_HOURS, STATUSES, Reported, Status
+from .codes import PPF_DEADLINE_HOURS, STATUSES, Reported, Status, ppf_deadline
 from .links import DEPOSIT_TYPES
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def is_vat_due_on_receipt(invoice: Invoice) -> bool:
 
 def deadline_of(invoice: Invoice, status: str, said_at: datetime) -> datetime | None:
     """Until when the platform has to tell the administration; None where it has not."""
-    return said_at + timedelta(hours=PPF_DEADLINE_HOURS) if goes_to_administration(invoice, status) else None
+    return ppf_deadline(said_at) if goes_to_administration(invoice, status) else None
 
 
 def remarks_on(invoice: Invoice, wish: Wish) -> list[str]:

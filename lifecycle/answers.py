@@ -24,7 +24,7 @@ from providers.services import storable
 
 from . import rejections
 from .arrivals import heard_through
-from .codes import PPF_DEADLINE_HOURS, STATUSES, Reported, Status, reason_label
+from .codes import STATUSES, Reported, Status, ppf_deadline, reason_label
 from .models import SPOKEN, Origin, RelayTask, StatusEvent
 from .relay_states import move, one
 from .transitions import ALREADY_THERE, TAKEN
@@ -165,7 +165,7 @@ def land(invoice: Invoice, report: StatusReport, event: StatusEvent) -> None:
 
 def _refuse_told(relay: RelayTask, report: StatusReport, event: StatusEvent) -> None:
     """For the administration it was never said: its clock runs again, from the answer."""
-    anew = event.occurred_at + timedelta(hours=PPF_DEADLINE_HOURS) if relay.deadline_at else None
+    anew = ppf_deadline(event.occurred_at) if relay.deadline_at else None
     changes = {"sent_at": None, "confirmed_at": None, "refused_by": event, "deadline_at": anew}
     move(one(relay), "turn_down", next_attempt_at=None, last_error=storable(in_words(report)), **changes)
 

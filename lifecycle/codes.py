@@ -7,6 +7,7 @@ field numbers of the CDAR message; [G7.25] and the like, rules of the DGFiP's an
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -181,6 +182,13 @@ class StatusInfo:
 # From the time stamp of the status (MDT-78) until the platform has told the administration: every mandatory status
 # (DGFiP general part 3.6.6; for the invoice data of a 200 also 3.6.5).
 PPF_DEADLINE_HOURS = 24
+LAST_WITH_DEADLINE = datetime.max.replace(tzinfo=UTC) - timedelta(hours=PPF_DEADLINE_HOURS)
+
+
+def ppf_deadline(said_at: datetime) -> datetime:
+    """Until when the administration must know; of times that end with the calendar, its last."""
+    return min(said_at, LAST_WITH_DEADLINE) + timedelta(hours=PPF_DEADLINE_HOURS)
+
 
 PLATFORM = frozenset({Role.PLATFORM})
 BUYER = frozenset({Role.BUYER})

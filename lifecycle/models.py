@@ -3,7 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from invoices.models import Customer, Direction, Invoice, InvoiceDocument
-from lifecycle.codes import PPF_DEADLINE_HOURS, status_label
+from lifecycle.codes import ppf_deadline, status_label
 from providers.models import Connection
 
 
@@ -162,7 +162,7 @@ class StatusEvent(models.Model):
     @property
     def ppf_deadline(self) -> datetime | None:
         """Until when the platform has to tell the administration, where it says that it must."""
-        return self.occurred_at + timedelta(hours=PPF_DEADLINE_HOURS) if self.ppf_duty else None
+        return ppf_deadline(self.occurred_at) if self.ppf_duty else None
 
     def compute_hash(self) -> str:
         return hash_of(self.facts())

@@ -15,8 +15,8 @@ from .deadlines import within
 
 # For all calls of one page together.
 SECONDS = 8
-# Of one process, which has more threads (deploy/gunicorn.conf.py).
-AT_ONCE = 4
+# Of one process, which has twice as many threads (deploy/gunicorn.conf.py).
+AT_ONCE = 2
 _room = BoundedSemaphore(AT_ONCE)
 
 

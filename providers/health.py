@@ -174,10 +174,15 @@ def _next_probe(now: datetime, probes: Sequence[int]) -> Case:
 
 def rest_of_pause(connection: Connection) -> timedelta:
     """How long until it may be called again, or is tried again; zero where it may be called now."""
-    moments = [connection.quiet_until] if connection.quiet_until else []
-    if connection.health != Health.WELL and connection.probe_at:
-        moments.append(connection.probe_at)
-    return max([moment - timezone.now() for moment in moments] + [timedelta()])
+    until, now = end_of_pause(connection), timezone.now()
+    return until - now if until and until > now else timedelta()
+
+
+def end_of_pause(connection: Connection) -> datetime | None:
+    """None where there is none; it may have passed."""
+    is_ill = connection.health != Health.WELL
+    moments = (connection.quiet_until, connection.probe_at if is_ill else None)
+    return max(filter(None, moments), default=None)
 
 
 def what_to_do(connection: Connection) -> str:

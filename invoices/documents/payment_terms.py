@@ -51,7 +51,10 @@ def last_day(condition: Condition | None, start: date | None) -> Condition | Non
     start, days = condition.from_date or start, DAYS.get(condition.unit)
     if not (start and days and 0 <= condition.period <= LONGEST_PERIOD):
         return condition
-    return replace(condition, until=start + timedelta(days=int(condition.period) * days))
+    try:
+        return replace(condition, until=start + timedelta(days=int(condition.period) * days))
+    except OverflowError:  # after the last day there is
+        return condition
 
 
 def due_date_of(terms: Sequence[PaymentTerm], stated: date | None = None) -> date | None:

@@ -11,7 +11,6 @@ from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
@@ -45,8 +44,8 @@ class ConnectionCard:
 
     @property
     def tried_at(self) -> datetime | None:
-        rest = health.rest_of_pause(self.connection)
-        return timezone.now() + rest if rest and self.connection.is_active else None
+        is_paused = self.connection.is_active and health.rest_of_pause(self.connection)
+        return health.end_of_pause(self.connection) if is_paused else None
 
     @property
     def statuses(self) -> list[tuple[str, bool, bool]]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -59,7 +59,13 @@ class Keys(Session):
         return bool(tried) and timedelta(0) <= now - datetime.fromisoformat(tried) < NOT_MORE_OFTEN
 
     def _newest(self, arrived: datetime) -> dict[str, Any]:
-        """The key as A-Cube shows it since the push arrived, fetched by one of our processes for all."""
+        """The key as A-Cube shows it since the push arrived, fetched by one of our processes for all. A push that
+        waits for it keeps a thread as busy as one that fetches it.
+        """
+        with self._at_the_door():
+            return self._awaited(arrived)
+
+    def _awaited(self, arrived: datetime) -> dict[str, Any]:
         give_up = time.monotonic() + WAIT_SECONDS
         while not self.memory.claim(FETCHING_MEMORY, FETCH_SECONDS):
             if kept := self._since(arrived):
@@ -78,17 +84,22 @@ class Keys(Session):
 
     def _renewed(self, kept: dict[str, Any]) -> dict[str, Any]:
         if self.memory.claim(FETCHING_MEMORY, FETCH_SECONDS):
-            with suppress(NotYet):
+            with suppress(NotYet), self._at_the_door():
                 return self._fetched()
         return kept
 
-    def _fetched(self) -> dict[str, Any]:
+    @contextmanager
+    def _at_the_door(self) -> Iterator[None]:
+        """Raises NotYet where enough others wait, or where A-Cube does not answer."""
         try:
             with at_the_door():
-                kept = self._remember(self.fetch_key(), datetime.now(UTC))
+                yield
         except PlatformError as error:
             logger.warning("The public key of %s could not be fetched: %s", self.account.name, error.message)
             raise NotYet("A-Cube's public key cannot be had now.", retry_after=FETCH_SECONDS) from None
+
+    def _fetched(self) -> dict[str, Any]:
+        kept = self._remember(self.fetch_key(), datetime.now(UTC))
         self.memory.set(FETCHING_MEMORY, None)
         return kept
 

@@ -16,7 +16,7 @@ import django
 from .corpus import INVOICES, MESSAGES
 
 MEMORY = 1536 * 1024 * 1024
-SECONDS = 150
+SECONDS = 60
 
 
 def main(only: str = "") -> None:

@@ -10,8 +10,8 @@ from django.conf import settings
 
 from .corpus import INVOICES, MESSAGES
 
-# Of the processor, and generous: most take a tenth of a second, and an invoice of 10,000 lines is a plain one.
-SECONDS = 5
+# Of the processor, and generous: the longest, an invoice of 2,000 lines, takes a third of one.
+SECONDS = 2
 
 
 @pytest.fixture(scope="module")

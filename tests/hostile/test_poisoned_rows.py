@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -37,19 +38,20 @@ for _level in range(60):
     DEEP = [DEEP]
 
 LONG = "é" * 1_000_000
-# The last that every time zone can still show: a later one is no time our doors store (`zones`).
-TIMES = {
-    "first": datetime(1, 1, 1, tzinfo=UTC),
-    "last": datetime(9999, 12, 31, 9, 59, 59, 999_999, tzinfo=UTC),
-}
-
+TIMES = (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC))
 OBJECTS = [{"code": 1, "text": [], "amount": "1E+999999999"}]
-ROUNDS = {
-    "first days, odd texts": {"day": FIRST, "time": TIMES["first"], "text": ODD, "number": 1, "json": (10**300,)},
-    "last days, long texts": {"day": LAST, "time": TIMES["last"], "text": LONG, "number": -1, "json": (ODD,)},
-    "no texts, nulls": {"day": LAST, "time": TIMES["last"], "text": "", "number": 1, "json": ([None, [[]], DEEP],)},
-    "no texts, objects": {"day": FIRST, "time": TIMES["first"], "text": "", "number": 0, "json": (OBJECTS,)},
-}
+# A column takes the next of its kind where the column before took this one, and another in the other round.
+TEXTS, NUMBERS, JSONS = (ODD, LONG, ""), (1, -1, 0), (10**300, OBJECTS, [None, [[]], DEEP], ODD)
+
+
+@dataclass(frozen=True)
+class Round:
+    day: date
+    time: datetime
+    start: int
+
+
+ROUNDS = {"first days": Round(FIRST, TIMES[0], 0), "last days": Round(LAST, TIMES[1], 1)}
 # What addresses and rights hang on, and the marks by which a history is proven.
 KEPT = {
     "id", "kind", "hash", "previous_hash", "head_seal", "tries_hash", "tries_seal", "key", "username", "password",
@@ -106,33 +108,35 @@ def world(monkeypatch: pytest.MonkeyPatch, client: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def poison(values: dict[str, Any]) -> None:
+def poison(values: Round) -> None:
     """Every column of every row takes a value of its kind; where the database refuses it, it keeps its own."""
     with database.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         for table in ("lifecycle_statusevent", "lifecycle_relayattempt"):
             cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
-    for model in MODELS:
-        for field in model._meta.concrete_fields:
-            value = poisoned(field, values)
-            if value is not None:
-                write(model, field, value[0])
+    columns = ((model, field) for model in MODELS for field in model._meta.concrete_fields)
+    for place, (model, field) in enumerate(columns, values.start):
+        value = poisoned(field, values, place)
+        if value is not None:
+            write(model, field, value[0])
 
 
-def poisoned(field: models.Field[Any, Any], values: dict[str, Any]) -> tuple[Any] | None:
+def poisoned(field: models.Field[Any, Any], values: Round, place: int) -> tuple[Any] | None:
     if field.is_relation or field.choices or field.unique or field.name in KEPT:
         return None
+    if field.name == "ppf_duty":
+        return (True,)
     if isinstance(field, models.DateTimeField):
-        return (values["time"],)
+        return (values.time,)
     if isinstance(field, models.DateField):
-        return (values["day"],)
+        return (values.day,)
     if isinstance(field, models.DecimalField):
         largest = Decimal(10) ** (field.max_digits - field.decimal_places) - 1
-        return (values["number"] * largest,)
+        return (NUMBERS[place % len(NUMBERS)] * largest,)
     if isinstance(field, models.JSONField):
-        return (SHAPED[field.name],) if field.name in SHAPED else values["json"]
+        return (SHAPED[field.name] if field.name in SHAPED else JSONS[place % len(JSONS)],)
     if isinstance(field, models.CharField | models.TextField):
-        return (values["text"][: field.max_length] if field.max_length else values["text"],)
+        return (TEXTS[place % len(TEXTS)][: field.max_length],)
     return None
 
 
@@ -182,8 +186,8 @@ def fill(named: tuple[str, tuple[str, ...]], world: dict[str, Any]) -> str:
 def test_everything_shows_what_is_stored(client, world, values):
     poison(values)
     event, invoice = StatusEvent.objects.first(), Invoice.objects.get()
-    assert (event.payments, event.occurred_at) == (SHAPED["payments"], values["time"])
-    assert (invoice.vat_breakdown, invoice.issue_date) == (SHAPED["vat_breakdown"], values["day"])
+    assert (event.payments, event.occurred_at) == (SHAPED["payments"], values.time)
+    assert (invoice.vat_breakdown, invoice.issue_date) == (SHAPED["vat_breakdown"], values.day)
 
     failed, slow = [], []
     for address in addresses(world):

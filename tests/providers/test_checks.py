@@ -1,9 +1,11 @@
 """Checks that people ask for are the worker's; what a page must ask itself is brief, and asked by few at once."""
 
+import runpy
 import time
 
 import httpx
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from providers import checks, http, registry
@@ -102,6 +104,11 @@ def test_few_wait_at_the_door_at_once():
             each.__exit__(None, None, None)
     with at_the_door():
         pass  # there is room again
+
+
+def test_half_of_the_threads_of_a_web_process_never_wait_at_the_door():
+    served = runpy.run_path(str(settings.BASE_DIR / "deploy" / "gunicorn.conf.py"))
+    assert served["threads"] - AT_ONCE >= served["threads"] / 2
 
 
 def test_door_ends_what_drips():

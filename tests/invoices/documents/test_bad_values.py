@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
 from html import unescape
 
 import pytest
@@ -10,6 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
+from invoices.documents.model import Condition
+from invoices.documents.payment_terms import last_day
 from invoices.documents.pdf import render_pdf
 from invoices.documents.readable import render_readable
 from invoices.documents.reader import read_invoice
@@ -92,3 +96,8 @@ def test_every_second_of_an_element_is_shown(message: str) -> None:
         with override("fr"):
             page = unescape(render_readable(read_invoice(etree.tostring(root))))
         assert f"seconde{place}" in page, etree.QName(original).localname
+
+
+def test_discount_that_ends_after_the_last_day_there_is_has_no_day() -> None:
+    condition = Condition(percentage=Decimal(2), period=Decimal(14), unit="DAY")
+    assert last_day(condition, date(9999, 12, 31)) == condition

@@ -3,6 +3,7 @@ import hashlib
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from providers.acube import keys
 from providers.acube.webhooks import parse_public_key
 from providers.base import HookRequest, Malformed, NotGenuine, NotYet
+from providers.doors import AT_ONCE, at_the_door
 from tests.providers.fakes import Memory
 
 from .samples import COMPONENTS, KEY, OTHER_KEY, OTHER_PEM, PEM, RECEIVED, make_acube, make_event, sign
@@ -295,6 +297,19 @@ def test_push_that_cannot_be_judged_yet_is_no_forgery_and_comes_again():
     assert (caught.value.status_code, caught.value.retry_after) == (503, keys.FETCH_SECONDS)
 
 
+def test_push_does_not_wait_for_a_key_where_enough_wait_for_platforms():
+    memory = Memory()
+    memory.claim(keys.FETCHING_MEMORY, keys.FETCH_SECONDS)  # another process fetches it
+    adapter, far_end = make_acube(memory=memory)
+    began = time.monotonic()
+    with ExitStack() as door:
+        for _ in range(AT_ONCE):
+            door.enter_context(at_the_door())
+        with pytest.raises(NotYet):
+            adapter.verify_webhook(sign(BODY))
+    assert (far_end.calls, time.monotonic() - began < keys.WAIT_SECONDS) == ([], True)
+
+
 def test_key_changed_right_after_a_genuine_push_is_followed_at_once():
     answers = [(200, {"public_key": PEM}), (200, {"public_key": OTHER_PEM})]
     adapter, far_end = make_acube({"GET /signature-public-key": answers})
@@ -317,8 +332,8 @@ def test_pushes_while_another_process_fetches_the_key_wait_for_it():
     """One fetches for all, each with its own copy of what was known."""
     shared = Memory()
     slow = {"GET /signature-public-key": lambda request: time.sleep(0.3) or (200, {"public_key": PEM})}
-    adapters = [make_acube(slow, memory=shared) for _process in range(6)]
-    with ThreadPoolExecutor(6) as pool:
+    adapters = [make_acube(slow, memory=shared) for _thread in range(AT_ONCE)]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(lambda pair: pair[0].verify_webhook(sign(BODY)), adapters))
     assert sum(len(far_end.calls) for _adapter, far_end in adapters) == 1
 
