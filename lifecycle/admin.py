@@ -39,6 +39,7 @@ from .forms import BulkDecisionForm, DecisionForm
 from .models import ADDITIONS, PurgedInvoice, RelayAttempt, RelayState, RelayTask, StatusEvent
 from .queries import NEEDS_PERSON, prefix_search
 from .recognition import whole
+from .relay_actions import ACTIONS
 from .services import DecisionRefused, StaleInvoice, Wish, WrongRelayState
 from .templatetags.navette import decision_verb
 
@@ -218,9 +219,13 @@ class InvoiceWithHistoryAdmin(InvoiceAdmin):
         return actions
 
     @admin.action(description=_("Take selected invoices in hand (204)"), permissions=["decide"])
-    def take_in_hand(self, request: HttpRequest, queryset: QuerySet[Invoice]) -> None:
-        wish = Wish(status=Status.IN_HAND.value)
-        self.report(request, bulk.decide(request.user, bulk.plan(request.user, queryset, wish)))
+    def take_in_hand(self, request: HttpRequest, queryset: QuerySet[Invoice]) -> HttpResponse | None:
+        """At once, unless a platform does not take it: that is said before."""
+        planned = bulk.plan(request.user, queryset, Wish(status=Status.IN_HAND.value))
+        if "step" in request.POST or any(row.by_hand for row in planned):
+            return self.decide_selected(request, queryset, Status.IN_HAND.value)
+        self.report(request, bulk.decide(request.user, planned))
+        return None
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("lifecycle.add_statusevent")
@@ -245,7 +250,7 @@ class InvoiceWithHistoryAdmin(InvoiceAdmin):
             "invoices": [row.invoice for row in rows],
             "possible": sum(not row.problem for row in rows),
             "left_out": max(0, len(request.POST.getlist(ACTION_CHECKBOX_NAME)) - bulk.LIMIT),
-            "action": f"decide_{status}",
+            "action": request.POST["action"],
             "opts": self.opts,
         }
         return TemplateResponse(request, "admin/invoices/invoice/decide_selected.html", context)
@@ -384,9 +389,8 @@ class RelayTaskAdmin(OfCustomer, ReadOnly, LargeTable):
         return request.user.has_perm("lifecycle.change_relaytask")
 
     @admin.action(description=_("Release selected decisions, as the second person"), permissions=["operate"])
-    def release(self, request: HttpRequest, queryset: QuerySet[RelayTask]) -> None:
-        done = gettext("released.")
-        act_on_each(self, request, queryset, lambda row: services.release(user=request.user, relay_id=row.pk), done)
+    def release(self, request: HttpRequest, queryset: QuerySet[RelayTask]) -> HttpResponse | None:
+        return self._asked(request, queryset, "release", gettext("released."))
 
     @admin.action(description=_("Send selected failed relays again"), permissions=["operate"])
     def retry(self, request: HttpRequest, queryset: QuerySet[RelayTask]) -> None:
@@ -394,23 +398,34 @@ class RelayTaskAdmin(OfCustomer, ReadOnly, LargeTable):
         act_on_each(self, request, queryset, lambda row: services.retry(user=request.user, relay_id=row.pk), done)
 
     @admin.action(description=_("Cancel selected relays"), permissions=["operate"])
-    def cancel(self, request: HttpRequest, queryset: QuerySet[RelayTask]) -> None:
-        done = gettext("cancelled; the decision does not count any more.")
-        act_on_each(self, request, queryset, lambda row: services.cancel(user=request.user, relay_id=row.pk), done)
+    def cancel(self, request: HttpRequest, queryset: QuerySet[RelayTask]) -> HttpResponse | None:
+        return self._asked(request, queryset, "give-up", gettext("cancelled; the decision does not count any more."))
 
     @admin.action(description=_("I looked: the platform shows it"), permissions=["operate"])
-    def say_arrived(self, request: HttpRequest, queryset: QuerySet[RelayTask]) -> None:
-        self._resolve(request, queryset, arrived=True, done=gettext("confirmed."))
+    def say_arrived(self, request: HttpRequest, queryset: QuerySet[RelayTask]) -> HttpResponse | None:
+        return self._asked(request, queryset, "arrived", gettext("confirmed."))
 
     @admin.action(description=_("I looked: the platform does not show it, send it again"), permissions=["operate"])
-    def say_not_arrived(self, request: HttpRequest, queryset: QuerySet[RelayTask]) -> None:
-        self._resolve(request, queryset, arrived=False, done=gettext("sent again now."))
+    def say_not_arrived(self, request: HttpRequest, queryset: QuerySet[RelayTask]) -> HttpResponse | None:
+        return self._asked(request, queryset, "again", gettext("sent again now."))
 
-    def _resolve(self, request: HttpRequest, queryset: QuerySet[RelayTask], *, arrived: bool, done: str) -> None:
-        def resolve(row: RelayTask) -> None:
-            services.resolve(user=request.user, relay_id=row.pk, arrived=arrived)
-
-        act_on_each(self, request, queryset, resolve, done)
+    def _asked(self, request: HttpRequest, queryset: QuerySet[RelayTask], name: str, done: str) -> HttpResponse | None:
+        """What cannot be undone shows what it does and asks, before the services are."""
+        action, why = ACTIONS[name], request.POST.get("why", "").strip()
+        if "confirmed" not in request.POST or (action.asks_why and not why):
+            context = {
+                **self.admin_site.each_context(request),
+                "title": action.label,
+                "asked": action,
+                "relays": queryset,
+                "name": request.POST["action"],
+                "is_incomplete": "confirmed" in request.POST,
+                "opts": self.opts,
+            }
+            return TemplateResponse(request, "admin/lifecycle/relaytask/ask.html", context)
+        given = {"why": why} if action.asks_why else {}
+        act_on_each(self, request, queryset, lambda row: action.run(user=request.user, relay_id=row.pk, **given), done)
+        return None
 
 
 # --- what was purged --------------------------------------------------------------------------------------------------

@@ -37,6 +37,11 @@ class Row:
         return carrying.can_carry(self.invoice, self.wish.status)
 
     @property
+    def by_hand(self) -> bool:
+        """It is, or would be, left to a person on the platform."""
+        return not self.problem and not self.carried
+
+    @property
     def words(self) -> str:
         return self.problem or (words_for(self.relay) if self.relay else "")
 

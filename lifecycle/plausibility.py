@@ -118,7 +118,7 @@ def _far_beyond(claim: Claim) -> Iterator[Problem]:
 def _more_taken_back(claim: Claim) -> Iterator[Problem]:
     """What was never declared cannot be taken back."""
     total = sum((amount for _place, _rate, amount in claim.amounts), ZERO)
-    if not claim.rates or total + claim.settled >= 0 or total >= 0:
+    if not claim.whole or total + claim.settled >= 0 or total >= 0:
         return
     words = {"invoice": claim.invoice, "settled": claim.written(max(claim.settled, ZERO))}
     message = _("No more can be taken back than was declared of invoice %(invoice)s: %(settled)s. Correct the amount.")
@@ -140,10 +140,12 @@ def _approved_part(claim: Claim) -> Iterator[Problem]:
 
 
 def _more_than_left(claim: Claim) -> Iterator[Problem]:
-    if not claim.rates:
-        return
+    """By rate, for a receipt is declared by rate. What a buyer sent need not name any: its sum counts."""
+    rows = claim.amounts
+    if claim.wish.status == Status.PAYMENT_SENT and rows:
+        rows = [(rows[0][0], None, sum((amount for _place, _rate, amount in rows), ZERO))]
     message = _("%(amount)s at %(rate)s is more than what is left: %(left)s.")
-    for place, rate, amount in claim.amounts:
+    for place, rate, amount in rows if claim.whole else ():
         left = max(claim.left.get(rate, ZERO), ZERO)
         if amount > left + CENT:
             name = as_rate(rate) if rate is not None else _("all rates")

@@ -22,7 +22,8 @@ from .relay_waits import waits_for
 class Action:
     """`allowed` says whether this person may do it to this relay in its present state.
 
-    `of_invoice` is the label where the relay hands an invoice in.
+    `effect` is what it does, told before it is done, where it cannot be undone. `of_invoice` is the label where the
+    relay hands an invoice in, `by_hand` where a person does on the platform what it does not take from us.
     """
 
     name: str
@@ -32,9 +33,18 @@ class Action:
     allowed: Callable[[Desk, RelayTask], bool]
     tone: str = ""
     of_invoice: str | Promise = ""
+    by_hand: str | Promise = ""
+    effect: str | Promise = ""
+    effect_of_invoice: str | Promise = ""
+    asks_why: bool = False
 
     def for_relay(self, relay: RelayTask) -> Action:
-        return replace(self, label=self.of_invoice) if relay.is_submission and self.of_invoice else self
+        if relay.is_submission:
+            effect = self.effect_of_invoice or self.effect
+            return replace(self, label=self.of_invoice or self.label, effect=effect)
+        if relay.state == RelayState.UNSUPPORTED and self.by_hand:
+            return replace(self, label=self.by_hand, asks_why=False)
+        return self
 
 
 def _is_own(desk: Desk, relay: RelayTask) -> bool:
@@ -78,7 +88,8 @@ def _may_tell_arrived(desk: Desk, relay: RelayTask) -> bool:
         return _may(desk, relay, Role.ADMINISTRATOR)
     # A sent one is asked for by itself while look-ups are planned.
     unanswered = relay.state == RelayState.SENT and relay.next_attempt_at is None
-    return (unanswered or relay.state == RelayState.UNSUPPORTED) and _may(desk, relay, Role.APPROVER)
+    by_hand = relay.state == RelayState.UNSUPPORTED and _may(desk, relay, Role.CLERK)
+    return by_hand or (unanswered and _may(desk, relay, Role.APPROVER))
 
 
 def _may_send_again(desk: Desk, relay: RelayTask) -> bool:
@@ -100,6 +111,8 @@ ACTIONS = {
             _may_release,
             tone="primary",
             of_invoice=_("Send to the platform"),
+            effect=_("The platform is told this. Read it as if you had decided it yourself."),
+            effect_of_invoice=_("The platform gets the invoice and passes it on to the buyer."),
         ),
         Action(
             "undo",
@@ -116,9 +129,30 @@ ACTIONS = {
             _("Noted: the platform has it."),
             _resolve(True),
             _may_tell_arrived,
+            by_hand=_("I did it there"),
+            effect=_(
+                "It counts as told from now on, and we send nothing any more. Say so only if the platform shows it."
+            ),
+            asks_why=True,
         ),
-        Action("again", _("It is not there: send again"), _("It is sent again."), _resolve(False), _may_send_again),
-        Action("give-up", _("Give up"), _("Given up: the decision does not count."), services.cancel, _may_give_up),
+        Action(
+            "again",
+            _("It is not there: send again"),
+            _("It is sent again."),
+            _resolve(False),
+            _may_send_again,
+            effect=_("It is told once more. If the platform has it after all, it will have been told twice."),
+            asks_why=True,
+        ),
+        Action(
+            "give-up",
+            _("Give up"),
+            _("Given up: the decision does not count."),
+            services.cancel,
+            _may_give_up,
+            effect=_("The decision does not count any more, and the platform is not told. To say it, decide anew."),
+            effect_of_invoice=_("The invoice is not sent, and its number is free again."),
+        ),
     )
 }
 

@@ -69,6 +69,7 @@ MOVES = {
     "give_way": Move((*UNSAID, State.FAILED), State.CANCELLED, "the platform: it shows the same before we spoke"),
     # people
     "release": Move((State.AWAITING_APPROVAL,), State.PENDING, "a second person"),
+    "release_shortly": Move((State.AWAITING_APPROVAL,), State.SCHEDULED, "a second person, with time to undo it"),
     "retry": Move((State.FAILED,), State.PENDING, "an administrator"),
     "not_there": Move((State.UNCERTAIN,), State.PENDING, "an administrator who looked at the platform"),
     "leave_to_people": Move(

@@ -273,6 +273,14 @@ def nudge_for(relay: RelayTask) -> None:
         transaction.on_commit(lambda: relay_states.nudge_drain(delay))
 
 
+# Who says what became of a relay. What people do by hand on the platform is a clerk's to tick off.
+MAY_RESOLVE = {
+    RelayState.UNCERTAIN: Role.ADMINISTRATOR,
+    RelayState.UNSUPPORTED: Role.CLERK,
+    RelayState.SENT: Role.APPROVER,
+}
+
+
 # --- afterwards -------------------------------------------------------------------------------------------------------
 
 
@@ -292,10 +300,10 @@ def _require(user: Any, invoice: Invoice, role: Role) -> None:
         raise PermissionDenied(_("Your role for %(customer)s does not allow this.") % {"customer": invoice.customer})
 
 
-def _enqueue(relay: RelayTask, name: str, **changes: Any) -> None:
+def _enqueue(relay: RelayTask, name: str, due: Any = None, **changes: Any) -> None:
     """Make a person's move with a locked relay; what its platform cannot carry is left to people."""
     carried = relay.is_submission or carrying.can_carry(relay.invoice, relay.status)
-    due = timezone.now() if carried else None
+    due = (due or timezone.now()) if carried else None
     name = name if carried else "leave_to_people"
     relay_states.move(relay_states.one(relay), name, next_attempt_at=due, look_ups=0, last_error="", **changes)
     relay.refresh_from_db(fields=["state", "next_attempt_at", "look_ups", "last_error", "attempts", "released_by"])
@@ -314,14 +322,16 @@ def release(*, user: Any, relay_id: Any) -> RelayTask:
     # What no status names, as an invoice handed in, is an approver's.
     if not may_issue(user, invoice, relay.status):
         raise PermissionDenied(_("Your role for %(customer)s does not allow this.") % {"customer": invoice.customer})
-    if relay.event and (problems := problems_with(invoice, _wish_of(relay.event))):
+    if relay.event and (problems := problems_with(invoice, wish_of(relay.event))):
         raise DecisionRefused(problems)
     if relay.is_submission and relay.connection.is_leaving:
         message = _("%(connection)s is being left: withdraw the invoice and issue it through another platform.")
         words = message % {"connection": relay.connection.name}
         raise DecisionRefused([Problem("addressing_line", "leaving", words)])
     _require_sendable(relay)
-    _enqueue(relay, "release", released_by=user)
+    state, due = first_state(invoice.customer)
+    name = "release_shortly" if state == RelayState.SCHEDULED else "release"
+    _enqueue(relay, name, due, released_by=user)
     events.project(invoice)
     if relay.event and invoice.status != relay.event.status:
         message = _("Invoice %(invoice)s moved on since this was proposed: cancel it and decide again.")
@@ -336,7 +346,7 @@ def _require_sendable(relay: RelayTask) -> None:
         raise DecisionRefused([Problem("document", "invalid_file", words)])
 
 
-def _wish_of(event: StatusEvent) -> Wish:
+def wish_of(event: StatusEvent) -> Wish:
     return Wish(status=event.status or "", reasons=reasons_of(event), note=event.note, payments=payments_of(event))
 
 
@@ -371,10 +381,15 @@ def retry(*, user: Any, relay_id: Any) -> RelayTask:
 
 
 @transaction.atomic
-def resolve(*, user: Any, relay_id: Any, arrived: bool) -> RelayTask:
-    """A person looked at the platform: the status is there, or it is not and is sent again."""
-    relay, invoice = _locked_relay(relay_id, RelayState.UNCERTAIN, RelayState.UNSUPPORTED, RelayState.SENT)
-    _require(user, invoice, Role.ADMINISTRATOR if relay.state == RelayState.UNCERTAIN else Role.APPROVER)
+def resolve(*, user: Any, relay_id: Any, arrived: bool, why: str = "") -> RelayTask:
+    """A person looked at the platform: the status is there, or it is not and is sent again. `why` becomes a comment."""
+    relay, invoice = _locked_relay(relay_id, *MAY_RESOLVE)
+    _require(user, invoice, MAY_RESOLVE[RelayState(relay.state)])
+    if why:
+        found = (
+            _("The platform shows “%(status)s”: %(why)s") if arrived else _("The platform lacks “%(status)s”: %(why)s")
+        )
+        Comment.objects.create(invoice=invoice, author=user, text=found % {"status": relay.label, "why": why})
     if arrived:
         events.confirm(relay)
         relay.receipt = {**(relay.receipt or {}), "resolved_by": user.get_username()}

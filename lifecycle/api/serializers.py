@@ -307,6 +307,7 @@ class ResolutionSerializer(StrictSerializer):
     arrived = serializers.BooleanField(
         help_text="True: the platform shows the status. False: it does not, send it again."
     )
+    why = StrictCharField(default="", allow_blank=True, max_length=1000, help_text="What was seen; kept as a comment.")
 
 
 class SubmissionSerializer(StrictSerializer):

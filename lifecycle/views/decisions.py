@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, cast
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from invoices.access import invoices_of
@@ -22,6 +24,7 @@ from lifecycle.services import Wish
 
 from .invoices import visible_invoice
 from .page import DeskRequest, done, page
+from .questions import Question, ask, is_confirmed
 
 
 @page
@@ -80,10 +83,28 @@ def take_in_hand(request: DeskRequest) -> HttpResponse:
     """204 for each ticked invoice, one decision each: one that cannot be does not stop the others."""
     ids = [text for text in request.POST.getlist("invoice") if queries.is_uuid(text)][: bulk.LIMIT]
     rows = list(invoices_of(request.user).filter(pk__in=ids).select_related("customer"))
-    results = bulk.decide(request.user, bulk.plan(request.user, rows, Wish(status=Status.IN_HAND.value)))
+    planned = bulk.plan(request.user, rows, Wish(status=Status.IN_HAND.value))
+    if any(row.by_hand for row in planned) and not is_confirmed(request):
+        return ask(request, _by_hand_question(planned))
+    results = bulk.decide(request.user, planned)
     context = {
         "results": results,
         "taken": sum(not each.problem for each in results),
         "refused": sum(bool(each.problem) for each in results),
     }
     return _answer(request, "bulk_results", context, 200)
+
+
+def _by_hand_question(planned: list[bulk.Row]) -> Question:
+    """Said before: where the platform does not take the status, somebody has to do it there."""
+    by_platform = Counter(row.invoice.connection.platform_label for row in planned if row.by_hand)
+    words = _("%(platform)s does not take this status from us: %(count)d are recorded here and stay to be done there.")
+    told = sum(not row.problem and not row.by_hand for row in planned)
+    effects = [words % {"platform": name, "count": count} for name, count in by_platform.items()]
+    return Question(
+        title=_("Some are to be done by hand"),
+        answer=_("Take in hand"),
+        effects=[*effects, _("Told to their platforms: %(count)d.") % {"count": told}],
+        back=reverse("lifecycle:invoices"),
+        tone="",
+    )

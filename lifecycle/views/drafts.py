@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.safestring import SafeString
@@ -38,6 +38,7 @@ from providers.xml import UnreadableDocument
 
 from .invoices import visible_invoice
 from .page import DeskRequest, page
+from .questions import Question, ask, is_confirmed
 
 
 def drafts_of(request: DeskRequest) -> Any:
@@ -106,6 +107,8 @@ def draft(request: DeskRequest, draft_id: UUID) -> HttpResponse:
         return redirect("lifecycle:invoice", shown.invoice_id)
     if request.method == "GET":
         return _show(request, shown)
+    if request.POST.get("do") == "delete" and is_confirmed(request):
+        return _delete(request, shown)
     # Saving while somebody types presses no button, though htmx sends along the one that was pressed last.
     do = "" if request.htmx else request.POST.get("do", "")
     wanted, _colon, argument = do.partition(":")
@@ -197,6 +200,17 @@ def _look_up(request: DeskRequest, shown: InvoiceDraft) -> HttpResponse:
     return _show(request, shown, entries=entries, directory_words=words)
 
 
+def _ask_to_delete(request: DeskRequest, shown: InvoiceDraft) -> HttpResponse:
+    question = Question(
+        title=_("Delete the draft"),
+        answer=_("Delete the draft"),
+        effects=[_("Draft %(draft)s and all that is written in it are gone for good.") % {"draft": shown}],
+        back=reverse("lifecycle:draft", args=[shown.pk]),
+    )
+    request.POST = QueryDict("do=delete")
+    return ask(request, question)
+
+
 def _delete(request: DeskRequest, shown: InvoiceDraft) -> HttpResponse:
     shown.delete()
     messages.success(request, _("Draft deleted."))
@@ -225,7 +239,7 @@ def _issue(submit: bool) -> Callable[[DeskRequest, InvoiceDraft], HttpResponse]:
 
 DO: dict[str, Callable[[DeskRequest, InvoiceDraft], HttpResponse]] = {
     "look-up": _look_up,
-    "delete": _delete,
+    "delete": _ask_to_delete,
     "prepare": _issue(submit=False),
     "send": _issue(submit=True),
 }

@@ -21,7 +21,7 @@ from invoices.models import Direction, Invoice, Role
 from invoices.money import gives_back
 from invoices.origins import with_twins
 from lifecycle import answers, carrying, queries, rejections, services, transitions
-from lifecycle.codes import STATUSES, VOID_STATUSES, Status
+from lifecycle.codes import STATUSES, VOID_STATUSES, Status, status_label
 from lifecycle.events import shown_events
 from lifecycle.forms import AssignForm, CommentForm, InvoiceFilterForm
 from lifecycle.links import Link, links_of
@@ -32,6 +32,7 @@ from lifecycle.submissions import submission_of
 
 from .documents import document_key, document_piece
 from .page import DeskRequest, digest, done, page, piece
+from .questions import Question, ask, is_confirmed
 
 
 @page
@@ -248,10 +249,18 @@ def settle_answer(request: DeskRequest, invoice_id: UUID, event_id: UUID) -> Htt
     shown = visible_invoice(request, invoice_id)
     event = get_object_or_404(shown.status_events, pk=event_id)
     here = reverse("lifecycle:invoice", args=[shown.pk])
+    is_rejected = request.POST.get("is_rejected") == "yes"
+    if is_rejected and not is_confirmed(request):
+        return ask(request, _rejected_question(shown, here))
     try:
-        settled = services.settle_answer(
-            user=request.user, event_id=event.pk, is_rejected=request.POST.get("is_rejected") == "yes"
-        )
+        settled = services.settle_answer(user=request.user, event_id=event.pk, is_rejected=is_rejected)
     except (services.AlreadySettled, PermissionDenied) as refused:
         return done(request, str(refused), to=here, tone="bad")
     return done(request, settled.note, to=here)
+
+
+def _rejected_question(shown: Invoice, here: str) -> Question:
+    label = _("It is this invoice that was rejected")
+    words = _("Invoice %(invoice)s becomes “%(status)s”, and its number is free for a corrected one.")
+    named = {"invoice": shown, "status": f"{Status.REJECTED.value} {status_label(Status.REJECTED)}"}
+    return Question(title=label, answer=label, effects=[words % named], back=here, is_final=True)

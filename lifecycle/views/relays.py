@@ -10,12 +10,14 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from lifecycle import queries
-from lifecycle.models import RelayState
-from lifecycle.relay_actions import ACTIONS, with_actions
+from lifecycle import plausibility, queries, services
+from lifecycle.codes import FINAL_STATUSES
+from lifecycle.models import RelayState, RelayTask
+from lifecycle.relay_actions import ACTIONS, Action, with_actions
 from lifecycle.services import DecisionRefused, WrongRelayState
 
 from .page import DeskRequest, digest, done, page, piece
+from .questions import Question, ask, is_confirmed, why_of
 
 
 @page
@@ -50,10 +52,29 @@ def relay_action(request: DeskRequest, relay_id: UUID, name: str) -> HttpRespons
     relay = get_object_or_404(queries.relays_of(request.desk), pk=relay_id)
     if name not in ACTIONS:
         raise Http404
-    action = ACTIONS[name]
+    action = ACTIONS[name].for_relay(relay)
     back = reverse("lifecycle:invoice", args=[relay.invoice_id])
+    why = {"why": why_of(request)} if action.asks_why else {}
+    is_answered = is_confirmed(request) and all(why.values())
+    if action.effect and not is_answered and action.allowed(request.desk, relay):
+        return ask(request, _question(relay, action, back))
     try:
-        action.run(user=request.user, relay_id=relay.pk)
+        action.run(user=request.user, relay_id=relay.pk, **why)
     except (WrongRelayState, PermissionDenied, DecisionRefused) as refused:
         return done(request, str(refused), to=back, tone="bad")
     return done(request, str(action.done), to=back)
+
+
+def _question(relay: RelayTask, action: Action, back: str) -> Question:
+    released = relay.event if action.name == "release" else None
+    return Question(
+        title=f"{action.label} – {relay.invoice}",
+        answer=action.label,
+        effects=[action.effect],
+        back=back,
+        relay=relay,
+        doubts=plausibility.doubts(relay.invoice, services.wish_of(released)) if released else (),
+        is_final=released is not None and relay.status in FINAL_STATUSES,
+        asks_why=action.asks_why,
+        tone=action.tone or "danger",
+    )

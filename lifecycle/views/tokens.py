@@ -8,6 +8,7 @@ from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -16,6 +17,7 @@ from invoices.models import ApiToken
 from lifecycle.forms import TokenForm
 
 from .page import DeskRequest, page
+from .questions import Question, ask, is_confirmed
 
 
 @page
@@ -38,6 +40,17 @@ def _show(request: DeskRequest, form: TokenForm, **made: Any) -> HttpResponse:
 @require_POST
 def revoke_token(request: DeskRequest, token_id: int) -> HttpResponse:
     row = get_object_or_404(ApiToken.objects.select_related("user"), pk=token_id, user=request.user.pk)
+    if not is_confirmed(request):
+        return ask(request, _question(row))
     tokens.revoke(row)
     messages.success(request, _("Token %(token)s is revoked: nothing opens with it any more.") % {"token": row.label})
     return redirect("lifecycle:tokens")
+
+
+def _question(row: ApiToken) -> Question:
+    return Question(
+        title=_("Revoke %(token)s") % {"token": row.label},
+        answer=_("Revoke"),
+        effects=[_("Software that uses this token is refused from now on. It cannot be brought back.")],
+        back=reverse("lifecycle:tokens"),
+    )

@@ -120,6 +120,9 @@ def test_person_makes_and_revokes_a_token_of_ones_own(client, user):
     assert status(client, secret) == 200
     assert secret not in client.get(reverse("lifecycle:tokens")).content.decode()
     client.post(reverse("lifecycle:revoke_token", args=[row.pk]))
+    row.refresh_from_db()
+    assert row.is_valid
+    client.post(reverse("lifecycle:revoke_token", args=[row.pk]), {"confirmed": "yes"})
     client.logout()
     assert status(client, secret) == 401
     rows = AuditEntry.objects.filter(action__startswith="token").order_by("at")

@@ -12,7 +12,7 @@ from invoices.staff import grant_administrator_permissions
 from lifecycle.models import RelayAttempt, RelayState, RelayTask, StatusEvent
 from lifecycle.services import Wish, issue_status
 from providers.models import WebhookDelivery
-from tests import fake_provider
+from tests import fake_provider, pages
 from tests.factories import (
     OTHER_SIREN,
     make_connection,
@@ -67,7 +67,8 @@ def relay(invoice, administrator):
 
 
 def run_action(client, address: str, name: str, *rows):
-    return client.post(address, {"action": name, "_selected_action": [row.pk for row in rows]})
+    sure = {"confirmed": "yes", "why": "Seen there."} if address.startswith(RELAYS) else {}
+    return client.post(address, {"action": name, "_selected_action": [row.pk for row in rows]} | sure)
 
 
 def texts(response) -> list[str]:
@@ -191,6 +192,14 @@ def test_relay_action_in_the_wrong_state_is_refused_in_words(client, relay, acti
     assert relay.state == RelayState.CONFIRMED
     assert [text.split(":")[0] for text in texts(response)] == [str(relay)]
     assert LogEntry.objects.count() == 0
+
+
+@pytest.mark.parametrize("name", ["release", "cancel", "say_arrived", "say_not_arrived"])
+def test_relay_action_that_cannot_be_undone_asks_first(client, relay, name):
+    RelayTask.objects.update(state=RelayState.UNCERTAIN)
+    asked = client.post(RELAYS, {"action": name, "_selected_action": [relay.pk]})
+    assert relay.invoice.number in " ".join(pages.texts(asked, "//table[@class='preview']//th"))
+    assert RelayTask.objects.get().state == RelayState.UNCERTAIN
 
 
 def test_one_refusal_does_not_stop_the_others(client, customer, connection, relay, administrator):

@@ -347,7 +347,10 @@ def test_second_person_releases_from_the_list(client, enter, customer, invoice):
     relay, _new = issue_status(user=make_user(customer, "approver"), invoice_id=invoice.pk, wish=Wish(status="205"))
     second = enter("approver")
 
-    client.post(reverse("admin:lifecycle_relaytask_changelist"), {"action": "release", "_selected_action": [relay.pk]})
+    client.post(
+        reverse("admin:lifecycle_relaytask_changelist"),
+        {"action": "release", "_selected_action": [relay.pk], "confirmed": "yes"},
+    )
 
     relay.refresh_from_db()
     assert [relay.state, relay.released_by] == [RelayState.PENDING, second]

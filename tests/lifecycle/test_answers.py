@@ -57,7 +57,7 @@ def issued(connection):
 def tell(invoice, user, status="212"):
     payments = PAID if status == "212" else ()
     reasons = (Reason(code="TX_TVA_ERR"),) if status == "210" else ()
-    wish = Wish(status=status, payments=payments, reasons=reasons)
+    wish = Wish(status=status, payments=payments, reasons=reasons, sure=True)
     relay, _is_new = services.issue_status(user=user, invoice_id=invoice.pk, wish=wish)
     relays.drain()
     relay.refresh_from_db()

@@ -25,6 +25,8 @@ from tests.pages import parse, texts
 pytestmark = pytest.mark.django_db
 
 HTMX = {"HX-Request": "true", "Accept-Language": "en"}
+# What a person answers who was asked first.
+SURE = {"confirmed": "yes", "why": "Seen there."}
 BREAKDOWN = [
     {"category": "S", "rate": "20.00", "base": "100.00", "amount": "20.00"},
     {"category": "S", "rate": "5.50", "base": "200.00", "amount": "11.00"},
@@ -253,6 +255,21 @@ def test_decision_on_an_invoice_of_another_customer(client: Client, approver: An
 # --- many at once -----------------------------------------------------------------------------------------------------
 
 
+def test_bulk_says_before_what_stays_to_be_done_by_hand(
+    client: Client, approver: Any, invoice: Invoice, customer: Customer
+) -> None:
+    connection = make_connection("fake_line")
+    make_line(customer, connection, f"{customer.siren}_80011223700014")
+    lacking = make_invoice(customer, connection, statuses=["203"])
+    ticked = {"invoice": [str(invoice.pk), str(lacking.pk)]}
+    asked = client.post(reverse("lifecycle:take_in_hand"), ticked, headers=HTMX)
+    assert RelayTask.objects.count() == 0
+    assert len(texts(asked, "//div[@class='dialog-body']/p")) == 2
+    kept = parse(asked).xpath("//input[@name='invoice']/@value")
+    response = client.post(reverse("lifecycle:take_in_hand"), {"invoice": kept, **SURE}, headers=HTMX)
+    assert sorted(texts(response, "//ul[@class='results']//span[contains(@class, 'chip')]")) == ["by hand", "done"]
+
+
 def test_bulk_tells_each_result(client: Client, approver: Any, invoice: Invoice, customer: Customer) -> None:
     final = make_invoice(customer, invoice.connection, statuses=["203", "210"])
     foreign = make_invoice(make_customer("905334413"), make_connection(), statuses=["203"])
@@ -279,7 +296,7 @@ def test_bulk_tells_each_result(client: Client, approver: Any, invoice: Invoice,
         ("give-up", RelayState.FAILED, "approver", RelayState.CANCELLED),
         ("arrived", RelayState.UNCERTAIN, "administrator", RelayState.CONFIRMED),
         ("again", RelayState.UNCERTAIN, "administrator", RelayState.PENDING),
-        ("arrived", RelayState.UNSUPPORTED, "approver", RelayState.CONFIRMED),
+        ("arrived", RelayState.UNSUPPORTED, "clerk", RelayState.CONFIRMED),
         ("undo", RelayState.SCHEDULED, "approver", RelayState.CANCELLED),
         ("release", RelayState.AWAITING_APPROVAL, "approver", RelayState.PENDING),
         # not theirs to do, or no longer possible
@@ -298,9 +315,61 @@ def test_relay_action(
     RelayTask.objects.update(state=before)
     client.force_login(user)
     path = reverse("lifecycle:relay_action", args=[relay.pk, name])
-    response = client.post(path, headers=HTMX)
+    response = client.post(path, SURE, headers=HTMX)
     relay.refresh_from_db()
     assert (response.status_code, relay.state) == (204, after)
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "asks_why"),
+    [
+        ("release", RelayState.AWAITING_APPROVAL, False),
+        ("give-up", RelayState.FAILED, False),
+        ("arrived", RelayState.UNCERTAIN, True),
+        ("again", RelayState.UNCERTAIN, True),
+        ("arrived", RelayState.UNSUPPORTED, False),
+    ],
+)
+def test_what_cannot_be_undone_shows_what_it_does_and_asks(
+    client: Client, customer: Customer, invoice: Invoice, name: str, before: str, asks_why: bool
+) -> None:
+    reason = Reason(code="TX_TVA_ERR", text="Nothing of it was ordered")
+    wish = Wish(status="210", reasons=(reason,), note="See the order")
+    relay, _new = services.issue_status(user=make_user(customer, "approver"), invoice_id=invoice.pk, wish=wish)
+    RelayTask.objects.update(state=before)
+    client.force_login(make_user(customer, "administrator"))
+    asked = client.post(reverse("lifecycle:relay_action", args=[relay.pk, name]), headers=HTMX)
+    relay.refresh_from_db()
+    assert (asked.status_code, asked.headers["HX-Retarget"], relay.state) == (200, "#dialog-content", before)
+    shown = " ".join(texts(asked, "//dl//dd"))
+    assert [words in shown for words in (invoice.number, reason.text, "See the order")] == [True] * 3
+    assert bool(parse(asked).xpath("//textarea[@name='why']")) == asks_why
+    assert bool(parse(asked).xpath("//*[contains(@class, 'remark--bad')]")) == (name == "release")
+
+
+def test_why_is_required_and_kept_as_a_comment(client: Client, customer: Customer, invoice: Invoice) -> None:
+    decider = make_user(customer, "administrator")
+    relay, _new = services.issue_status(user=decider, invoice_id=invoice.pk, wish=Wish(status="205"))
+    RelayTask.objects.update(state=RelayState.UNCERTAIN)
+    client.force_login(decider)
+    path = reverse("lifecycle:relay_action", args=[relay.pk, "arrived"])
+    assert client.post(path, {"confirmed": "yes", "why": " "}, headers=HTMX).status_code == 422
+    client.post(path, SURE, headers=HTMX)
+    assert [SURE["why"] in comment.text for comment in Comment.objects.all()] == [True]
+
+
+def test_release_leaves_time_to_undo(client: Client, customer: Customer, invoice: Invoice) -> None:
+    Customer.objects.update(four_eyes=True, undo_seconds=30)
+    relay, _new = services.issue_status(
+        user=make_user(customer, "approver"), invoice_id=invoice.pk, wish=Wish(status="205")
+    )
+    client.force_login(make_user(customer, "approver"))
+    client.post(reverse("lifecycle:relay_action", args=[relay.pk, "release"]), SURE, headers=HTMX)
+    relay.refresh_from_db()
+    assert (relay.state, relay.next_attempt_at is not None) == (RelayState.SCHEDULED, True)
+    client.post(reverse("lifecycle:relay_action", args=[relay.pk, "undo"]), headers=HTMX)
+    relay.refresh_from_db()
+    assert relay.state == RelayState.CANCELLED
 
 
 def test_buttons_are_what_the_services_accept(client: Client, customer: Customer, invoice: Invoice) -> None:
@@ -319,7 +388,9 @@ def test_buttons_are_what_the_services_accept(client: Client, customer: Customer
                 relay = RelayTask.objects.select_related("event", "invoice").get(pk=relay.pk)
                 offered = action.allowed(Desk(user), relay)
                 client.force_login(user)
-                response = client.post(reverse("lifecycle:relay_action", args=[relay.pk, action.name]), headers=HTMX)
+                response = client.post(
+                    reverse("lifecycle:relay_action", args=[relay.pk, action.name]), SURE, headers=HTMX
+                )
                 worked = '"tone": "good"' in response.headers["HX-Trigger"]
                 if offered and not worked:
                     differing.append((state, user.username, action.name))

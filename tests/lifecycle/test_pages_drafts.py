@@ -203,7 +203,9 @@ def test_preview_shows_the_invoice(approver, draft):
 
 
 def test_draft_is_deleted(approver, draft):
-    type_in(approver, draft, do="delete")
+    asked = type_in(approver, draft, do="delete")
+    assert (InvoiceDraft.objects.count(), parse(asked).xpath("//input[@name='do']/@value")) == (1, ["delete"])
+    approver.post(address(draft), {"do": "delete", "confirmed": "yes"})
     assert InvoiceDraft.objects.count() == 0
 
 

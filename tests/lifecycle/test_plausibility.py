@@ -69,13 +69,18 @@ def test_amount_that_cannot_be_is_refused(direction, status, amount, expected):
         ("211", "1200.00", None, "EUR", []),
         ("211", "1200.01", "20", "EUR", []),
         ("211", "1200.02", "20", "EUR", [(AMOUNT, "unlikely")]),
-        ("211", "10.00", "5.5", "EUR", [(AMOUNT, "unlikely")]),
+        ("211", "10.00", "5.5", "EUR", []),
         ("211", "10.00", "20", "USD", [("payments[0].currency", "unlikely")]),
         ("206", "10.00", "20", "USD", [("payments[0].currency", "unlikely")]),
     ],
 )
 def test_amount_that_is_unlikely_is_asked_again(status, amount, rate, currency, expected):
     assert codes(plausibility.doubts(invoice_of(), wish(status, amount, rate, currency))) == expected
+
+
+def test_receipt_is_bounded_by_rate():
+    invoice = invoice_of("issued")
+    assert codes(plausibility.doubts(invoice, wish("212", "10.00", "5.5"))) == [(AMOUNT, "unlikely")]
 
 
 def test_what_was_declared_counts():
@@ -100,6 +105,7 @@ def test_payment_of_an_invoice_of_tomorrow_is_asked_again():
 
 def test_invoice_without_readable_amounts_bounds_nothing():
     invoice = invoice_of(total_with_vat=None, amount_due=None, vat_breakdown=[])
+    make_event(invoice, "211", payments=(Payment(amount=Decimal(1200)),))
     payment = wish("211", "1000000")
     assert codes([*plausibility.impossible(invoice, payment), *plausibility.doubts(invoice, payment)]) == []
 

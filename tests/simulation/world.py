@@ -272,7 +272,9 @@ class World:
         code = self.rng.choice([each for each in codes if each not in ("210", "220")] or codes)
         wish = Wish(status=code, reasons=self._reasons(code), note=self._note())
         if STATUSES[code].payment != "none":
-            wish = replace(wish, payments=(Payment(amount=self._amount(), vat_rate=Decimal(20), currency="EUR"),))
+            wish = replace(
+                wish, payments=(Payment(amount=self._amount(), vat_rate=Decimal(20), currency="EUR"),), sure=True
+            )
         services.issue_status(user=self.person, invoice_id=key, wish=wish)
         self.moves[f"said {code}"] += 1
 

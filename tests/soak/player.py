@@ -137,7 +137,9 @@ class Player:
         if info.payment == "required" or (info.payment == "optional" and self.rng.random() < 0.5):
             amount = Decimal(self.rng.randint(100, 99999)) / 100
             payments = (Payment(amount=amount, vat_rate=Decimal(20)),)
-        return Wish(status=status, reasons=reasons, payments=payments, note=self.rng.choice(["", "Vu ce jour"]))
+        return Wish(
+            status=status, reasons=reasons, payments=payments, note=self.rng.choice(["", "Vu ce jour"]), sure=True
+        )
 
     def fault(self) -> bool:
         kind, path = self.rng.choice(list(FAULTS)), self.rng.choice(FAULT_PATHS)
