@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, timedelta
 from typing import Any
 
+from django.db import connection as database
 from django.utils.dateparse import parse_datetime
 
 from providers.base import Spoken
@@ -32,14 +33,25 @@ def facts_of(attempt: Any) -> dict[str, Any]:
     }
 
 
-def append(attempt: RelayAttempt) -> None:
-    """Add one try to the chain of its relay. Inside a transaction, in which nobody else adds to it."""
-    row = RelayTask.objects.filter(pk=attempt.relay_id)
-    made, attempt.previous_hash = row.select_for_update(of=("self",)).values_list("tries_made", "tries_hash").get()
-    attempt.hash = hash_of(facts_of(attempt))
-    attempt.save(force_insert=True)
-    seal = seals.seal_head(attempt.relay_id, made + 1, attempt.hash)
-    row.update(tries_made=made + 1, tries_hash=attempt.hash, tries_seal=seal)
+def append(attempts: Sequence[RelayAttempt]) -> None:
+    """Add tries to the chains of their relays. Inside a transaction, in which nobody else adds to them."""
+    rows = RelayTask.objects.filter(pk__in={attempt.relay_id for attempt in attempts}).order_by("pk")
+    locked = rows.select_for_update(of=("self",)).values_list("pk", "tries_made", "tries_hash")
+    ends = {key: (made, end) for key, made, end in locked}
+    for attempt in attempts:
+        made, attempt.previous_hash = ends[attempt.relay_id]
+        attempt.hash = hash_of(facts_of(attempt))
+        ends[attempt.relay_id] = made + 1, attempt.hash
+    RelayAttempt.objects.bulk_create(attempts)
+    _write_ends(ends)
+
+
+def _write_ends(ends: Mapping[Any, tuple[int, str]]) -> None:
+    rows = [(made, end, seals.seal_head(key, made, end), key) for key, (made, end) in ends.items()]
+    with database.cursor() as cursor:
+        cursor.executemany(
+            "UPDATE lifecycle_relaytask SET tries_made = %s, tries_hash = %s, tries_seal = %s WHERE id = %s", rows
+        )
 
 
 def seal_anew(relay: RelayTask) -> None:

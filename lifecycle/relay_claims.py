@@ -68,6 +68,8 @@ def _tellable() -> QuerySet[RelayTask]:
 def _take(due: QuerySet[RelayTask], order: list[Any], share: int, passing_over: Collection[Any]) -> list[Claim]:
     """The first of each connection that may be called. One that is ill gets one relay, with which it is tried."""
     chosen, probes = _choose(due, order, share, passing_over)
+    if not chosen and not probes:
+        return []
     now = timezone.now()
     rows = list(
         due.filter(pk__in=chosen)

@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -40,6 +40,8 @@ logger = logging.getLogger(__name__)
 DRAIN_SECONDS = 45
 # How often a drain that waits for answers looks for what came meanwhile.
 LOOK_AGAIN_SECONDS = 0.25
+# How long an answer waits for others, to be written with them; only what was accepted does.
+GATHER_SECONDS = 0.02
 # How long a thread waits for the word that it may speak; the database answers long before.
 WORD_SECONDS = 30
 # What is in hand of a connection beside what is being told, so that no thread waits for a claim.
@@ -98,10 +100,10 @@ class Lane:
 
     def refill(self, *, at_once: bool) -> None:
         """Take up more, as soon as a connection that had more runs dry; else now and then, for what came meanwhile."""
-        dry = any(len(self.waiting.get(each, ())) < self.share / 2 for each in self.having_more)
+        dry = any(len(self.waiting.get(each, ())) < self.share for each in self.having_more)
         if not (dry or at_once or time.monotonic() - self.looked_at > LOOK_AGAIN_SECONDS):
             return
-        enough = [each for each, jobs in self.waiting.items() if len(jobs) >= self.share / 2]
+        enough = [each for each, jobs in self.waiting.items() if len(jobs) >= self.share]
         claims = self.claim(AHEAD * self.share, passing_over=enough)
         self.looked_at = time.monotonic()
         taken = Counter(claim.relay.connection_id for claim in claims)
@@ -206,9 +208,9 @@ class Ended:
 
 
 class Drain:
-    """`record` writes what came of a try, in a transaction of its own."""
+    """`record` writes what came of tries: all of it or, by raising, nothing."""
 
-    def __init__(self, record: Callable[[Try], None]) -> None:
+    def __init__(self, record: Callable[[Sequence[Try]], None]) -> None:
         self.record = record
         threads = settings.RELAY_THREADS
         self.lanes = (
@@ -218,12 +220,15 @@ class Drain:
         self.messages: queue.SimpleQueue[Word | Ended] = queue.SimpleQueue()
         self.stop_at = time.monotonic() + DRAIN_SECONDS
         self.unwell: set[Any] = set()
+        self.unwritten: list[Try] = []
+        self.write_at = 0.0
         self.made = 0
 
     def run(self) -> int:
         try:
             self._work()
         finally:
+            self._write()
             for lane in self.lanes:
                 lane.drop_waiting()
                 lane.pool.shutdown(wait=False)
@@ -242,19 +247,24 @@ class Drain:
                 else:
                     lane.drop_waiting()
             if all(lane.is_idle for lane in self.lanes):
-                return
+                if not self.unwritten:
+                    return
+                self._write()
+                continue
             messages = self._next_messages()
             self._answer([each for each in messages if isinstance(each, Word)])
             for each in messages:
                 if isinstance(each, Ended):
                     each.lane.ended(each.job)
-                    self._record(each.made)
+                    self._gather(each.made)
+            if self.unwritten and time.monotonic() >= self.write_at:
+                self._write()
 
     def _next_messages(self) -> list[Word | Ended]:
         """What the threads ask and bring: all that is there, after waiting for the first."""
         messages = []
         try:
-            messages.append(self.messages.get(timeout=LOOK_AGAIN_SECONDS))
+            messages.append(self.messages.get(timeout=GATHER_SECONDS if self.unwritten else LOOK_AGAIN_SECONDS))
             while True:
                 messages.append(self.messages.get_nowait())
         except queue.Empty:
@@ -301,19 +311,44 @@ class Drain:
 
     # --- recording
 
-    def _record(self, made: Try) -> None:
-        """Each outcome by itself: what the database does not take of one loses no other's."""
-        self.made += not made.is_none
+    def _gather(self, made: Try) -> None:
+        """What was accepted waits a moment for others; a fault may be the connection's, and is known at once."""
+        if not self.unwritten:
+            self.write_at = time.monotonic() + GATHER_SECONDS
+        self.unwritten.append(made)
+        if made.error is not None:
+            self.write_at = 0
+
+    def _write(self) -> None:
+        """Together where the database takes them so, else each by itself: one that it does not take loses no other."""
+        tries, self.unwritten = self.unwritten, []
+        if len(tries) > 1:
+            try:
+                self.record(tries)
+            except DatabaseError:
+                logger.exception("What came of %s relays could not be written together", len(tries))
+            else:
+                for made in tries:
+                    self._note(made)
+                return
+        for made in tries:
+            self._write_alone(made)
+
+    def _write_alone(self, made: Try) -> None:
         for delay in (*RECORD_DELAYS, None):
             try:
-                self.record(made)
-                self._note_health(made)
+                self.record([made])
+                self._note(made)
                 return
             except DatabaseError:
                 logger.exception("What came of telling relay %s could not be written", made.relay.pk)
                 if delay is not None:
                     time.sleep(delay)
         logger.error("Relay %s is left to its lease, and then looked up", made.relay.pk)
+
+    def _note(self, made: Try) -> None:
+        self.made += not made.is_none
+        self._note_health(made)
 
     def _note_health(self, made: Try) -> None:
         """A platform that answers again is told at once what waited for it. Where all was well no statement is made."""

@@ -9,11 +9,14 @@ from __future__ import annotations
 import logging
 import random
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, OuterRef, Q, Subquery
 from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -84,16 +87,41 @@ def nudge_for_due() -> None:
 # --- recording --------------------------------------------------------------------------------------------------------
 
 
-def record(each: Try) -> None:
-    """Write what came of one try, in a transaction of its own."""
+def record(tries: Sequence[Try]) -> None:
+    """Write what came of these tries in one transaction: all of it or nothing."""
     with transaction.atomic():
-        # The invoice is locked before its relay, as everywhere.
-        invoice = events.lock_invoice(each.relay.invoice_id) if each.relay.is_submission else None
-        if not each.is_none:
-            exchanges.append(_attempt(each))
-        _move(each)
-        if invoice is not None:
-            _note_reference(each, invoice)
+        # Invoices are locked before their relays, as everywhere.
+        handed_in = sorted({each.relay.invoice_id for each in tries if each.relay.is_submission})
+        invoices = {key: events.lock_invoice(key) for key in handed_in}
+        exchanges.append([_attempt(each) for each in tries if not each.is_none])
+        _count(tries)
+        accepted = [each for each in tries if each.is_sending and each.receipt and each.spoke_at]
+        for is_confirmed in (False, True):
+            _accept([each for each in accepted if each.receipt and each.receipt.confirmed == is_confirmed])
+        for each in tries:
+            if each not in accepted:
+                _move(each)
+            if each.relay.is_submission:
+                _note_reference(each, invoices[each.relay.invoice_id])
+
+
+def _count(tries: Sequence[Try]) -> None:
+    """Also where the platform's own news was quicker and settled the relay."""
+    for kind, column in ((RelayAttempt.Kind.SEND, "attempts"), (RelayAttempt.Kind.LOOK_UP, "look_ups")):
+        made = [each.relay.pk for each in tries if each.kind == kind and not (each.is_none or each.claim.is_probe)]
+        if made:
+            RelayTask.objects.filter(pk__in=made).update(**{column: F(column) + 1})
+
+
+def _accept(tries: Sequence[Try]) -> None:
+    """What the platform took in just now, in one statement: each gets the receipt that its own call brought."""
+    receipt = tries[0].receipt if tries else None
+    if receipt is None:
+        return
+    told = RelayTask.objects.filter(reduce(or_, [Q(pk=each.relay.pk, spoke_at=each.spoke_at) for each in tries]))
+    calls = RelayAttempt.objects.filter(relay=OuterRef("pk"), kind=RelayAttempt.Kind.SEND).order_by("-pk")
+    name, changes = _accepted(receipt)
+    move(told, name, **changes | {"receipt": Subquery(calls.values("receipt")[:1])})
 
 
 def _note_reference(each: Try, invoice: Invoice) -> None:
@@ -169,19 +197,14 @@ def _move(each: Try) -> None:
     """Make the move, unless the platform's own news was quicker and settled the relay."""
     relay = each.relay
     name, changes = _after_sending(each) if each.is_sending else _after_look_up(each)
-    counted = {} if each.is_none or each.claim.is_probe else {_counter(each): F(_counter(each)) + 1}
     rows = each.claim.mine.filter(state=relay.state)
     if each.is_sending:
         # What spoke is known by its mark, even if its lease ran out meanwhile.
         rows = relay_states.one(relay).filter(spoke_at=each.spoke_at) if each.spoke_at else each.claim.mine
-    changes = counted | changes
-    made = move(rows, name, **changes) if name else rows.update(leased_until=None, **changes)
-    if not made and counted:
-        relay_states.one(relay).update(**counted)
-
-
-def _counter(each: Try) -> str:
-    return "attempts" if each.is_sending else "look_ups"
+    if name:
+        move(rows, name, **changes)
+    else:
+        rows.update(leased_until=None, **changes)
 
 
 # --- after sending ----------------------------------------------------------------------------------------------------

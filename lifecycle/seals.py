@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from functools import cache
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -28,10 +29,12 @@ def keys() -> list[str]:
     return list(settings.HISTORY_KEYS or settings.SECRETS_KEYS)
 
 
+@cache  # a head is sealed with each event and each try
 def _derive(key: str, purpose: bytes) -> bytes:
     return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=purpose).derive(key.encode())
 
 
+@cache
 def _name(key: str) -> str:
     return hashlib.sha256(_derive(key, HEADS + b" name")).hexdigest()[:NAME_LENGTH]
 

@@ -42,4 +42,4 @@ def begin(relay):
 
 def ended(claim, spoke_at, **outcome):
     """What a worker writes when the call has ended."""
-    relays.record(relays.Try(claim, "send", timezone.now(), 0.1, spoke_at=spoke_at, **outcome))
+    relays.record([relays.Try(claim, "send", timezone.now(), 0.1, spoke_at=spoke_at, **outcome)])

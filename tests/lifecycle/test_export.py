@@ -67,7 +67,7 @@ def invoice(monkeypatch: pytest.MonkeyPatch) -> Invoice:
         status_code=503, message="Busy.", answer="<busy/>", sent=exchanges.request_of(sent), sent_body=SENT,
     )  # fmt: skip
     with transaction.atomic():
-        exchanges.append(attempt)
+        exchanges.append([attempt])
     return invoice
 
 
