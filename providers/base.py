@@ -279,6 +279,8 @@ class Account:
     lines: Lines = field(default_factory=NoLines)
     vault: Vault = field(default_factory=ShortVault, repr=False)
     subscriptions: Subscriptions = field(default_factory=NoSubscriptions)
+    # Seconds until the next call, where so many a second are allowed: whoever asks has that turn.
+    next_turn: Callable[[float], float] = field(default=lambda per_second: 0.0, repr=False)
 
 
 class Adapter:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import closing
@@ -73,16 +72,14 @@ class Wire:
         client: httpx.Client,
         *,
         platform: str,
-        scope: str,
-        per_second: float,
+        wait_turn: Callable[[], None] = lambda: None,
         secrets: Iterable[str] = (),
         before_speaking: Callable[[], None] = lambda: None,
         on_spoken: Callable[[Spoken], None] = lambda spoken: None,
     ) -> None:
         self.client = client
         self.platform = platform
-        self.scope = scope
-        self.per_second = per_second
+        self.wait_turn = wait_turn
         self.secrets = tuple(secret for secret in secrets if secret)
         self.before_speaking, self.on_spoken = before_speaking, on_spoken
 
@@ -93,7 +90,7 @@ class Wire:
         headers = dict(options.pop("headers", None) or {})
         if bearer:
             headers["Authorization"] = f"Bearer {bearer}"
-        wait_turn(self.scope, self.per_second)
+        self.wait_turn()
         longest = LONGEST_ANSWER_SECONDS if repeatable else LONGEST_RECEIPT_SECONDS
         auth = options.pop("auth", httpx.USE_CLIENT_DEFAULT)
         try:
@@ -192,6 +189,10 @@ class HttpAdapter(Adapter):
     def pace(self) -> float:
         return float(self.setting("requests_per_second"))
 
+    def wait_turn(self) -> None:
+        if self.pace > 0:
+            time.sleep(self.account.next_turn(self.pace))
+
     @property
     def wire(self) -> Wire:
         return self.make_wire()
@@ -201,8 +202,7 @@ class HttpAdapter(Adapter):
         return Wire(
             self.client,
             platform=self.platform,
-            scope=self.account.id,
-            per_second=self.pace,
+            wait_turn=self.wait_turn,
             secrets=(*self.account.secrets.values(), *secrets),
             before_speaking=self.before_speaking,
             on_spoken=self.on_spoken,
@@ -257,23 +257,6 @@ def _read(response: httpx.Response, max_bytes: int) -> bytes:
         if len(content) > max_bytes:
             raise _TooLong
     return bytes(content)
-
-
-# --- rate -------------------------------------------------------------------------------------------------------------
-
-_due: dict[str, float] = {}
-_lock = threading.Lock()
-
-
-def wait_turn(scope: str, per_second: float) -> None:
-    """Sleep until `scope` may call again: bursts of one second's worth, then evenly. Per process; 0 means no limit."""
-    if per_second <= 0:
-        return
-    with _lock:
-        now = time.monotonic()
-        due = max(now, _due.get(scope, now))
-        _due[scope] = due + 1 / per_second
-    time.sleep(max(0.0, due - now - max(0.0, 1 - 1 / per_second)))
 
 
 # --- reading answers --------------------------------------------------------------------------------------------------

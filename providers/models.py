@@ -61,6 +61,8 @@ class Connection(models.Model):
     asked_to_register = models.BooleanField(default=False, editable=False)
     check_leased_until = models.DateTimeField(null=True, editable=False)
     quiet_until = models.DateTimeField(_("no calls before"), null=True, editable=False)
+    # The turns given out so far end here (providers.pace).
+    paced_until = models.DateTimeField(null=True, editable=False)
     # Written by providers.health alone.
     health = models.CharField(_("health"), max_length=8, choices=Health.choices, default=Health.WELL, editable=False)
     failures = models.PositiveIntegerField(_("failures in a row"), default=0, editable=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
-from functools import cache
+from functools import cache, partial
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -16,6 +16,7 @@ from . import base
 from .callbacks import GuardedTransport, Policy
 from .deadlines import keep_deadlines
 from .models import Connection
+from .pace import next_turn
 from .subscriptions import ConnectionSubscriptions
 from .tokens import ConnectionMemory, ConnectionVault, SharedTokens
 
@@ -121,6 +122,7 @@ def get_adapter(connection: Connection, *, client: httpx.Client | None = None) -
         lines=ConnectionLines(connection),
         vault=ConnectionVault(connection.pk),
         subscriptions=ConnectionSubscriptions(connection),
+        next_turn=partial(next_turn, connection.pk),
     )
     cls = adapter_class(connection.kind)
     policy = cls.callback_policy(connection.settings) or platform_policy(connection.environment)

@@ -96,7 +96,12 @@ SETTINGS = (
             "SHA-256 fingerprint of the only public key to accept. Empty: the first seen, and changes are reported."
         ),
     ),
-    Field(name="requests_per_second", type="int", default=5, help=_("Most calls a second and process. 0: no limit.")),
+    Field(
+        name="requests_per_second",
+        type="int",
+        default=5,
+        help=_("Most calls a second, in all. 0: no limit."),
+    ),
     Field(name="connect_timeout", type="int", default=5, help=_("Seconds.")),
     Field(name="read_timeout", type="int", default=30, help=_("Seconds.")),
     Field(name="upload_timeout", type="int", default=60, help=_("Seconds, for a submitted or downloaded file.")),

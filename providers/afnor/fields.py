@@ -133,7 +133,12 @@ SETTINGS = (
     ),
     renewal.HOURS,
     Field(name="signature_max_age", type="int", default=300, help=_("Seconds a push's signature stays good.")),
-    Field(name="requests_per_second", type="int", default=2, help=_("Most calls a second and process. 0: no limit.")),
+    Field(
+        name="requests_per_second",
+        type="int",
+        default=2,
+        help=_("Most calls a second, in all. 0: no limit."),
+    ),
     Field(name="connect_timeout", type="int", default=5, help=_("Seconds.")),
     Field(name="read_timeout", type="int", default=30, help=_("Seconds.")),
     Field(name="upload_timeout", type="int", default=120, help=_("Seconds, for a submitted or downloaded file.")),

@@ -85,7 +85,12 @@ SETTINGS = (
     Field(name="webhook_path", default="/v1/webhooks/{webhook}", help=_("One webhook, to delete it.")),
     Field(name="refresh_path", default="/v1/webhooks/refresh/{webhook}", help=_("Gives a webhook a new secret.")),
     Field(name="token_path", default="/OAuth2/token", help=_("OAuth tokens.")),
-    Field(name="requests_per_second", type="int", default=2, help=_("Most calls a second and process. 0: no limit.")),
+    Field(
+        name="requests_per_second",
+        type="int",
+        default=2,
+        help=_("Most calls a second, in all. 0: no limit."),
+    ),
     Field(
         name="rate_limit_pause",
         type="int",

@@ -46,7 +46,12 @@ HANDLING = (
             "Otherwise a person decides."
         ),
     ),
-    Field(name="requests_per_second", type="int", default=5, help=_("Most calls a second and process. 0: no limit.")),
+    Field(
+        name="requests_per_second",
+        type="int",
+        default=5,
+        help=_("Most calls a second, in all. 0: no limit."),
+    ),
     Field(name="connect_timeout", type="int", default=5, help=_("Seconds.")),
     Field(name="read_timeout", type="int", default=30, help=_("Seconds.")),
 )

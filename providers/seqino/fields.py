@@ -128,7 +128,12 @@ SETTINGS = (
         default=50,
         help=_("Part of the allowed calls, in percent, that asking for open invoices may use up."),
     ),
-    Field(name="requests_per_second", type="int", default=5, help=_("Most calls a second and process. 0: no limit.")),
+    Field(
+        name="requests_per_second",
+        type="int",
+        default=5,
+        help=_("Most calls a second, in all. 0: no limit."),
+    ),
     Field(name="connect_timeout", type="int", default=5, help=_("Seconds.")),
     Field(name="read_timeout", type="int", default=30, help=_("Seconds.")),
     Field(name="upload_timeout", type="int", default=60, help=_("Seconds, for a submitted file.")),

@@ -295,7 +295,7 @@ def test_clients_of_two_policies_share_no_connection():
 def test_failure_is_told_in_our_terms(names, addresses, error):
     if addresses:
         names["pdp.example.test"] = addresses
-    wire = Wire(client_of(Dialled(refusing=("203.0.114.7",))), platform="PDP", scope="x", per_second=0)
+    wire = Wire(client_of(Dialled(refusing=("203.0.114.7",))), platform="PDP")
     with pytest.raises(error):
         wire.exchange("POST", "https://pdp.example.test/secret-path", repeatable=False, json={})
 
@@ -331,7 +331,7 @@ def server():
 
 
 def test_redirect_is_not_followed(server):
-    wire = Wire(http_client(PLAIN), platform="PDP", scope="x", per_second=0)
+    wire = Wire(http_client(PLAIN), platform="PDP")
     answer = wire.exchange("POST", f"http://127.0.0.1:{server.server_port}/hook", repeatable=False, json={})
     with pytest.raises(UncertainError, match="redirect"):
         wire.require_success(answer, repeatable=False)

@@ -23,7 +23,7 @@ def short_deadlines(monkeypatch):
 
 def make_wire(policy=INSIDE):
     client = registry.http_client(policy)
-    return http.Wire(client, platform="Nimbus", scope="t", per_second=0)
+    return http.Wire(client, platform="Nimbus")
 
 
 def seconds_until(error, *, url, repeatable, **options):
@@ -65,6 +65,6 @@ def test_codings_that_were_not_asked_for_are_no_answer(coding):
     def answer(request):
         return httpx.Response(200, headers={"content-encoding": coding}, stream=httpx.ByteStream(b"x"))
 
-    wire = http.Wire(httpx.Client(transport=httpx.MockTransport(answer)), platform="Nimbus", scope="t", per_second=0)
+    wire = http.Wire(httpx.Client(transport=httpx.MockTransport(answer)), platform="Nimbus")
     with pytest.raises(TemporaryError):
         wire.exchange("GET", "https://api.example.test/", repeatable=True)

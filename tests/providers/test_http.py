@@ -1,7 +1,6 @@
 import hashlib
 import json
 import logging
-import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -25,7 +24,7 @@ def in_english():
 def make_wire(answer, **options) -> http.Wire:
     far_end = FarEnd({"POST /thing": answer, "GET /thing": answer})
     client = httpx.Client(transport=httpx.MockTransport(far_end))
-    return http.Wire(client, platform="Nimbus", scope="t", per_second=0, **options)
+    return http.Wire(client, platform="Nimbus", **options)
 
 
 def call(answer, *, repeatable, **options):
@@ -220,24 +219,6 @@ def test_error_text_holds_no_address():
 )
 def test_filenames(header, name):
     assert http.find_filename({"content-disposition": header}) == name
-
-
-def test_rate_allows_a_second_of_burst_then_spreads():
-    start = time.monotonic()
-    for _ in range(20):
-        http.wait_turn("burst", 20)
-    assert time.monotonic() - start < 0.5
-    for _ in range(4):
-        http.wait_turn("burst", 20)
-    assert time.monotonic() - start >= 0.19
-
-
-def test_rate_is_kept_per_scope_and_can_be_lifted():
-    start = time.monotonic()
-    for number in range(50):
-        http.wait_turn(f"scope {number}", 1)
-        http.wait_turn("free", 0)
-    assert time.monotonic() - start < 0.5
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ class Pigeon(HttpAdapter):
     label = "Pigeon"
     settings_fields = (
         Field(name="api_url", type="url", required=True, help=_("Address of the loft.")),
-        Field(name="requests_per_second", type="int", default=5, help=_("Most calls a second and process.")),
+        Field(name="requests_per_second", type="int", default=5, help=_("Most calls a second, in all.")),
         Field(name="connect_timeout", type="int", default=5, help=_("Seconds.")),
         Field(name="read_timeout", type="int", default=30, help=_("Seconds.")),
     )
