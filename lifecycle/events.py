@@ -41,6 +41,7 @@ from .statements import (
     Statement,
     adds,
     digest_of,
+    fullest_first,
     of_event,
     of_report,
 )
@@ -241,7 +242,7 @@ def record_reports(invoice_id: Any, reports: Iterable[StatusReport]) -> list[Sta
     """Several reports of one invoice, one lock and one projection."""
     with transaction.atomic():
         invoice = lock_invoice(invoice_id)
-        events = [event for report in reports if (event := record_on_locked(invoice, report))]
+        events = [event for report in fullest_first(reports) if (event := record_on_locked(invoice, report))]
         if events:
             project(invoice)
         return events

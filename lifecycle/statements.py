@@ -73,6 +73,17 @@ def of_event(event: StatusEvent) -> Statement:
     )
 
 
+def fullest_first(reports: Iterable[StatusReport]) -> list[StatusReport]:
+    """As they came, but of one status those that state most come first: a bare one like ours is not to be taken for
+    its echo while the echo itself is there.
+    """
+    told = list(reports)
+    turns: dict[str | None, list[StatusReport]] = {}
+    for report in sorted(told, key=lambda report: of_report(report).is_bare):
+        turns.setdefault(report.status, []).append(report)
+    return [turns[report.status].pop(0) for report in told]
+
+
 def moments_of(report: StatusReport) -> tuple[datetime, ...]:
     if report.occurred_at is None:
         return ()

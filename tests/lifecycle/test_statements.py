@@ -108,6 +108,21 @@ def test_what_contradicts_ours_is_an_event_of_its_own(user, received, far_end, a
     assert len(counted(received, "207")) == 2
 
 
+def test_bare_one_like_ours_is_not_its_echo_while_the_echo_is_there(user, received, far_end):
+    relay = decide(user, received, "204", note="voir le bon 12")
+    relays.drain()
+    now = timezone.now()
+    told = [
+        StatusReport(provider_ref=received.provider_ref, status="204", issuer_role="BY", occurred_at=now, note=note)
+        for note in ("", "voir le bon 12")
+    ]
+
+    (theirs,) = events.record_reports(received.pk, told)
+
+    relay.refresh_from_db()
+    assert (theirs.note, relay.state) == ("", "confirmed")
+
+
 def test_echo_that_leaves_things_out_confirms(user, received):
     ours = decide(user, received, "207", **OURS)
     relays.drain()
