@@ -90,6 +90,10 @@ class Navette:
     def start_worker(self) -> None:
         self._start("worker", "-m", "tests.worker")
 
+    def run(self, *command: str) -> int:
+        """Let a process of ours come to its end; returns its exit code, or minus the signal that ended it."""
+        return subprocess.run([sys.executable, *command], cwd=settings.BASE_DIR, env=self._environment()).returncode
+
     def kill(self, name: str) -> None:
         """SIGKILL the whole group: nothing is told, nothing is tidied."""
         child = self._children.pop(name)

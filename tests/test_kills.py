@@ -1,19 +1,22 @@
 """Processes killed in the middle of bursts: nothing is lost, and nothing is accepted twice."""
 
+import signal
 import threading
+from datetime import timedelta
 
 import pytest
 from django.db import connection as database
+from django.utils import timezone
 
 from invoices.models import Invoice
-from lifecycle import services
+from lifecycle import relays, services
 from lifecycle.models import RelayState, RelayTask
 from lifecycle.services import Wish
 from providers.models import WebhookDelivery
 from providers.registry import get_adapter
 from providers.sandbox.server import SandboxServer
 from providers.services import open_hook
-from tests.factories import SIREN, make_connection, make_customer, make_line, make_user
+from tests.factories import SIREN, make_connection, make_customer, make_invoice, make_line, make_user
 from tests.processes import Navette, sweep_until, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -98,6 +101,38 @@ def test_burst_of_relays_survives_killed_workers(navette, sandbox, desk):
     sweep_until(lambda: confirmed.count() == INVOICES, seconds=90, describe=states)
     told = sandbox.control("calls")["accepted"]
     assert sorted((row["status"], row["count"]) for row in told) == [("204", 1)] * INVOICES
+
+
+@pytest.mark.parametrize(
+    ("hook", "left", "heard"),
+    [("taken_up", RelayState.PENDING, 0), ("speaking", RelayState.SENDING, 0), ("answered", RelayState.SENDING, 1)],
+)
+def test_worker_killed_at_any_point_of_a_telling_has_it_told_once(navette, sandbox, hook, left, heard):
+    connection = make_connection(
+        kind="acube",
+        settings={"api_url": sandbox.url, "login_url": sandbox.url, "requests_per_second": 0},
+        secrets={"email": "bot@example.test", "password": "s3cret", "webhook_token": "abc"},
+    )
+    (deposited,) = sandbox.control("deposit", buyer_siren=SIREN, count=1)["invoices"]
+    invoice = make_invoice(connection=connection, provider_ref=deposited["uuid"], statuses=["203"])
+    user = make_user(is_superuser=True)
+    relay, _new = services.issue_status(user=user, invoice_id=invoice.pk, wish=Wish(status="204"))
+
+    assert navette.run("-m", "tests.dying", hook) == -signal.SIGKILL
+    relay.refresh_from_db()
+    assert (relay.state, relay.has_spoken, accepted(sandbox)) == (left, left == RelayState.SENDING, [1] * heard)
+
+    RelayTask.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+    for _look in range(2 + len(relays.LOOK_UP_DELAYS)):
+        RelayTask.objects.exclude(next_attempt_at=None).update(next_attempt_at=timezone.now())
+        relays.drain()
+    relay.refresh_from_db()
+    assert (relay.state in (RelayState.SENT, RelayState.CONFIRMED), accepted(sandbox)) == (True, [1])
+
+
+def accepted(sandbox) -> list[int]:
+    """How often the platform took each status in."""
+    return [row["count"] for row in sandbox.control("calls")["accepted"]]
 
 
 def decide_all(user, pks) -> None:
