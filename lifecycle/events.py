@@ -206,6 +206,11 @@ def _derive(invoice: Invoice) -> None:
     invoice.alert = alerts[-1].status or "" if alerts else ""
 
 
+def standing_of(invoice: Invoice) -> tuple[str | None, datetime | None]:
+    """The status that its events make, and since when."""
+    return _status_of(effective_events(invoice))
+
+
 def _holds_number(invoice: Invoice, before: str | None) -> bool:
     """A rejected invoice was never issued: a corrected one may bear its number. One that turns out not to be rejected
     takes it back, unless another bears it by now; then both say so.
@@ -428,17 +433,6 @@ def _end_break(invoice: Invoice, events: list[Any]) -> str:
     last = events[-1]
     fault = seals.head_fault(last.seal, invoice.pk, last.sequence, last.hash)
     return f"its end, event {last.sequence}, {fault}" if fault else ""
-
-
-@transaction.atomic
-def find_untruth(invoice_id: Any) -> str:
-    """What is shown of an invoice and its history does not bear out, in words; "" where all is."""
-    invoice = lock_invoice(invoice_id)
-    decided = StatusEvent.objects.filter(invoice=invoice, origin=Origin.US, actor__isnull=False, status__isnull=False)
-    if lost := decided.filter(relay=None).exclude(source_key__startswith=answers.SETTLES).order_by("sequence").first():
-        return f"what event {lost.sequence} decided is there, and the relay that tells it is not"
-    status, _moment = _status_of(effective_events(invoice))
-    return "" if status == invoice.status else f"it is shown as {invoice.status}, and its history makes it {status}"
 
 
 @transaction.atomic

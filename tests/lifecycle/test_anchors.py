@@ -15,13 +15,16 @@ from django.db import connection as database
 from django.utils import timezone
 
 from invoices.models import Invoice
+from invoices.services import reread, store_document
 from lifecycle import anchors, events, exchanges, relays, seals
 from lifecycle.models import HistoryAnchor, PurgedInvoice, RelayState, RelayTask
 from lifecycle.services import Wish, issue_status
-from providers.base import Receipt, UncertainError
+from providers.base import File, Receipt, UncertainError
 from tests import fake_provider
 from tests.factories import make_connection, make_customer, make_event, make_invoice, make_user
 from tests.scripted import platform as platform
+
+SAMPLE = Path(__file__).parent.parent / "samples" / "invoices" / "invoice.ubl.xml"
 
 pytestmark = pytest.mark.django_db
 
@@ -317,11 +320,24 @@ def test_changed_exchange_is_found(told, table, assignment, problem):
     assert problem in err
 
 
+RELEASE_OWN = """
+    UPDATE lifecycle_relaytask SET released_by_id = event.actor_id FROM lifecycle_statusevent AS event
+    WHERE event.id = event_id
+"""
+
+
 @pytest.mark.parametrize(
     ("statements", "problem"),
     [
         (["UPDATE invoices_invoice SET status = '210'"], "it is shown as 210, and its history makes it 204"),
         (["UPDATE lifecycle_relaytask SET state = 'cancelled'"], "it is shown as 204, and its history makes it 203"),
+        (["UPDATE invoices_invoice SET status_at = status_at - interval '1 day'"], "it is shown as 204 since"),
+        (["UPDATE lifecycle_relaytask SET deadline_at = now() + interval '9 days'"], "its legal deadline is shown as"),
+        (["UPDATE lifecycle_relaytask SET spoke_at = spoke_at - interval '1 hour'"], "the time at which it spoke"),
+        (["UPDATE lifecycle_relaytask SET spoke_at = spoke_at + interval '1 hour'"], "the time at which it spoke"),
+        (["UPDATE lifecycle_relaytask SET confirmed_at = now() - interval '9 days'"], "it is shown as confirmed at"),
+        (["UPDATE lifecycle_relaytask SET confirmed_at = now() + interval '9 days'"], "it is shown as confirmed at"),
+        ([RELEASE_OWN], "it was released by whom it was decided by"),
         (
             ["DELETE FROM lifecycle_relayattempt", "DELETE FROM lifecycle_relaytask"],
             "what event 2 decided is there, and the relay that tells it is not",
@@ -336,6 +352,22 @@ def test_what_is_shown_against_the_history_is_found(told, statements, problem):
 
     assert [before, code] == [0, 1]
     assert problem in err
+
+
+def test_total_that_its_file_does_not_say_is_found(platform):
+    invoice = make_invoice(make_customer(), make_connection("scripted"), ["203"])
+    store_document(
+        invoice=invoice,
+        file=File(kind="original", content=SAMPLE.read_bytes(), media_type="application/xml", filename="f.xml"),
+    )
+    assert reread(invoice.pk)
+    before = verify("--files")[0]
+    as_owner(("UPDATE invoices_invoice SET total_with_vat = 1",))
+
+    code, _out, err = verify("--files")
+
+    assert [before, code] == [0, 1]
+    assert "its total_with_vat is shown as 1.00, and its file says" in err
 
 
 def test_database_refuses_to_change_a_try(told):

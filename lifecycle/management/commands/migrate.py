@@ -37,9 +37,9 @@ class Command(migrate.Command):
                     raise
                 if delay is None:
                     raise CommandError(
-                        f"A table that has to be changed is in use ({str(error).strip()}). The migrations named OK above "
-                        "are done, nothing of the next one is. End what runs long (pg_stat_activity shows it) or stop "
-                        "the workers, and run migrate again."
+                        f"A table that has to be changed is in use ({str(error).strip()}). The migrations named OK "
+                        "above are done, nothing of the next one is. End what runs long (pg_stat_activity shows it) or "
+                        "stop the workers, and run migrate again."
                     ) from error
                 self.stderr.write(f"A table is in use: tried again in {delay} s.")
                 time.sleep(delay)

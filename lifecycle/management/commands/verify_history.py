@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import QuerySet
 
 from invoices.models import Customer, Invoice, InvoiceDocument
-from lifecycle import anchors, events, exchanges, seals
+from lifecycle import anchors, events, exchanges, seals, untruths
 from lifecycle.export_check import NotAnExport, check_export
 from lifecycle.models import RelayTask
 from providers.companies import siren_in
@@ -58,6 +58,7 @@ class Command(BaseCommand):
             is_whole &= self.check_exchanges(chosen_relays(customer))
             is_whole &= customer is not None or self.check_anchors()
             is_whole &= not files or self.check_files(chosen_documents(customer))
+            is_whole &= not files or self.check_amounts(chosen_invoices(customer))
         if not is_whole:
             sys.exit(1)
 
@@ -65,7 +66,7 @@ class Command(BaseCommand):
         checked = broken = 0
         for invoice in invoices.iterator(chunk_size=1000):
             checked += 1
-            if problem := events.find_break(invoice) or events.find_untruth(invoice.pk):
+            if problem := events.find_break(invoice) or untruths.of_invoice(invoice.pk):
                 broken += 1
                 self.stderr.write(f"BROKEN {invoice.pk} {invoice}: {problem}")
             elif self.reseal:
@@ -77,9 +78,9 @@ class Command(BaseCommand):
     def check_exchanges(self, relays: QuerySet[RelayTask]) -> bool:
         """What was said to platforms, and what they answered."""
         checked = broken = 0
-        for relay in relays.prefetch_related("tries").iterator(chunk_size=1000):
+        for relay in relays.prefetch_related("tries", "event__sightings").iterator(chunk_size=1000):
             checked += 1
-            if problem := exchanges.find_break(relay):
+            if problem := exchanges.find_break(relay) or untruths.of_relay(relay):
                 broken += 1
                 self.stderr.write(f"BROKEN {relay.invoice_id} {relay.invoice}, relay {relay.pk}: {problem}")
             elif self.reseal:
@@ -105,6 +106,16 @@ class Command(BaseCommand):
                 self.stderr.write(f"BROKEN {document.invoice_id} {document.invoice}, file {document}: {problem}")
             self.say_progress(checked)
         self.say(f"{checked} files checked, {broken} broken")
+        return not broken
+
+    def check_amounts(self, invoices: QuerySet[Invoice]) -> bool:
+        """What is shown of an invoice, as its file says it."""
+        broken = 0
+        for invoice in invoices.defer(None).iterator(chunk_size=200):
+            if problem := untruths.of_file(invoice):
+                broken += 1
+                self.stderr.write(f"BROKEN {invoice.pk} {invoice}: {problem}")
+        self.say(f"{broken} invoices are shown otherwise than their files say")
         return not broken
 
     def check_export(self, path: Path) -> bool:
@@ -152,7 +163,7 @@ def chosen_invoices(siren: str | None) -> QuerySet[Invoice]:
 
 
 def chosen_relays(siren: str | None) -> QuerySet[RelayTask]:
-    relays = RelayTask.objects.select_related("invoice").defer("invoice__search").order_by("pk")
+    relays = RelayTask.objects.select_related("invoice", "event").defer("invoice__search").order_by("pk")
     return relays if siren is None else relays.filter(invoice__customer__siren=siren_in(siren))
 
 
