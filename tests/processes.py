@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 from django.conf import settings
 from django.db import connection
 from django_q.tasks import async_task
@@ -100,6 +101,19 @@ class Navette:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         child.wait()
+
+    def has_sentinel(self) -> bool:
+        return bool(psutil.Process(self._children["worker"].pid).children())
+
+    def kill_sentinel(self) -> None:
+        """SIGKILL the worker's guard alone: its main process has to end by that, as whoever restarts it waits for. What
+        is left of the group ends with it, as in a container.
+        """
+        worker = self._children["worker"]
+        (sentinel,) = psutil.Process(worker.pid).children()
+        sentinel.kill()
+        worker.wait(timeout=10)
+        self.kill("worker")
 
     def stop(self) -> None:
         for name in list(self._children):

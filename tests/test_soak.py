@@ -12,7 +12,7 @@ from tests.processes import Navette, sweep_until
 from tests.soak import leaks
 from tests.soak.judge import Judge
 from tests.soak.platforms import SANDBOX, Desk
-from tests.soak.player import Player
+from tests.soak.player import Player, keep_commits
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "0"))
 SEED = int(os.environ.get("SOAK_SEED", random.SystemRandom().randrange(10**6)))
@@ -41,6 +41,7 @@ def sandbox():
 def player(navette, sandbox):
     rng = random.Random(SEED)
     customer = make_customer()
+    keep_commits()
     navette.start_web()
     desk = Desk(sandbox, customer, rng)
     navette.start_worker()

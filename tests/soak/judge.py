@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+from django.db import OperationalError
 from django.utils import timezone
 
 from invoices.models import DocumentState, Invoice
@@ -24,6 +26,7 @@ UNHEARD = {
     ("billit", "INBOUND"): {"200", "202"},
     ("billit", "OUTBOUND"): {"200"},
     ("cegid_od", "INBOUND"): {"200"},
+    ("cegid_od", "OUTBOUND"): {"200"},
     ("afnor", "INBOUND"): {"200"},
 }
 # Billit shows the file of an invoice of ours with the messages that brought it to the buyer.
@@ -33,8 +36,9 @@ DERIVED = {"201", "202", "203", "Sent", "Accepted", "Delivered"}
 # A platform of XP Z12-013 acknowledges a file before any status of it.
 ACKNOWLEDGED = "ack:"
 REFUSED_FOR_ITS_CONTENT = 422
-# What the platform cannot carry, or refused for its content.
-STAYS_HERE = (RelayState.UNSUPPORTED, RelayState.FAILED)
+# What the platform cannot carry, or refused for its content, and what was given up.
+STAYS_HERE = (RelayState.UNSUPPORTED, RelayState.FAILED, RelayState.CANCELLED)
+HANDED_IN = "submit"  # as the sandbox names it
 NAMES_STATUSES = ("acube", "afnor", "billit")
 SAID = (RelayState.CONFIRMED, RelayState.SENT)
 # What was sent stays sent where the platform neither shows it nor, with its echo lost, tells it (Billit no payment).
@@ -63,10 +67,16 @@ class Judge:
         """What would be due within hours is due now."""
         now = timezone.now()
         later = {"leased_until": None, "next_attempt_at__gt": now}
-        WebhookDelivery.objects.filter(state="received", **later).update(next_attempt_at=now)
-        RelayTask.objects.filter(**later).update(next_attempt_at=now)
+        arrived = WebhookDelivery.objects.filter(state="received")
+        arrived.filter(**later).update(next_attempt_at=now)
+        with contextlib.suppress(OperationalError):  # a deadlock with the worker's own updates: the next round does it
+            RelayTask.objects.filter(**later).update(next_attempt_at=now)
         PlannedLook.objects.update(due_at=now - timedelta(seconds=1))
-        Connection.objects.update(polled_at=None)
+        Connection.objects.update(quiet_until=None)
+        if not arrived.exists():  # else each poll rings for what the one before rang for
+            Connection.objects.update(polled_at=None)
+        # After a refused login an hour may pass; a person who put it right has it tried at once.
+        Connection.objects.filter(probe_at__gt=now).update(probe_at=now)
 
     def _answer(self) -> None:
         """What a person would do who has looked at the platform."""
@@ -76,11 +86,20 @@ class Judge:
             self.answered[f"uncertain, arrived: {arrived}"] += 1
         for relay in RelayTask.objects.filter(state=RelayState.FAILED):
             if not self._is_refused(relay):
-                services.retry(user=self.administrator, relay_id=relay.pk)
-                self.answered[f"retried: {relay.last_error[:60]}"] += 1
+                self._try_again(relay)
         for row in WebhookDelivery.objects.filter(state="quarantined", waits_for=""):
             inbox.replay(user=self.administrator, delivery_id=row.pk)
             self.answered[f"replayed: {row.error[:60]}"] += 1
+
+    def _try_again(self, relay: RelayTask) -> None:
+        """Or give up, where the invoice has moved on."""
+        try:
+            services.retry(user=self.administrator, relay_id=relay.pk)
+        except services.DecisionRefused:
+            services.cancel(user=self.administrator, relay_id=relay.pk)
+            self.answered[f"given up: {relay.last_error[:60]}"] += 1
+        else:
+            self.answered[f"retried: {relay.last_error[:60]}"] += 1
 
     # --- what both ends have ---
 
@@ -90,13 +109,15 @@ class Judge:
     def _accepted(self) -> Counter[tuple[str, str, str]]:
         rows = self.sandbox.control("calls")["accepted"]
         names = {row["uuid"]: row["number"] for row in self._shown()}
+        # What was handed in is counted by its owner and its number.
+        names |= {row["invoice"]: row["invoice"].split("|")[1] for row in rows if row["status"] == HANDED_IN}
         return Counter({(row["dialect"], names.get(row["invoice"], "?"), row["status"]): row["count"] for row in rows})
 
     def _place(self, relay: RelayTask) -> tuple[str, str, str]:
-        return relay.connection.kind, relay.invoice.number, relay.status
+        return relay.connection.kind, relay.invoice.number, HANDED_IN if relay.is_submission else relay.status
 
     def _said(self) -> Counter[tuple[str, str, str]]:
-        rows = RelayTask.objects.filter(state__in=SAID, kind="status").select_related("connection", "invoice", "event")
+        rows = RelayTask.objects.filter(state__in=SAID).select_related("connection", "invoice", "event")
         return Counter(self._place(row) for row in rows)
 
     def complaints(self) -> Iterator[str]:
@@ -106,6 +127,8 @@ class Judge:
         count = Invoice.objects.count()
         if count != len(shown):
             yield f"{count} invoices here, {len(shown)} there"
+        for connection in Connection.objects.exclude(health=Connection.Health.WELL):
+            yield f"{connection} is {connection.health}: {connection.ill_reason}"
         yield from self._about_relays()
         yield from self._about_deliveries(shown)
 
@@ -165,8 +188,8 @@ class Judge:
     def _about_relays(self) -> Iterator[str]:
         for relay in RelayTask.objects.select_related("connection", "invoice", "event"):
             kind = relay.connection.kind
-            carried = carrying.can_carry(relay.invoice, relay.status)
-            good = {RelayState.CONFIRMED} if carried else {RelayState.UNSUPPORTED}
+            carried = relay.is_submission or carrying.can_carry(relay.invoice, relay.status)
+            good = {RelayState.CONFIRMED if carried else RelayState.UNSUPPORTED, RelayState.CANCELLED}
             if carried and STAYS_SENT & {(kind, None), (kind, relay.status)}:
                 good.add(RelayState.SENT)
             if relay.state not in good and not self._is_refused(relay):

@@ -24,12 +24,15 @@ SANDBOX = {"echo_delay": 0.3, "auto_react": False, "retry_scale": 0.0005, "cegid
 
 @dataclass(frozen=True)
 class Platform:
-    """What the far end of one kind can be asked to play. `reasons`: how it words a reason with a status."""
+    """What the far end of one kind can be asked to play. `reasons`: how it words a reason with a status. `takes`: which
+    invoices we hand in there.
+    """
 
     kind: str
     directions: tuple[str, ...]
     reasons: Callable[[str], dict[str, Any]]
     by_number: bool = False  # it has no reference of its own for an invoice
+    takes: str = "OUTBOUND"
 
 
 PLATFORMS = (
@@ -40,7 +43,13 @@ PLATFORMS = (
     ),
     Platform("seqino", ("INBOUND", "OUTBOUND"), lambda code: {"reason": code, "rejection_reason": "CMD_ERR"}),
     Platform("billit", ("INBOUND", "OUTBOUND"), lambda code: {"reason": "CMD_ERR", "note": code}),
-    Platform("cegid", ("OUTBOUND",), lambda code: {"reasons": [{"code": "CMD_ERR", "text": code}]}, by_number=True),
+    Platform(
+        "cegid",
+        ("OUTBOUND",),
+        lambda code: {"reasons": [{"code": "CMD_ERR", "text": code}]},
+        by_number=True,
+        takes="INBOUND",
+    ),
     Platform("cegid_od", ("INBOUND",), lambda code: {"reasons": [{"code": "CMD_ERR", "text": code}]}, by_number=True),
     Platform("afnor", ("INBOUND", "OUTBOUND"), lambda code: {"reasons": [{"code": "CMD_ERR", "text": code}]}),
 )

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import time
 from collections import Counter
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from invoices.models import Invoice
-from lifecycle import carrying, services
+from django.db import InterfaceError, OperationalError
+from django.db import connection as database
+
+from invoices.documents.writer import write_invoice
+from invoices.models import Invoice, Validation
+from lifecycle import carrying, services, submissions
 from lifecycle.codes import FINAL_STATUSES, STATUSES
 from lifecycle.services import DecisionRefused, Wish
-from providers.base import Payment, Reason
+from lifecycle.submissions import Submission
+from providers.base import File, Payment, Reason
 from providers.models import Connection
 from providers.sandbox.faults import KINDS as FAULTS
 from tests.factories import SIREN
+from tests.invoices.documents.issued import BUYER, SELLER, make_document
 from tests.processes import Navette, wait_until
 
 from .platforms import BY_KIND, PLATFORMS, Desk, Platform
 
-ACTIONS = {"deposit": 4, "decide": 8, "report": 6, "fault": 5, "poll": 0.5}
+ACTIONS = {"deposit": 4, "hand_in": 2, "decide": 8, "report": 6, "fault": 5, "poll": 0.5}
 FAULT_PATHS = (
     "",
     "",
@@ -81,6 +90,20 @@ class Player:
         line = self.desk.lines[platform.kind].identifier
         wish = {f"{ours}_siren": SIREN, f"{ours}_address": line}
         self.sandbox.control("deposit", dialect=platform.kind, direction=direction, **wish)
+
+    def hand_in(self) -> bool:
+        """An invoice that our customer issues, or that we bring to it as its platform."""
+        platform = self.rng.choice([each for each in PLATFORMS if each.takes])
+        line = self.desk.lines[platform.kind]
+        number = f"V-{self.done['hand_in'] + 1:04}"
+        ours = replace(SELLER, electronic_address=line.identifier)
+        parties = {"seller": BUYER, "buyer": ours} if platform.takes == "INBOUND" else {"seller": ours}
+        file = File(kind="original", content=write_invoice(make_document(number=number, **parties), "ubl"))
+        submission = Submission(line=line, file=file, submit=True, received=platform.takes == "INBOUND")
+        relay, _new = submissions.hand_in(user=self.user, submission=submission)
+        # The official rules would take both cores, and have tests of their own.
+        Validation.objects.filter(document=relay.document).update(state="done", outcome="valid")
+        return True
 
     def report(self) -> bool:
         """The platform, the network or the other party says something it has not said of this invoice yet."""
@@ -152,7 +175,44 @@ class Player:
         return True
 
     def kill(self) -> None:
-        name = self.rng.choice(["worker", "worker", "web"])
-        self.navette.kill(name)
-        (self.navette.start_worker if name == "worker" else self.navette.start_web)()
+        name = self.rng.choice(["worker", "worker", "sentinel", "web", "database"])
         self.done[f"killed {name}"] += 1
+        getattr(self, f"_kill_{name}")()
+
+    def _kill_worker(self) -> None:
+        self.navette.kill("worker")
+        self.navette.start_worker()
+
+    def _kill_sentinel(self) -> None:
+        wait_until(self.navette.has_sentinel)
+        self.navette.kill_sentinel()
+        self.navette.start_worker()
+
+    def _kill_web(self) -> None:
+        self.navette.kill("web")
+        self.navette.start_web()
+
+    def _kill_database(self) -> None:
+        """SIGKILL of a server process: PostgreSQL ends all others, cuts every connection and recovers from its log."""
+        with database.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            os.kill(cursor.fetchone()[0], signal.SIGKILL)
+        database.close()
+        wait_until(_database_answers)
+
+
+def keep_commits() -> None:
+    """What is committed outlives a killed server, as on a real one; tests otherwise do without, for their speed."""
+    with database.cursor() as cursor:
+        cursor.execute(f'ALTER DATABASE "{database.settings_dict["NAME"]}" SET synchronous_commit TO on')
+    database.close()
+
+
+def _database_answers() -> bool:
+    try:
+        with database.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except (OperationalError, InterfaceError):
+        database.close()
+        return False
+    return True
