@@ -11,8 +11,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from providers.companies import compact
-
+from .documents.checks import compact_iban
 from .documents.model import ParsedInvoice
 from .models import AccountChange, Direction, Invoice, PaymentAccount
 
@@ -88,7 +87,7 @@ def _keep(invoice: Invoice, named: dict[str, str], *, from_copy: bool = False) -
 def accounts_in(parsed: ParsedInvoice) -> dict[str, str]:
     """The accounts of a document in one form, whatever their order and spaces, each with whose it is said to be."""
     payee = parsed.payee.name if parsed.payee else ""
-    written = ((compact(means.iban)[:40], means.account_name or payee) for means in parsed.payment_means)
+    written = ((compact_iban(means.iban)[:40], means.account_name or payee) for means in parsed.payment_means)
     return {iban: holder[:200] for iban, holder in written if iban}
 
 

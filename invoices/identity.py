@@ -24,10 +24,10 @@ def key_of(
     """The first there is of SIREN, VAT number, legal identifier with its scheme; else the name with country and address
     (`place`), whatever their case, accents and punctuation. A SIREN stands bare, so that people can read it.
     """
-    legal = sorted((scheme, plain(value)) for scheme, value in identifiers if scheme and plain(value))
-    if company := plain(siren):
+    legal = sorted((scheme, plain(value)) for scheme, value in identifiers if scheme and is_number(value))
+    if company := is_number(siren) and plain(siren):
         return company[:200]
-    if vat := plain(vat_number):
+    if vat := is_number(vat_number) and plain(vat_number):
         return f"vat:{vat}"[:200]
     if legal:
         return ":".join(("id", *legal[0]))[:200]
@@ -41,6 +41,11 @@ def plain(value: str) -> str:
     return "".join(each for each in unicodedata.normalize("NFKD", value).upper() if each.isalnum())
 
 
+def is_number(value: str) -> bool:
+    """Not what fills a field that must not be empty ("N/A", "000000000"): there it is nobody's, as if it were."""
+    return any(each in "123456789" for each in plain(value))
+
+
 def seller_key(parsed: ParsedInvoice) -> str:
     known = parsed.seller.company
     return party_key(parsed.seller, siren=known.siren, vat_number=known.vat_number)
@@ -49,7 +54,7 @@ def seller_key(parsed: ParsedInvoice) -> str:
 def party_key(party: Party, *, siren: str, vat_number: str) -> str:
     """`siren` and `vat_number` are what is known of it besides: the platform may tell what the document does not."""
     where = party.address
-    parts = (where.country, where.post_code, where.city, *where.lines) if where else ()
+    parts = (party.country, where.post_code, where.city, *where.lines) if where else ()
     return key_of(
         siren=siren,
         vat_number=vat_number,

@@ -49,7 +49,7 @@ def due(invoice: Written) -> Decimal | None:
         return None
     if total is None:
         return -abs(amount) if _is_credit_note(invoice) else amount
-    if abs(amount) == abs(total):
+    if abs(amount) == abs(total) and (_is_credit_note(invoice) or total < 0):
         return debt(invoice)
     return -amount if _is_credit_note(invoice) and total >= 0 else amount
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.contrib import admin
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
 from providers.models import Connection
@@ -39,6 +40,31 @@ class Scoped(ScopedChoices):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows = super().get_queryset(request)  # type: ignore[misc]
         return rows if request.user.is_superuser else rows.filter(self.scope(request.user))
+
+
+class PlainNames:
+    """A row that this user may not open is named without a link to it, by the display method `<field>_name`."""
+
+    admin_site: Any
+    plain_names: tuple[str, ...] = ()
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        closed = {name for name in self.plain_names if not self._may_open(request, getattr(obj, name, None))}
+        return [f"{name}_name" if name in closed else name for name in super().get_fields(request, obj)]  # type: ignore[misc]
+
+    def _may_open(self, request: HttpRequest, row: Any) -> bool:
+        if row is None:
+            return True
+        shown = self.admin_site.get_model_admin(type(row))
+        return shown.has_view_permission(request) and shown.get_queryset(request).filter(pk=row.pk).exists()
+
+
+def name_of(model: type[Model], field: str) -> Any:
+    @admin.display(description=model._meta.get_field(field).verbose_name)
+    def name(model_admin: Any, row: Any) -> str:
+        return str(getattr(row, field) or "–")
+
+    return name
 
 
 class OfCustomer(Scoped):

@@ -7,14 +7,13 @@ user's role for the customer once more. Whoever works for a customer sees here w
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from functools import partial
 from typing import Any, cast
 from uuid import uuid4
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.admin.utils import unquote
+from django.contrib.admin.utils import display_for_value, unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -28,6 +27,7 @@ from invoices.access import connections_of, deliveries_of, highest_role
 from invoices.admin import CommentInline, DocumentInline, InvoiceAdmin, OfConnection, OfCustomer
 from invoices.models import Invoice
 from invoices.models import Role as UserRole
+from invoices.scoped_admin import PlainNames, name_of
 from providers.admin import ConnectionFilter, LargeTable, ReadOnly, ReadOnlyRows, WebhookDeliveryAdmin
 from providers.models import Connection, WebhookDelivery
 
@@ -103,8 +103,8 @@ class EventWords:
         return whole(event).note
 
     @admin.display(description=_("occurred at"))
-    def moment(self, event: StatusEvent) -> datetime:
-        return whole(event).occurred_at
+    def moment(self, event: StatusEvent) -> str:
+        return display_for_value(whole(event).occurred_at, "–")
 
     @admin.display(description=_("unexpected"))
     def surprise(self, event: StatusEvent) -> str:
@@ -278,7 +278,7 @@ def _decide_selected(
 
 
 @admin.register(StatusEvent)
-class StatusEventAdmin(EventWords, OfCustomer, ReadOnly, LargeTable):
+class StatusEventAdmin(EventWords, PlainNames, OfCustomer, ReadOnly, LargeTable):
     """The history grows without bound and is read by invoice: nothing is listed before a search."""
 
     customer_path = "invoice__customer"
@@ -294,6 +294,8 @@ class StatusEventAdmin(EventWords, OfCustomer, ReadOnly, LargeTable):
         "payment_words", "moment", "time_source", "told_time", "derived", "recorded_at", "surprise", "emitter",
         "ppf_duty", "actor", "source_key", "previous_hash", "hash",
     )  # fmt: skip
+    plain_names = ("actor",)
+    actor_name = name_of(StatusEvent, "actor")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[StatusEvent]:
         return (
@@ -344,7 +346,7 @@ class AttemptInline(ReadOnlyRows):
 
 
 @admin.register(RelayTask)
-class RelayTaskAdmin(OfCustomer, ReadOnly, LargeTable):
+class RelayTaskAdmin(PlainNames, OfCustomer, ReadOnly, LargeTable):
     customer_path = "invoice__customer"
     role = UserRole.READER
     list_display = (
@@ -361,6 +363,10 @@ class RelayTaskAdmin(OfCustomer, ReadOnly, LargeTable):
         "leased_until", "last_error", "receipt_words", "created_at", "sent_at", "confirmed_at", "deadline_at",
         "released_by",
     )  # fmt: skip
+    plain_names = ("connection", "prepared_by", "released_by")
+    connection_name = name_of(RelayTask, "connection")
+    prepared_by_name = name_of(RelayTask, "prepared_by")
+    released_by_name = name_of(RelayTask, "released_by")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RelayTask]:
         rows = (

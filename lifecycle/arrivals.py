@@ -8,6 +8,7 @@ from invoices.models import Invoice, InvoiceOrigin
 from providers.base import StatusReport
 
 from .codes import STATUSES, Phase, status_label
+from .transitions import ALREADY_THERE
 
 
 def heard_through(invoice: Invoice, report: StatusReport) -> Invoice | InvoiceOrigin:
@@ -19,12 +20,15 @@ def heard_through(invoice: Invoice, report: StatusReport) -> Invoice | InvoiceOr
 
 
 def as_heard(invoice: Invoice, report: StatusReport) -> StatusReport:
-    """How a second copy travelled, or that it was turned down, moves no invoice that stands: it is kept in words."""
+    """How a second copy travelled, or that it was turned down, moves no invoice that stands: it is kept in words. That
+    it is a double stays a rejection, of another transmission: so a person hears of it.
+    """
     info = STATUSES.get(report.status or "")
     if info is None or info.phase != Phase.TRANSMISSION or not invoice.status:
         return report
     heard = heard_through(invoice, report)
-    if heard is invoice:
+    is_double = any(reason.code in ALREADY_THERE for reason in report.reasons)
+    if heard is invoice or is_double:
         return report
     words = f"{info.code} {status_label(info.code)} ({heard.connection.name})"
     return replace(report, status=None, native_status=words)

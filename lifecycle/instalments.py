@@ -40,7 +40,9 @@ def _covered(invoice: Invoice, events: list[StatusEvent], whole: Decimal) -> Dec
     own = currency_of(invoice)
     credited = sum(credits_of(links, own, money.debt_by_rate(invoice)).get(own, {}).values(), ZERO)
     # The buyer says what was sent, the seller what came: of the same money.
-    return credited + max(abs(sum(paid_by(status, events, own), ZERO)) for status in PAYMENTS)
+    paid = [sum(paid_by(status, events, own), ZERO) for status in PAYMENTS]
+    # What goes back is declared with either sign; on what is asked for, a negative sum was taken back and pays nothing.
+    return credited + max(map(abs, paid) if money.gives_back(invoice) else paid)
 
 
 def parts_of(invoice: Invoice) -> list[tuple[date, Decimal]]:

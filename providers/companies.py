@@ -22,16 +22,29 @@ SIREN_SCHEME, SIRET_SCHEME, ADDRESS_SCHEME = "0002", "0009", "0225"
 # Under these a VAT number may stand: the tax schemes of CII and UBL, codes of electronic addresses.
 VAT_SCHEMES = frozenset({"VA", "VAT", "0223", "9957"})
 FRENCH_SCHEMES = frozenset({SIREN_SCHEME, SIRET_SCHEME, ADDRESS_SCHEME})
+# How the schemes were called before they had numbers; programs still write it.
+SCHEME_NAMES = {
+    "SIREN": SIREN_SCHEME, "SIRENE": SIREN_SCHEME, "FR:SIRENE": SIREN_SCHEME, "FR:SIREN": SIREN_SCHEME,
+    "SIRET": SIRET_SCHEME, "FR:SIRET": SIRET_SCHEME, "FR:VAT": "9957",
+}  # fmt: skip
+# Peppol's scheme of schemes: the number of the scheme begins the value.
+OF_SCHEMES = "ISO6523-ACTORID-UPIS"
 # Where INSEE registers companies (ISO 3166-1): France and its overseas parts, which have codes of their own.
 FRENCH_COUNTRIES = frozenset({"FR", "GP", "MQ", "GF", "RE", "YT", "PM", "BL", "MF", "WF", "PF", "NC", "TF"})
+# How programs write some of them besides.
+COUNTRY_NAMES = {
+    "FRANCE": "FR", "FRA": "FR", "GLP": "GP", "MTQ": "MQ", "GUF": "GF", "REU": "RE", "MYT": "YT", "SPM": "PM",
+    "BLM": "BL", "MAF": "MF", "WLF": "WF", "PYF": "PF", "NCL": "NC", "ATF": "TF", "MCO": "MC",
+}  # fmt: skip
 # Where French VAT applies, and with it the reform (CGI, art. 256-0, 294, 289 bis): Monaco too, but not French Guiana,
 # Mayotte and the collectivities, whose trade with France is international (DGFiP, questions on overseas, January 2026).
 FRENCH_VAT_COUNTRIES = frozenset({"FR", "GP", "MQ", "RE", "MC"})
 # Monaco's companies have French VAT numbers, but no SIREN stands in them: this begins what follows the key.
 MONACO = "000"
 
-SIREN = re.compile(r"[0-9]{9}")
-SIRET = re.compile(r"[0-9]{14}")
+# Nothing but zeros fills a field that must not be empty, and has right check digits.
+SIREN = re.compile(r"(?!0{9})[0-9]{9}")
+SIRET = re.compile(r"(?!0{9})[0-9]{14}")
 FRENCH_VAT = re.compile(r"FR[0-9A-HJ-NP-Z]{2}([0-9]{9})")
 ANY_VAT = re.compile(r"[A-Z]{2}[0-9A-Z+*]{2,15}")
 SEPARATORS = frozenset(".-‐‑–'’·")
@@ -99,7 +112,7 @@ def identify(
     of several, the first with right check digits.
     """
     pairs = [(SIREN_SCHEME, siren), (SIRET_SCHEME, siret), *identifiers, ("VA", vat_number), (scheme, address)]
-    written = [(each, value) for each, value in pairs if value]
+    written = [_under_number(each, value) for each, value in pairs if value]
     sirens = [found for each, value in written if (found := _siren_of(each, value, country))]
     sirets = [
         found for each, value in written if each in (SIREN_SCHEME, SIRET_SCHEME) and (found := siret_in(value))
@@ -113,6 +126,15 @@ def identify(
         siret=_best(sirets, siret_check.is_valid),
         vat_number=clean_vat_number(vat_number),
     )
+
+
+def _under_number(scheme: str, value: str) -> Pair:
+    """Under the scheme's number, without it before the value, where a participant is written whole (0009:…)."""
+    named = scheme.strip().upper()
+    if named == OF_SCHEMES and ":" in value:
+        scheme, _colon, value = value.partition(":")
+    number = SCHEME_NAMES.get(named, scheme)
+    return number, value.removeprefix(f"{number}:") if number else value
 
 
 def _best(found: list[str], is_valid: Callable[[str], bool]) -> str:
@@ -159,7 +181,8 @@ class Misfit:
 def misfits(pairs: Iterable[Pair]) -> Iterator[Misfit]:
     """What a person should know of the numbers of one party, each told once."""
     for scheme, value in dict.fromkeys(pairs):
-        if value and (kind := _misfit(scheme, compact(value))):
+        number, bare = _under_number(scheme, value)
+        if bare and (kind := _misfit(number, compact(bare))):
             yield Misfit(kind, value)
 
 
@@ -167,11 +190,11 @@ def _misfit(scheme: str, written: str) -> str:
     if scheme == SIREN_SCHEME:
         if SIRET.fullmatch(written):
             return "siret_as_siren"
-        return "" if siren_check.is_valid(written) else "siren"
+        return "" if SIREN.fullmatch(written) and siren_check.is_valid(written) else "siren"
     if scheme == SIRET_SCHEME:
         if SIREN.fullmatch(written):
             return "siren_as_siret"
-        return "" if siret_check.is_valid(written) else "siret"
+        return "" if SIRET.fullmatch(written) and siret_check.is_valid(written) else "siret"
     if scheme in VAT_SCHEMES and written.startswith("FR"):
         return "" if vat_check.is_valid(written) else "vat"
     return ""

@@ -21,6 +21,7 @@ from .mapping import (
     in_own_unit,
     joined,
     many,
+    names_vat,
     number,
     one,
     plain_filename,
@@ -118,7 +119,7 @@ party = record(
     siret=first(
         text("ram:GlobalID[@schemeID='0009']"), text("ram:SpecifiedLegalOrganization/ram:ID[@schemeID='0009']")
     ),
-    vat_number=text("ram:SpecifiedTaxRegistration/ram:ID[@schemeID='VA']"),
+    vat_number=text(f"ram:SpecifiedTaxRegistration/ram:ID[{names_vat('@schemeID')}]"),
     tax_registration=text("ram:SpecifiedTaxRegistration/ram:ID[@schemeID='FC']"),
     legal_information=joined("ram:Description", "\n"),
     electronic_address=text("ram:URIUniversalCommunication/ram:URIID"),

@@ -85,6 +85,12 @@ def content_of(element: etree._Element) -> str:
     return str(compiled("string()")(element) if len(element) else element.text or "").strip()
 
 
+def names_vat(path: str) -> str:
+    """For an XPath: whether a tax scheme is VAT, as UBL, CII or the French write it, in any case and with spaces."""
+    written = f"normalize-space(translate({path}, 'vat', 'VAT'))"
+    return f"{written} = 'VAT' or {written} = 'VA' or {written} = 'TVA'"
+
+
 def text(path: str) -> Callable[[Node], str]:
     base, is_attribute, name = path.rpartition("@")
     if is_attribute and "]" not in name:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from django.utils.functional import Promise
 
-from providers.companies import SIREN_SCHEME, SIRET_SCHEME, Company, Pair, identify
+from providers.companies import COUNTRY_NAMES, SIREN_SCHEME, SIRET_SCHEME, Company, Pair, identify
 
 Syntax = Literal["ubl", "cii", "factur-x", "json"]
 
@@ -70,7 +70,8 @@ class Party:
 
     @property
     def country(self) -> str:
-        return self.address.country.upper() if self.address else ""
+        written = self.address.country.strip().upper() if self.address else ""
+        return COUNTRY_NAMES.get(written, written)
 
     @property
     def numbers(self) -> list[Pair]:

@@ -60,6 +60,7 @@ def change_of(invoice):
     [
         "BE68 5390 0754 7034",  # of a bank that Belgium's list no longer has
         OLD, NEW, "fr76 3000 6000 0112 3456 7890 189", "FR76\u00a03000\u202f6000 0112 3456 7890 189",
+        "IBAN FR76 3000 6000 0112 3456 7890 189", "IBAN: BE68539007547034",
         "GB82WEST12345698765432", "MC5811222000010123456789030",
     ],
 )  # fmt: skip
@@ -88,6 +89,7 @@ def test_another_account_than_before_is_told_with_both(receive):
     ("before", "after", "new"),
     [
         ([OLD], ["fr76 3000 6000 0112 3456 7890 189"], None),
+        ([OLD], [f"IBAN : {OLD}"], None),
         ([OLD, NEW], [NEW, OLD], None),
         ([OLD, NEW], [NEW], None),
         ([OLD], [OLD, NEW], [NEW]),

@@ -28,6 +28,19 @@ def test_nothing_is_nobody():
     assert key_of(siren=" ", vat_number="-", identifiers=[("0204", ""), ("", "12")], name=" ", place="FR") == ""
 
 
+@pytest.mark.parametrize(
+    "filled",
+    [
+        {"siren": "000000000"},
+        {"vat_number": "N/A"},
+        {"vat_number": "FR00000000000"},
+        {"identifiers": [("0002", "NA"), ("0088", "0")]},
+    ],
+)
+def test_what_fills_an_empty_field_is_nobody(filled):
+    assert (key_of(**filled), key_of(**filled, name="A") == key_of(**filled, name="B")) == ("", False)
+
+
 @pytest.mark.parametrize("other", ["Lyon", "Paris 8e"])
 def test_name_counts_with_its_address(other):
     def keyed(name: str, city: str, country: str = "FR") -> str:

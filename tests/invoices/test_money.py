@@ -72,6 +72,8 @@ def test_rates_of_different_signs(invoice, rates):
     [
         (written("380", {"20.00": "1200.00"}, due="0.00"), "0.00", False),
         (written("380", {"20.00": "1200.00"}, due="-50.00"), "-50.00", True),  # more was paid before than it asks for
+        (written("380", {"20.00": "600.00"}, due="-600.00"), "-600.00", True),  # half of what a deposit was paid for
+        (written("380", {"20.00": "-180.00"}, due="180.00"), "-180.00", True),
         (written("381", {"20.00": "180.00"}, due="0.00"), "0.00", True),
         (written("381", {"20.00": "180.00"}, due="80.00"), "-80.00", True),
         (written("381", {"20.00": "-180.00"}, due="-80.00"), "-80.00", True),

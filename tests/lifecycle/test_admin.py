@@ -1,5 +1,7 @@
 """History, relays and deliveries in the admin: read-only, with actions that ask the services."""
 
+from datetime import UTC, datetime
+
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
@@ -8,7 +10,7 @@ from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from invoices.staff import grant_administrator_permissions
+from invoices.staff import grant_administrator_permissions, match_memberships
 from lifecycle.models import RelayAttempt, RelayState, RelayTask, StatusEvent
 from lifecycle.services import Wish, issue_status
 from providers.models import WebhookDelivery
@@ -18,6 +20,7 @@ from tests.factories import (
     make_connection,
     make_customer,
     make_delivery,
+    make_event,
     make_invoice,
     make_line,
     make_user,
@@ -126,6 +129,39 @@ def test_invoice_page_shows_its_history(client, invoice, relay):
 
 
 # --- history ----------------------------------------------------------------------------------------------------------
+
+
+def test_history_is_told_in_the_readers_time(client, invoice, administrator):
+    moment = datetime(2026, 10, 5, 12, 30, tzinfo=UTC)
+    make_event(invoice, "212", occurred_at=moment)
+
+    page = client.get(reverse("admin:invoices_invoice_change", args=[invoice.pk]))
+    event = client.get(reverse("admin:lifecycle_statusevent_change", args=[invoice.status_events.get(status="212").pk]))
+
+    assert pages.texts(page, "//td[@class='field-moment']")[-1] == "5 octobre 2026 14:30"
+    assert pages.texts(event, "//div[contains(@class, 'field-moment')]//div[@class='readonly']") == [
+        "5 octobre 2026 14:30"
+    ]
+
+
+def test_rows_nobody_may_open_are_named_without_a_link(client, customer, relay, administrator):
+    addresses = [
+        reverse("admin:lifecycle_relaytask_change", args=[relay.pk]),
+        reverse("admin:lifecycle_statusevent_change", args=[relay.event.pk]),
+    ]
+    clerk = make_user(customer, "clerk")
+    match_memberships(clerk)
+
+    def links():
+        return [
+            link for address in addresses for link in pages.texts(client.get(address), "//div[@class='readonly']//a")
+        ]
+
+    of_administrator = links()
+    client.force_login(clerk)
+
+    assert of_administrator == [relay.invoice.number, relay.connection.name, relay.invoice.number, str(administrator)]
+    assert links() == [relay.invoice.number] * 2
 
 
 def test_events_cannot_be_touched_by_a_superuser(admin_client, invoice):

@@ -54,6 +54,19 @@ def test_money_given_back_moves_it_back(invoice: Invoice) -> None:
     assert [pay(invoice, "400.00"), pay(invoice, "-50.00")] == [date(2026, 11, 4), date(2026, 10, 4)]
 
 
+def test_money_taken_back_first_pays_nothing(invoice: Invoice) -> None:
+    assert [pay(invoice, amount) for amount in ("-400.00", "400.00", "401.00")] == [
+        date(2026, 10, 4), date(2026, 10, 4), date(2026, 11, 4),
+    ]  # fmt: skip
+    assert [row["left"] for row in invoice.instalments] == ["0.00", "399.00", "400.00"]
+
+
+def test_refund_in_parts_is_declared_with_either_sign() -> None:
+    parts = [row | {"amount": "-400.00"} for row in PARTS]
+    note = make_invoice(direction="issued", type_code="381", instalments=parts, total_with_vat=Decimal("-1200.00"))
+    assert [pay(note, "-400.00"), pay(note, "400.00", status="211")] == [date(2026, 11, 4)] * 2
+
+
 def test_sent_and_received_are_the_same_money(invoice: Invoice) -> None:
     assert [pay(invoice, "400.00", status="211"), pay(invoice, "400.00")] == [date(2026, 11, 4)] * 2
 

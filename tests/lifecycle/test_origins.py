@@ -11,12 +11,13 @@ from invoices.documents.writer import write_invoice
 from invoices.models import Invoice, InvoiceOrigin
 from invoices.services import UnknownOwner, receive_invoice
 from lifecycle import events, inbox, messages, services
+from lifecycle.answers import alerts_of
 from lifecycle.finding import find_invoice
 from lifecycle.links import links_of
 from lifecycle.management.commands import reconcile
 from lifecycle.models import RelayTask, StatusEvent
 from lifecycle.services import Wish
-from providers.base import File, InvoiceReport, Party, StatusReport
+from providers.base import File, InvoiceReport, Party, Reason, StatusReport
 from providers.models import WebhookDelivery
 from tests import fake_provider
 from tests.factories import SIREN, make_connection, make_customer, make_delivery, make_line, make_user
@@ -110,6 +111,17 @@ def test_way_of_the_second_copy_moves_nothing(old, new, status):
     assert (invoice.status, told.status, told.native_status[:3], "new" in told.native_status) == (
         "204", None, status, True,
     )  # fmt: skip
+
+
+def test_second_copy_turned_down_as_a_double_is_told_to_a_person(old, new):
+    invoice = arrive(old, "o-1")
+    events.record_report(invoice.pk, report("o-1", "203"))
+    arrive(new, "n-1")
+    before = services.next_statuses(invoice)
+    events.record_report(invoice.pk, report("n-1", "213", reasons=(Reason(code="DOUBLON"),)))
+    invoice.refresh_from_db()
+    (alert,) = alerts_of(invoice)
+    assert (invoice.status, services.next_statuses(invoice), alert.status) == ("203", before, "213")
 
 
 def test_decision_is_told_once_where_it_came_from(old, new):

@@ -38,6 +38,12 @@ sirens = st.integers(1, 99_999_999).map(valid_siren).filter(lambda found: not fo
         {"scheme": "0225", "address": "403 112 071_factures"},
         {"scheme": "0009", "address": SIRET},
         {"scheme": "0002", "address": SIREN},
+        {"identifiers": [("SIRET", SIRET)]},
+        {"identifiers": [("fr:sirene", SIREN)]},
+        {"identifiers": [("iso6523-actorid-upis", f"0009:{SIRET}")]},
+        {"scheme": "FR:VAT", "address": VAT},
+        {"scheme": "0225", "address": f"0225:{SIREN}_{SIRET}"},
+        {"siren": "000000000", "vat_number": VAT},
         {"siren": "403112070", "vat_number": VAT},  # the one whose check digits are right
         {"siren": "40311207", "siret": SIRET},
         {"siren": SIREN, "vat_number": "FR02921550372"},  # of its VAT group
@@ -62,6 +68,8 @@ def test_company_however_it_is_written(numbers):
         {"identifiers": [("", "403112072")], "country": "FR"},
         {"scheme": "0088", "address": SIRET},
         {"scheme": "EM", "address": SIREN},
+        {"siren": "000000000", "siret": "00000000000000"},
+        {"identifiers": [("iso6523-actorid-upis", f"0208:{SIREN}")]},
     ],
 )
 def test_no_siren_is_invented(numbers):
@@ -123,6 +131,9 @@ def test_foreign_number_is_never_a_siren(digits, scheme, country):
         ("VA", "FR15000054321", ""),
         ("VA", "DE1", ""),
         ("0208", "1", ""),
+        ("0002", "000000000", "siren"),
+        ("0009", "00000000000000", "siret"),
+        ("SIREN", SIRET, "siret_as_siren"),
     ],
 )
 def test_number_that_breaks_its_scheme_is_told(scheme, value, kind):

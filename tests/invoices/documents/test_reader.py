@@ -70,6 +70,17 @@ def test_ubl_invoice_is_read_whole():
     assert invoice.warnings == ()
 
 
+@pytest.mark.parametrize("scheme", ["vat", "VA", "TVA", "\n VAT \n"])
+def test_vat_number_is_one_however_its_scheme_is_written(scheme):
+    number, entity = "FR50905334413", "<cac:PartyLegalEntity>"
+    tax = f"<cbc:CompanyID>{number}</cbc:CompanyID><cac:TaxScheme><cbc:ID>{scheme}</cbc:ID></cac:TaxScheme>"
+    ubl = read_invoice(UBL.replace(entity, f"<cac:PartyTaxScheme>{tax}</cac:PartyTaxScheme>{entity}").encode())
+    tax = f'<ram:SpecifiedTaxRegistration><ram:ID schemeID="{scheme}">{number}</ram:ID></ram:SpecifiedTaxRegistration>'
+    cii = read_invoice(CII.replace(b"</ram:SellerTradeParty>", f"{tax}</ram:SellerTradeParty>".encode()))
+
+    assert [(each.seller.vat_number, each.seller.tax_registration) for each in (ubl, cii)] == [(number, "")] * 2
+
+
 def test_attachment_is_decoded_and_loses_its_folder():
     attachment = read_invoice(UBL.encode()).attachments[0]
 
