@@ -60,7 +60,7 @@ class PlainNames:
 
 
 def name_of(model: type[Model], field: str) -> Any:
-    @admin.display(description=model._meta.get_field(field).verbose_name)
+    @admin.display(description=model._meta.get_field(field).verbose_name)  # type: ignore[union-attr]
     def name(model_admin: Any, row: Any) -> str:
         return str(getattr(row, field) or "–")
 
