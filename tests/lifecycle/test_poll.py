@@ -164,9 +164,16 @@ def test_poll_cut_before_its_end_is_made_again_and_loses_nothing(far_end, connec
     cursors = []
     page = PollPage(bells=(Bell(provider_ref="inv-1", is_new_invoice=True),), cursor={"n": 1})
     far_end.answer("poll", lambda cursor: cursors.append(dict(cursor)) or page)
-    monkeypatch.setattr(services, "_store", Killed)
-    with pytest.raises(TypeError):  # BaseException refuses its arguments: it is raised before anything is stored
+    store = services._store
+
+    def stored_and_killed(*args):
+        store(*args)
+        raise Killed
+
+    monkeypatch.setattr(services, "_store", stored_and_killed)
+    with pytest.raises(Killed):
         polling.poll(connection)
+    assert connection.deliveries.count() == 0  # with its cursor, or not at all
     monkeypatch.undo()
     poll(connection)
 

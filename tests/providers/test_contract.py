@@ -263,21 +263,22 @@ def test_failed_look_up_is_never_taken_for_absence(case: Case, answer):
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.read], ids=str)
 @pytest.mark.parametrize(
-    ("answer", "kind"),
+    ("answer", "kind", "retry_after"),
     [
-        (httpx.ConnectError("x"), TemporaryError),
-        (httpx.ReadTimeout("x"), TemporaryError),
-        ((500, {}), TemporaryError),
-        ((429, {}, {"retry-after": "17"}), TemporaryError),
-        ((200, b"<html>"), TemporaryError),
-        ((403, {}), PermanentError),
+        (httpx.ConnectError("x"), TemporaryError, None),
+        (httpx.ReadTimeout("x"), TemporaryError, None),
+        ((500, {}), TemporaryError, None),
+        ((503, {}, {"retry-after": "25"}), TemporaryError, 25),
+        ((429, {}, {"retry-after": "17"}), TemporaryError, 17),
+        ((200, b"<html>"), TemporaryError, None),
+        ((403, {}), PermanentError, None),
     ],
     ids=str,
 )
-def test_asking_fails_in_our_terms(case: Case, answer, kind):
+def test_asking_fails_in_our_terms(case: Case, answer, kind, retry_after):
     with pytest.raises(base.PlatformError) as caught:
         case.read(case.make(case.failing(answer)))
-    assert type(caught.value) is kind
+    assert (type(caught.value), getattr(caught.value, "retry_after", None)) == (kind, retry_after)
 
 
 @able("polling")
