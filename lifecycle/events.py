@@ -35,15 +35,19 @@ from .models import (
     hash_of,
 )
 from .ordering import CLOCK_TOLERANCE
-from .recognition import find_replayed, find_same, find_seen, find_told, give_way, whole
+from .recognition import KEYED, find_replayed, find_same, find_seen, find_taken_for_ours, find_told, give_way, whole
 from .relay_states import confirmed, move, one
 from .statements import (
     Statement,
     adds,
     digest_of,
     fullest_first,
+    leaves_out,
     of_event,
     of_report,
+    payment_of,
+    payment_row,
+    reason_row,
 )
 
 # Times that nobody can have meant: before there was any of this, and well beyond what clocks are off by.
@@ -127,9 +131,9 @@ def append_event(
         native_status=storable(native_status)[:100],
         issuer_role=issuer_role,
         origin=origin,
-        reasons=[_reason_row(reason) for reason in reasons],
+        reasons=[reason_row(reason) for reason in reasons],
         note=storable(note),
-        payments=[_payment_row(payment) for payment in payments],
+        payments=[payment_row(payment) for payment in payments],
         # Status times travel in whole seconds (MDT-78); finer ones would sort our own after a quick answer to it.
         occurred_at=(occurred_at or now).replace(microsecond=0),
         time_source=time_source,
@@ -149,18 +153,6 @@ def append_event(
     invoice.head_sequence = event.sequence
     invoice.head_seal = seals.seal_head(invoice.pk, event.sequence, event.hash)
     return event
-
-
-def _reason_row(reason: Reason) -> dict[str, str]:
-    row = {"code": reason.code, "text": reason.text}
-    more = {"native_code": reason.native_code, "rule": reason.rule, "place": reason.place}
-    row |= {name: value for name, value in more.items() if value}
-    return {name: storable(value) for name, value in row.items()}
-
-
-def _payment_row(payment: Payment) -> dict[str, str | None]:
-    rate = None if payment.vat_rate is None else f"{payment.vat_rate:.2f}"
-    return {"vat_rate": rate, "amount": f"{payment.amount:.2f}", "currency": payment.currency}
 
 
 def project(invoice: Invoice) -> None:
@@ -266,8 +258,14 @@ def record_on_locked(invoice: Invoice, report: StatusReport) -> StatusEvent | No
     # What states nothing but its word may be another of the same second sooner than the same again.
     echoed = _take_echo(invoice, report, said) if said.is_bare else None
     replayed = None if echoed else find_replayed(invoice, report, digest)
-    known = echoed or replayed or _take_echo(invoice, report, said) or find_same(invoice, report, said)
-    added = _complete(invoice, known, report, said) if known else None
+    known = echoed or replayed or _take_echo(invoice, report, said)
+    taken = None if known else find_taken_for_ours(invoice, report, said)
+    if taken:
+        added: StatusEvent | None = _set_free(invoice, taken, report)
+        known = taken.event
+    else:
+        known = known or find_same(invoice, report, said)
+        added = _complete(invoice, known, report, said) if known else None
     event = known or _append_report(invoice, report, said)
     SeenReport.objects.create(
         invoice=invoice,
@@ -279,6 +277,7 @@ def record_on_locked(invoice: Invoice, report: StatusReport) -> StatusEvent | No
         connection=speaker,
         is_quoted=report.invoice_key is not None and report.invoice_key.is_quoted,
         seen_at=timezone.now(),
+        lesser=_lesser(event, report, said),
     )
     for file in report.files:
         store_document(invoice=invoice, file=file)
@@ -295,6 +294,34 @@ def _take_echo(invoice: Invoice, report: StatusReport, said: Statement) -> Statu
     if relay.state != RelayState.CONFIRMED and not relay.refused_by_id:
         confirm(relay)
     return relay.event
+
+
+def _lesser(event: StatusEvent, report: StatusReport, said: Statement) -> dict[str, Any] | None:
+    """What the echo of ours said with less; kept, for it may turn out to be another's."""
+    if event.origin != Origin.US or report.occurred_at is None or not leaves_out(said, of_event(event)):
+        return None
+    return {
+        "occurred_at": report.occurred_at.isoformat(),
+        "reasons": [reason_row(reason) for reason in report.reasons],
+        "note": storable(report.note),
+        "payments": [payment_row(payment) for payment in report.payments],
+    }
+
+
+def _set_free(invoice: Invoice, taken: SeenReport, echo: StatusReport) -> StatusEvent:
+    """What was taken for ours becomes an event of its own, as it was said."""
+    said = taken.lesser or {}
+    report = replace(
+        echo,
+        occurred_at=datetime.fromisoformat(said["occurred_at"]),
+        reasons=tuple(map(answers.reason_of, said["reasons"])),
+        note=said["note"],
+        payments=tuple(map(payment_of, said["payments"])),
+        key=taken.told_key if taken.identity.startswith(KEYED) else "",
+    )
+    freed = _append_report(invoice, report, of_report(report))
+    SeenReport.objects.filter(pk=taken.pk).update(event=freed, lesser=None)
+    return freed
 
 
 def _append_report(invoice: Invoice, report: StatusReport, said: Statement) -> StatusEvent:

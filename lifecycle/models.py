@@ -212,7 +212,7 @@ class SeenReport(models.Model):
 
     `digest` covers all it states; `is_replay`: the same was stated before, under another identity; `is_quoted`: its
     invoice was found by the number that its text quotes alone. `connection`: whose platform it is, of several that hold
-    the invoice; null before that was kept.
+    the invoice; null before that was kept. `lesser`: what an echo said, where that is less than we said.
     """
 
     invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="+")
@@ -225,6 +225,7 @@ class SeenReport(models.Model):
     # Asked from the event alone; what deletes a connection is stopped by its invoices before.
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, null=True, db_index=False, related_name="+")
     seen_at = models.DateTimeField(null=True)
+    lesser = models.JSONField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["invoice", "identity"], name="one_sighting_per_report")]

@@ -28,6 +28,7 @@ from .statements import (
     contradict_in_detail,
     digest_of,
     goes_beyond,
+    leaves_out,
     of_event,
     say_the_same,
 )
@@ -99,6 +100,16 @@ def find_told(invoice: Invoice, report: StatusReport, said: Statement) -> RelayT
         unheard.sort(key=lambda relay: relay.state in NOT_TOLD)
         ours = next((relay for relay in unheard if is_echo(relay, report, said)), None)
     return ours
+
+
+def find_taken_for_ours(invoice: Invoice, report: StatusReport, said: Statement) -> SeenReport | None:
+    """The echo that left things out, and was another's statement after all: here comes all that we said."""
+    rows = SeenReport.objects.filter(invoice=invoice, event__status=report.status).exclude(lesser=None)
+    for sighting in rows.select_related("event__relay").order_by("pk"):
+        relay = sighting.event.relay
+        if not leaves_out(said, of_event(sighting.event)) and is_echo(relay, report, said):
+            return sighting
+    return None
 
 
 def _sighted(invoice: Invoice, report: StatusReport) -> QuerySet[SeenReport]:

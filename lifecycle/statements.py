@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from providers.base import StatusReport
+from providers.base import Payment, Reason, StatusReport
 from providers.services import storable
 
 from .codes import REASONS
@@ -69,7 +69,7 @@ def of_event(event: StatusEvent) -> Statement:
         moments=(event.told_moment,) if event.told_moment else (),
         reasons=_codes(row["code"] or row.get("native_code", "") for row in event.reasons),
         texts=_texts([*(row.get("text", "") for row in event.reasons), "" if event.derived else event.note]),
-        payments=_amounts(map(_amount_of, event.payments)),
+        payments=_amounts(map(amount_of, event.payments)),
     )
 
 
@@ -161,6 +161,15 @@ def say_the_same(one: Statement, other: Statement) -> bool:
     return not contradict(one, other) and (one.reasons, one.payments) == (other.reasons, other.payments)
 
 
+def leaves_out(less: Statement, more: Statement) -> bool:
+    """Whether it lacks reasons, amounts or texts that the other has; the two do not contradict each other."""
+    return (less.reasons, bool(less.texts), bool(less.payments)) != (
+        more.reasons,
+        bool(more.texts),
+        bool(more.payments),
+    )
+
+
 def are_of_one_moment(one: Statement, other: Statement) -> bool:
     return bool(set(one.moments) & set(other.moments))
 
@@ -236,7 +245,7 @@ def _cents(number: Decimal) -> Decimal:
     return Decimal(f"{number:.2f}")
 
 
-def _amount_of(row: Mapping[str, Any]) -> tuple[Decimal | None, Decimal, str]:
+def amount_of(row: Mapping[str, Any]) -> tuple[Decimal | None, Decimal, str]:
     rate = row["vat_rate"]
     return (None if rate is None else Decimal(rate), Decimal(row["amount"]), row["currency"])
 
@@ -244,3 +253,23 @@ def _amount_of(row: Mapping[str, Any]) -> tuple[Decimal | None, Decimal, str]:
 LABELS = frozenset(
     " ".join(label.split()).casefold() for info in REASONS.values() for label in (info.label_fr, info.label_en)
 )
+
+
+# --- as they are kept -------------------------------------------------------------------------------------------------
+
+
+def reason_row(reason: Reason) -> dict[str, str]:
+    row = {"code": reason.code, "text": reason.text}
+    more = {"native_code": reason.native_code, "rule": reason.rule, "place": reason.place}
+    row |= {name: value for name, value in more.items() if value}
+    return {name: storable(value) for name, value in row.items()}
+
+
+def payment_row(payment: Payment) -> dict[str, str | None]:
+    rate = None if payment.vat_rate is None else f"{payment.vat_rate:.2f}"
+    return {"vat_rate": rate, "amount": f"{payment.amount:.2f}", "currency": payment.currency}
+
+
+def payment_of(row: dict[str, str | None]) -> Payment:
+    rate, amount, currency = amount_of(row)
+    return Payment(vat_rate=rate, amount=amount, currency=currency)

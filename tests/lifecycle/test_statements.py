@@ -134,6 +134,25 @@ def test_echo_that_leaves_things_out_confirms(user, received):
     assert ours.state == "confirmed"
 
 
+@pytest.mark.parametrize("ours_first", [True, False])
+def test_lesser_statement_of_a_colleague_beside_ours_is_its_own(user, received, ours_first):
+    reason, at = Reason(code="QTE_ERR", text="9 reçus sur 10"), now()
+    decide(user, received, "207", reasons=(reason,), note="voir le bon 12")
+    relays.drain()
+    theirs = {"occurred_at": at, "reasons": (Reason(code="QTE_ERR"),)}
+    echo = {"occurred_at": at + timedelta(seconds=5), "reasons": (reason,), "note": "voir le bon 12"}
+
+    for values in [echo, theirs] if ours_first else [theirs, echo]:
+        record(received, "207", **values)
+    for values in [theirs, echo]:
+        record(received, "207", **values)
+
+    kept = [(event.origin, event.note) for event in events.shown_events(received) if event.status == "207"]
+    assert sorted(kept) == [("platform", ""), ("us", "voir le bon 12")]
+    assert RelayTask.objects.get(invoice=received).state == "confirmed"
+    assert events.find_break(received) == ""
+
+
 def test_same_status_weeks_after_one_that_nobody_confirmed_is_news(user, received):
     ours = decide(user, received, "207", reasons=(Reason(code="QTE_ERR"),))
     relays.drain()

@@ -128,25 +128,10 @@ def _differences(far: Far, shown: FarInvoice, invoice: Invoice) -> Iterator[str]
         if event.pk in relays and _is_with_a_person(far, relays[event.pk])
     )
     missing, extra = theirs - ours, ours - theirs - with_people
-    if not far.dialect.own_ids:
-        take_out_twins(missing, extra)
     if missing:
         yield f"{invoice.provider_ref}: on the platform, and not here: {listed(missing)}; here: {listed(ours)}"
     if extra:
         yield f"{invoice.provider_ref}: here, and not on the platform: {listed(extra)}; there: {listed(theirs)}"
-
-
-def take_out_twins(missing: Counter[Any], extra: Counter[Any]) -> None:
-    """Where nothing comes back under our id, a colleague's word that leaves out what ours says, at the time of ours, is
-    taken for ours; ours then counts as the platform's. As many statements of the word are here as there.
-    """
-    for less, more in [(less, more) for less in missing for more in extra]:
-        if less[0] == more[0] and all(part in (other, (), "") for part, other in zip(less[1:], more[1:], strict=True)):
-            pairs = min(missing[less], extra[more])
-            missing[less] -= pairs
-            extra[more] -= pairs
-    for counts in (missing, extra):
-        counts += Counter()  # drops what is nought
 
 
 def _is_with_a_person(far: Far, relay: RelayTask) -> bool:
