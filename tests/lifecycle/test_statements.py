@@ -235,9 +235,10 @@ def test_reason_note_amounts_and_time_of_a_hint_are_had_later(issued):
 
 
 def test_amounts_of_a_receipt_first_heard_by_hint_count_once(issued):
+    moment = now()
     record(issued, "212", issuer_role="SE", key="e1")
     for key in ("h1", "h1", "h2"):
-        record(issued, "212", issuer_role="SE", key=key, occurred_at=now(), payments=paid("1200"))
+        record(issued, "212", issuer_role="SE", key=key, occurred_at=moment, payments=paid("1200"))
     assert (left(issued), len(counted(issued, "212"))) == ([Decimal(0)], 1)
 
 
