@@ -57,12 +57,21 @@ def connections_of(user: Any, role: str = Role.ADMINISTRATOR) -> QuerySet[Connec
 
 def wholly_administered_connections(user: Any) -> QuerySet[Connection]:
     """Those of whose customers, today's and former ones, the user administers every one. What belongs to no single line
-    is theirs: health, checks, settings, pushes and addresses of the whole connection.
+    is theirs: checks, settings, pushes and addresses of the whole connection.
     """
-    served = connections_of(user)
+    return _wholly_of(user, Role.ADMINISTRATOR)
+
+
+def unshared_connections(user: Any) -> QuerySet[Connection]:
+    """Those that serve nobody but customers for whom the user works: why one is ill speaks of nobody else."""
+    return _wholly_of(user, Role.READER)
+
+
+def _wholly_of(user: Any, role: str) -> QuerySet[Connection]:
+    served = connections_of(user, role)
     if user.is_superuser:
         return served
-    others = Customer.objects.exclude(pk__in=customers_of(user, Role.ADMINISTRATOR).values("pk"))
+    others = Customer.objects.exclude(pk__in=customers_of(user, role).values("pk"))
     here = {"connection": OuterRef(OuterRef("pk")), "customer": OuterRef("pk")}
     known = Exists(AddressingLine.objects.filter(**here)) | Exists(Invoice.objects.filter(**here))
     return served.exclude(Exists(others.filter(known)))

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from invoices.access import connections_of, customers_of, wholly_administered_connections
+from invoices.access import connections_of, customers_of, unshared_connections, wholly_administered_connections
 from invoices.models import Customer, Membership, Role
 from providers.models import Connection
 
@@ -57,3 +57,12 @@ class Desk:
     @cached_property
     def wholly_administered_ids(self) -> set[UUID]:
         return set(wholly_administered_connections(self.user).values_list("pk", flat=True))
+
+    @cached_property
+    def unshared_ids(self) -> set[UUID]:
+        return set(unshared_connections(self.user).values_list("pk", flat=True))
+
+    def why_ill(self, connection: Connection) -> str:
+        """What the platform answered, where it can speak of nobody else's customers."""
+        reason = connection.ill_reason
+        return reason if reason and connection.pk in self.unshared_ids else ""

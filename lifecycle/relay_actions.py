@@ -165,4 +165,4 @@ def with_actions(desk: Desk, relays: Iterable[RelayTask]) -> None:
     """Put on each relay what this person may do with it, for the templates."""
     for relay in relays:
         relay.actions = actions_of(desk, relay)  # type: ignore[attr-defined]
-        relay.waits_for = waits_for(relay)  # type: ignore[attr-defined]
+        relay.waits_for = waits_for(relay, desk)  # type: ignore[attr-defined]

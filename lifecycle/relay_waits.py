@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from providers import health
 from providers.registry import find_adapter_class
 
+from .desk import Desk
 from .messages import obstacle_to
 from .models import RelayState, RelayTask
 
@@ -18,11 +19,13 @@ UNSENT = (RelayState.AWAITING_APPROVAL, RelayState.SCHEDULED, RelayState.PENDING
 BY_ITSELF = (RelayState.SCHEDULED, RelayState.PENDING, RelayState.UNCERTAIN)
 
 
-def waits_for(relay: RelayTask) -> str:
-    """Empty where it waits for nothing but its turn or a person."""
+def waits_for(relay: RelayTask, desk: Desk | None = None) -> str:
+    """Empty where it waits for nothing but its turn or a person. `desk`: who is told; not what only some may know,
+    if nobody is named.
+    """
     words = _of_file(relay) if relay.state in UNSENT else ""
     if relay.state in BY_ITSELF:
-        words = words or _of_connection(relay)
+        words = words or _of_connection(relay, desk)
     if relay.state == RelayState.UNCERTAIN and relay.next_attempt_at:
         words = " ".join(filter(None, [_of_patience(relay), words]))
     return words
@@ -34,12 +37,13 @@ def _of_file(relay: RelayTask) -> str:
     return obstacle_to(relay)
 
 
-def _of_connection(relay: RelayTask) -> str:
+def _of_connection(relay: RelayTask, desk: Desk | None) -> str:
     advice = health.what_to_do(relay.connection)
     if not advice:
         return ""
+    reason = desk.why_ill(relay.connection) if desk else ""
     words = _("It waits for connection “%(connection)s”.") % {"connection": relay.connection.name}
-    return " ".join(filter(None, [words, relay.connection.ill_reason, advice]))
+    return " ".join(filter(None, [words, reason, advice]))
 
 
 def _of_patience(relay: RelayTask) -> str:

@@ -248,7 +248,7 @@ class RelaySerializer(RowSerializer):
         ]  # fmt: skip
 
     def get_waits_for(self, relay: RelayTask) -> str:
-        return waits_for(relay)
+        return waits_for(relay, getattr(self.context.get("view"), "desk", None))
 
     @extend_schema_field(ReceiptSerializer(allow_null=True))
     def get_receipt(self, relay: RelayTask) -> Read | None:

@@ -37,6 +37,7 @@ class ConnectionCard:
     refused: int
     waiting: int
     is_administered: bool
+    why_ill: str
 
     @property
     def what_to_do(self) -> str:
@@ -96,6 +97,7 @@ def _cards(request: DeskRequest) -> list[ConnectionCard]:
             refused=refused.get(each.pk, 0),
             waiting=waiting.get(each.pk, 0),
             is_administered=each.pk in desk.wholly_administered_ids,
+            why_ill=desk.why_ill(each),
         )
         for each in connections
     ]

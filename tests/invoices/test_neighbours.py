@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import PermissionDenied
 from django.urls import reverse
+from django.utils import timezone
 
 from invoices.access import deliveries_of, hooks_of, wholly_administered_connections
 from invoices.lines import OfAnotherCompany, set_up_line
@@ -14,7 +15,9 @@ from invoices.models import Membership
 from invoices.services import UnknownOwner, receive_invoice
 from invoices.staff import match_memberships
 from lifecycle import inbox
+from lifecycle.models import RelayTask
 from lifecycle.provisioning import WishRefused, provision
+from lifecycle.services import Wish, issue_status
 from providers.base import Field, InvoiceReport, Line, Party
 from providers.registry import ADAPTERS, adapter_class
 from providers.services import open_hook
@@ -27,6 +30,7 @@ from tests.factories import (
     make_delivery,
     make_invoice,
     make_line,
+    make_token,
     make_user,
 )
 
@@ -209,3 +213,39 @@ def test_new_line_at_cegid_has_a_callback_secret():
     assert len(made["callback_secret"]) == 43
     assert "callback_secret" not in provision(wish)["customers"][0]["addressing_lines"][0]
     assert make_customer().addressing_lines.get().secrets == kept.secrets
+
+
+# --- why a connection is ill ------------------------------------------------------------------------------------------
+
+
+def told_of_illness(client, connection, user):
+    """What the card of a connection, the list of relays and the API say of its illness."""
+    client.force_login(user)
+    token = {"Authorization": f"Token {make_token(user)}"}
+    pages = [client.get(reverse("lifecycle:connections")), client.get(reverse("lifecycle:relays"))]
+    pages.append(client.get(reverse("api:relay-list"), headers=token))
+    return [connection.ill_reason in page.content.decode() for page in pages]
+
+
+def fall_ill(connection):
+    author = make_user(make_customer(), "clerk")
+    invoice = make_invoice(make_customer(), connection, ["203"])
+    issue_status(user=author, invoice_id=invoice.pk, wish=Wish(status="204"))
+    RelayTask.objects.update(state="pending")
+    connection.health, connection.ill_reason, connection.ill_since = "outage", "No answer in time", timezone.now()
+    connection.save()
+
+
+@pytest.mark.parametrize("role", ["reader", "clerk", "approver", "administrator"])
+def test_illness_of_a_connection_for_own_customers_alone_is_told_with_its_reason(client, monkeypatch, role):
+    fake_provider.register(monkeypatch)
+    connection = make_connection()
+    make_line(make_customer(), connection)
+    fall_ill(connection)
+    assert told_of_illness(client, connection, make_user(make_customer(), role)) == [True, True, True]
+
+
+def test_illness_of_a_shared_connection_is_told_without_its_reason(client, shared):
+    fall_ill(shared)
+    assert told_of_illness(client, shared, administrator(SIREN)) == [False, False, False]
+    assert told_of_illness(client, shared, administrator(SIREN, OTHER_SIREN)) == [True, True, True]

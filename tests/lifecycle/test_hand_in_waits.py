@@ -189,5 +189,5 @@ def test_what_waits_for_its_connection_says_why(approver, line, values, words):
     Invoice.objects.update(validation="valid")
     Connection.objects.update(**values)
     relay = RelayTask.objects.select_related("invoice", "connection").get(pk=relay.pk)
-    assert line.connection.name in waits_for(relay)
-    assert words in waits_for(relay)
+    assert line.connection.name in waits_for(relay, Desk(approver))
+    assert words in waits_for(relay, Desk(approver))
