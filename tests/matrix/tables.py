@@ -168,6 +168,7 @@ OTHERS: dict[str, Answers] = {
     "hooks/<slug:kind>/<str:token>/<path:rest>": {"POST": nowhere, "DELETE": nowhere},
     "hooks/": {"POST": nowhere, "DELETE": nowhere},
     "hooks/<path:rest>": {"POST": nowhere},
+    "csp_report": {"POST": anybody},
     "healthz": {"GET": anybody},
     "readyz": {"GET": anybody},
     "metrics": {"GET": anybody},
