@@ -16,6 +16,7 @@ from django_q.signing import BadSignature, SignedPackage
 TASKS = frozenset(
     {
         "invoices.tasks.drain_validations",
+        "invoices.tasks.prepare_documents",
         "lifecycle.tasks.ask_open",
         "lifecycle.tasks.drain_inbox",
         "lifecycle.tasks.drain_relays",

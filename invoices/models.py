@@ -34,6 +34,8 @@ from .draft_models import InvoiceDraft as InvoiceDraft
 from .identity import SellerKey
 from .numbers import number_warning
 from .origin_models import InvoiceOrigin as InvoiceOrigin
+from .prepared_models import Prepared as Prepared
+from .prepared_models import PreparedLines as PreparedLines
 from .token_models import ApiToken as ApiToken
 from .twins import find_twins, warning_of
 from .validation.verdict import Outcome

@@ -20,7 +20,7 @@ from providers.companies import clean_address, siren_in
 from providers.models import Connection
 from providers.xml import UnreadableDocument
 
-from . import origins
+from . import origins, prepared
 from .accounts import record_accounts, record_copied_accounts
 from .documents.model import ParsedInvoice
 from .documents.payment_terms import instalments_of, is_of_discount
@@ -28,6 +28,7 @@ from .documents.reader import read_invoice
 from .identity import key_of, party_key, references_in, seller_key
 from .models import AddressingLine, Customer, Direction, DocumentState, Invoice, InvoiceDocument, document_path
 from .processing import learn_rule
+from .stored import TO_READ, read_document, telling_document
 from .validation import services as validation
 
 # What a document tells of an invoice, as `describe` writes it.
@@ -42,10 +43,6 @@ AMOUNTS = ("total_without_vat", "total_vat", "total_with_vat", "amount_due")
 AMOUNT_LIMIT = Decimal(10) ** 16 - 1
 # Any number no other advisory lock of ours has.
 SHELF_LOCK = 7_304_001
-
-
-# Which of an invoice's files tells what it says: the first there is.
-TO_READ = (InvoiceDocument.Kind.ORIGINAL, InvoiceDocument.Kind.CONVERTED)
 
 
 class UnknownOwner(Exception):
@@ -316,9 +313,11 @@ def reread(invoice_id: Any) -> bool:
     with transaction.atomic():
         invoice = Invoice.objects.select_for_update().get(pk=invoice_id)
         try:
-            parsed = read_stored_original(invoice)
+            document = telling_document(invoice)
+            parsed = read_document(document)
         except UnreadableDocument:
             return False
+        prepared.renew(document)
         describe(invoice, parsed, "")
         invoice.save(update_fields=DESCRIBED)
         record_accounts(invoice, parsed, is_new=False)
@@ -345,6 +344,8 @@ def store_document(*, invoice: Invoice, file: File) -> InvoiceDocument:
         document.save()
     if document.kind == InvoiceDocument.Kind.ORIGINAL:
         validation.ask(document)
+    if document.kind in TO_READ:
+        prepared.ask_if_long(document, file.content)
     return document
 
 
@@ -369,25 +370,3 @@ def _lock_shelf(function: str) -> None:
     """Until the transaction ends: many may store at once, but nobody while a file is discarded."""
     with database.cursor() as cursor:
         cursor.execute(f"SELECT {function}(%s)", [SHELF_LOCK])
-
-
-def original_of(invoice: Invoice) -> InvoiceDocument | None:
-    return invoice.original
-
-
-def read_stored_original(invoice: Invoice) -> ParsedInvoice:
-    """The invoice's original, or the platform's version where that is all we have. Raises UnreadableDocument."""
-    document = original_of(invoice) or invoice.documents.filter(kind=TO_READ[-1]).order_by("-received_at").first()
-    if document is None:
-        raise UnreadableDocument("missing", _("The platform has not delivered the document of this invoice yet."))
-    return read_document(document)
-
-
-def read_document(document: InvoiceDocument) -> ParsedInvoice:
-    """A stored file read as an invoice. Raises UnreadableDocument."""
-    return read_invoice(content_of(document), media_type=document.media_type, filename=document.filename)
-
-
-def content_of(document: InvoiceDocument) -> bytes:
-    with document.file.open("rb") as file:
-        return file.read()

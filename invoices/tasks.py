@@ -2,6 +2,7 @@
 
 from providers.nudge import nudge
 
+from . import prepared
 from .validation import services as validation
 
 # Invoices of ours are sent once their verdict is there.
@@ -13,3 +14,7 @@ def drain_validations() -> int:
     if done:
         nudge(NEXT_TASK)
     return done
+
+
+def prepare_documents() -> int:
+    return prepared.drain()

@@ -22,12 +22,11 @@ from django.views.decorators.http import require_safe
 
 from providers.xml import UnreadableDocument
 
-from . import audit, files
+from . import audit, files, prepared
 from .access import invoices_of
-from .documents.model import Attachment
 from .limited import limited, preview_limit
-from .models import Invoice, InvoiceDocument
-from .services import original_of, read_document, read_stored_original
+from .models import Invoice, InvoiceDocument, Prepared
+from .stored import telling_document
 
 SANDBOX = "sandbox; default-src 'none'"
 # A browser's PDF viewer does not start in a sandbox. Nothing but our own page may frame it.
@@ -70,11 +69,11 @@ def view_attachment(request: HttpRequest, invoice_id: UUID, index: int) -> HttpR
 @require_safe
 def readable_pdf(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
     """The readable view on paper, in the reader's language."""
-    from .documents.pdf import render_pdf  # when first wanted: its libraries take 20 MB of each web process
-
     invoice = _invoice(request, invoice_id)
     try:
-        content = render_pdf(read_stored_original(invoice), get_language() or "fr")
+        content = prepared.pdf(telling_document(invoice), get_language() or "fr")
+    except prepared.BeingPrepared:
+        return _soon()
     except UnreadableDocument as error:
         raise Http404(str(error)) from error
     _note(invoice)
@@ -97,7 +96,7 @@ def _document(request: HttpRequest, invoice_id: UUID, document_id: UUID) -> Invo
 
 
 def _original(request: HttpRequest, invoice_id: UUID) -> InvoiceDocument:
-    original = original_of(_invoice(request, invoice_id))
+    original = _invoice(request, invoice_id).original
     if original is None:
         raise Http404
     return original
@@ -131,6 +130,8 @@ def file(request: HttpRequest, token: str) -> HttpResponse:
     document = get_object_or_404(rows, pk=address.document)
     try:
         found = _Found(document, address.part)
+    except prepared.BeingPrepared:
+        return _soon()
     except OSError:
         return _plain(str(files.CANNOT_BE_OPENED), 503)
     if address.shown and found.media_type not in files.SHOWN:
@@ -151,21 +152,25 @@ class _Found:
             told, name = document.media_type, document.filename or str(document.invoice)
         else:
             attachment = _embedded(document, part)
-            self.file = ContentFile(attachment.content or b"")
-            told, name = attachment.media_type, attachment.filename or attachment.reference
+            self.file = ContentFile(bytes(attachment.content))
+            told, name = attachment.media_type, attachment.filename
         self.media_type = files.served_type(told, self.file.read(16))
         self.file.seek(0)
         self.name = files.served_name(name, self.media_type)
 
 
-def _embedded(document: InvoiceDocument, part: int) -> Attachment:
+def _embedded(document: InvoiceDocument, part: int) -> Prepared:
     try:
-        attachments = read_document(document).attachments
+        return prepared.embedded(document, part)
     except UnreadableDocument as error:
         raise Http404 from error
-    if part >= len(attachments) or attachments[part].content is None:
-        raise Http404
-    return attachments[part]
+
+
+def _soon() -> HttpResponse:
+    """Asks for itself again; a sandbox would not let it."""
+    words = _("The file is being prepared. It opens here by itself in a few seconds.")
+    headers = {"Refresh": "2", "Cache-Control": "private, no-store"}
+    return HttpResponse(words, status=202, content_type="text/plain; charset=utf-8", headers=headers)
 
 
 def _plain(words: str, status: int) -> HttpResponse:

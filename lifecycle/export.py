@@ -22,7 +22,7 @@ from django.utils.translation import gettext as _
 
 from invoices import audit, files
 from invoices.models import AccountChange, Customer, Invoice, InvoiceDocument
-from invoices.services import original_of, read_document
+from invoices.stored import read_document
 from providers.xml import UnreadableDocument
 
 from . import exchanges, seals
@@ -217,7 +217,7 @@ class Archive:
     def add_readable(self, folder: str, invoice: Invoice) -> Iterator[bytes]:
         from invoices.documents.pdf import render_pdf  # when first wanted: its libraries take 20 MB
 
-        original = original_of(invoice)
+        original = invoice.original
         if original is None:
             return
         try:

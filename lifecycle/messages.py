@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from invoices.documents.model import Party as WrittenParty
 from invoices.models import Invoice, Validation
-from invoices.services import read_stored_original
+from invoices.stored import read_stored_original
 from invoices.validation import Outcome
 from providers.base import (
     Adapter,

@@ -19,7 +19,6 @@ from django.utils.translation import gettext as _
 from invoices.access import has_role
 from invoices.issuing import read_for_issue, record_handover, record_issue
 from invoices.models import AddressingLine, Customer, Invoice, Role
-from invoices.services import original_of
 from providers.base import File
 from providers.registry import get_adapter
 
@@ -99,7 +98,7 @@ def _enqueue(user: Any, invoice: Invoice, *, submit: bool) -> RelayTask:
         kind=RelayTask.Kind.INVOICE,
         invoice=invoice,
         connection=invoice.connection,
-        document=original_of(invoice),
+        document=invoice.original,
         prepared_by=user,
         sequence=0,
         state=state,

@@ -6,7 +6,7 @@ Each kind of work has a task of its own, a lane: what one waits for keeps none o
 import logging
 import time
 
-from invoices import audit
+from invoices import audit, prepared
 from invoices.validation import services as validation
 from providers import checks
 
@@ -44,7 +44,7 @@ def sweep() -> None:
 
     Each lane that has something to do is nudged first; then the sweep lends a hand, as far as its time goes.
     """
-    lanes = (inbox, relays, polling, asking, validation, checks)
+    lanes = (inbox, relays, polling, asking, validation, prepared, checks)
     begun = time.monotonic()
     nudges = (lane.nudge_for_due for lane in lanes)
     short = (inbox.retry_waiting, anchors.make_due, watch_mail.tell, audit.purge)

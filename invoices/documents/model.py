@@ -272,6 +272,11 @@ class Attachment:
     of: str = ""  # what it is attached to, where that is not the invoice as a whole: a field of it
     line: str = ""  # the number of the line it is attached to
 
+    @property
+    def size(self) -> int | None:
+        """None where the document holds no file of it."""
+        return None if self.content is None else len(self.content)
+
 
 @dataclass(frozen=True, kw_only=True)
 class OtherData:

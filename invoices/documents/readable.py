@@ -4,8 +4,8 @@ Tables say which facts are shown, in which order, and how; the templates only la
 template as plain text, and the template escapes it.
 """
 
-from collections.abc import Callable, Iterator, Set
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.template.loader import render_to_string
@@ -58,12 +58,39 @@ UBL_LINES = {"cac:InvoiceLine", "cac:CreditNoteLine"}
 AttachmentUrl = Callable[[int, Attachment], str]
 
 
-def render_readable(parsed: ParsedInvoice, *, attachment_url: AttachmentUrl | None = None) -> str:
+@dataclass(frozen=True)
+class Paging:
+    """Which page of the lines is shown, and where the others are: `address` and their number."""
+
+    page: int
+    pages: Sequence[int]
+    line_count: int
+    address: str
+
+    @property
+    def others(self) -> list[tuple[Any, int]]:
+        """By name, those that can be gone to from here."""
+        last = len(self.pages)
+        steps = (
+            (_("First lines"), 1),
+            (_("Earlier lines"), self.page - 1),
+            (_("Later lines"), self.page + 1),
+            (_("Last lines"), last),
+        )
+        wanted = steps[:2] if self.page == last else steps[2:] if self.page == 1 else steps
+        return list(wanted)
+
+
+def render_readable(
+    parsed: ParsedInvoice, *, attachment_url: AttachmentUrl | None = None, paging: Paging | None = None
+) -> str:
     """An HTML fragment, safe under a strict CSP.
 
     `attachment_url(index, attachment)` gives the address of an embedded file; without it files are listed, not linked.
+    With `paging`, the lines are those of a page already; without it, the first are shown.
     """
     context = readable_context(replace(parsed, lines=parsed.lines[:SHOWN_LINES]), attachment_url)
+    context["paging"] = paging if paging and len(paging.pages) > 1 else None
     if len(parsed.lines) > SHOWN_LINES:
         context["cut"] = {"shown": SHOWN_LINES, "all": len(parsed.lines)}
     return render_to_string("invoices/readable.html", context)
@@ -290,7 +317,7 @@ def total_rows(parsed: ParsedInvoice) -> list[dict[str, Any]]:
 
 def attachment_row(index: int, attachment: Attachment, attachment_url: AttachmentUrl | None) -> dict[str, str]:
     url = attachment.url
-    if attachment.content is not None:
+    if attachment.size is not None:
         url = attachment_url(index, attachment) if attachment_url else ""
     name = attachment.filename or attachment.reference or attachment.url
     about = (
@@ -302,7 +329,7 @@ def attachment_row(index: int, attachment: Attachment, attachment_url: Attachmen
     return {
         "name": name,
         "about": " · ".join(part for part in about if part),
-        "url": url if is_followable(url, ours=attachment.content is not None) else "",
+        "url": url if is_followable(url, ours=attachment.size is not None) else "",
         "external_url": attachment.url if attachment.url != name else "",
     }
 

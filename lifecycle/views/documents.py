@@ -10,16 +10,17 @@ from typing import Any
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
-from invoices import files
+from invoices import files, prepared
 from invoices.documents.labels import ATTACHMENT_KINDS, label
 from invoices.documents.model import Attachment, ParsedInvoice
-from invoices.documents.readable import render_readable
-from invoices.documents.source import Source, show_xml
-from invoices.models import Invoice, InvoiceDocument, Role
-from invoices.services import content_of, read_stored_original
+from invoices.documents.readable import Paging, render_readable
+from invoices.documents.source import Source
+from invoices.models import Invoice, InvoiceDocument, Prepared, Role
+from invoices.prepared import BeingPrepared, Excerpt
+from invoices.stored import telling_document
 from invoices.validation.report import ShownVerdict
 from invoices.validation.services import report_of
 from providers.xml import UnreadableDocument
@@ -31,9 +32,10 @@ READABLE_COPY = "LISIBLE"
 
 
 def document_key(shown: Invoice) -> str:
-    """Changes with every document of an invoice, and with what checking them said."""
+    """Changes with every document of an invoice, with what checking them said, and what the worker made of them."""
     rows = shown.documents.values_list("pk", "validations__state", "validations__checked_at")
-    return digest(shown.document_state, list(rows.order_by("pk", "validations__pk")))
+    made = Prepared.objects.filter(document__invoice=shown).order_by("pk").values_list("form", "version", "state")
+    return digest(shown.document_state, list(rows.order_by("pk", "validations__pk")), list(made))
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,10 @@ class FileRow:
 class Pane:
     """What the tabs show; each file is read when a tab first wants it."""
 
-    def __init__(self, shown: Invoice) -> None:
-        self.invoice = shown
+    def __init__(self, shown: Invoice, tab: str, page: int) -> None:
+        self.invoice, self.tab, self.page = shown, tab, page
         self.error = ""
+        self.is_awaited = False
 
     @cached_property
     def documents(self) -> list[InvoiceDocument]:
@@ -65,15 +68,26 @@ class Pane:
     def original(self) -> InvoiceDocument | None:
         return next((each for each in self.documents if each.kind == InvoiceDocument.Kind.ORIGINAL), None)
 
-    @cached_property
-    def parsed(self) -> ParsedInvoice | None:
+    def read(self, read: Callable[[], Any]) -> Any:
+        """None where there is nothing to show, and why."""
         try:
-            return read_stored_original(self.invoice)
+            return read()
+        except BeingPrepared:
+            self.is_awaited = True
         except UnreadableDocument as error:
-            self.error = str(error.message)  # read anew, so in this reader's language
+            self.error = str(error.message)  # in this reader's language
         except OSError:
             self.error = str(files.CANNOT_BE_OPENED)
         return None
+
+    @cached_property
+    def excerpt(self) -> Excerpt | None:
+        found: Excerpt | None = self.read(lambda: prepared.excerpt(telling_document(self.invoice), self.page))
+        return found
+
+    @property
+    def parsed(self) -> ParsedInvoice | None:
+        return self.excerpt.invoice if self.excerpt else None
 
     @cached_property
     def attachments(self) -> list[Attachment]:
@@ -87,15 +101,17 @@ class Pane:
                 if document.kind == kind and files.plain_type(document.media_type) == files.PDF:
                     return reverse("invoices:view", args=[self.invoice.pk, document.pk])
         for index, attachment in enumerate(self.attachments):
-            if attachment.description == READABLE_COPY and attachment.content is not None:
+            if attachment.description == READABLE_COPY and attachment.size is not None:
                 return reverse("invoices:view_attachment", args=[self.invoice.pk, index])
         return ""
 
     @cached_property
     def readable(self) -> SafeString | None:
-        if self.parsed is None:
+        if self.excerpt is None:
             return None
-        return SafeString(render_readable(self.parsed, attachment_url=self.attachment_address))
+        paging = Paging(self.excerpt.page, self.excerpt.pages, self.excerpt.line_count, f"?tab={self.tab}&lines=")
+        html = render_readable(self.excerpt.invoice, attachment_url=self.attachment_address, paging=paging)
+        return SafeString(html)
 
     def attachment_address(self, index: int, attachment: Attachment) -> str:
         return reverse("invoices:attachment", args=[self.invoice.pk, index])
@@ -104,13 +120,9 @@ class Pane:
     def source(self) -> Source | None:
         if self.original is None:
             return None
-        try:
-            return show_xml(content_of(self.original))
-        except UnreadableDocument as error:
-            self.error = str(error.message)
-        except OSError:
-            self.error = str(files.CANNOT_BE_OPENED)
-        return None
+        original = self.original
+        found: Source | None = self.read(lambda: prepared.source(original, get_language() or "fr"))
+        return found
 
     @cached_property
     def verdicts(self) -> list[ShownVerdict]:
@@ -133,11 +145,11 @@ class Pane:
         )
 
     def embedded_row(self, index: int, attachment: Attachment) -> FileRow:
-        is_ours = attachment.content is not None
+        is_ours = attachment.size is not None
         return FileRow(
             name=attachment.filename or attachment.reference or attachment.url,
             kind=label(ATTACHMENT_KINDS, attachment.description) or _("In the invoice"),
-            size=len(attachment.content or b"") if is_ours else None,
+            size=attachment.size,
             address=self.attachment_address(index, attachment) if is_ours else attachment.url,
             media_type=attachment.media_type,
             is_followable=is_ours or attachment.url.lower().startswith(("https://", "http://")),
@@ -173,10 +185,11 @@ class ShownTab:
 
 
 def document_piece(request: DeskRequest, shown: Invoice) -> SafeString:
-    pane = Pane(shown)
+    wanted, page = request.GET.get("tab", ""), request.GET.get("lines", "")
+    pane = Pane(shown, wanted, int(page) if page.isascii() and page.isdigit() and len(page) < 6 else 1)
     tabs = [tab for tab in TABS if tab.is_there(pane)]
-    wanted = request.GET.get("tab", "")
     selected = next((tab for tab in tabs if tab.name == wanted), tabs[0])
+    pane.tab = selected.name
     context = {
         "invoice": shown,
         "pane": pane,

@@ -16,6 +16,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from invoices import prepared
 from invoices.documents.readable import render_readable
 from invoices.drafting import prefill
 from invoices.drafting import services as drafting
@@ -25,7 +26,7 @@ from invoices.issuing import CannotIssue
 from invoices.limited import limited, preview_limit
 from invoices.models import Direction, InvoiceDraft, Role
 from invoices.numbers import number_warning
-from invoices.services import read_stored_original
+from invoices.stored import telling_document
 from lifecycle import submissions
 from lifecycle.issuing_forms import formats_of, lines_for_issuing
 from lifecycle.models import RelayState
@@ -76,7 +77,11 @@ def follow(request: DeskRequest, invoice_id: UUID, kind: str) -> HttpResponse:
     if not request.desk.may(shown.customer_id, Role.CLERK) or not prefill.following_type(shown.type_code, kind):
         raise PermissionDenied
     try:
-        document = read_stored_original(shown)
+        document = prepared.whole(telling_document(shown))
+    except prepared.BeingPrepared:
+        words = _("Invoice %(invoice)s is being read: try again in a few seconds.") % {"invoice": shown}
+        messages.warning(request, words)
+        return redirect("lifecycle:invoice", shown.pk)
     except UnreadableDocument as error:
         messages.error(request, str(error.message))
         return redirect("lifecycle:invoice", shown.pk)

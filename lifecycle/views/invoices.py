@@ -86,10 +86,11 @@ def invoice_document(request: DeskRequest, invoice_id: UUID) -> HttpResponse:
 def invoice_live(request: DeskRequest, invoice_id: UUID) -> HttpResponse:
     """What changed on an invoice's page since it was drawn; 204 if nothing did."""
     shown = visible_invoice(request, invoice_id)
-    if request.GET.get("seen") == fingerprint(shown):
+    has_document = request.GET.get("document") == document_key(shown)
+    if has_document and request.GET.get("seen") == fingerprint(shown):
         return HttpResponse(status=204)
     parts = [live_marker(shown, oob=True), *pieces(request, shown).values()]
-    if request.GET.get("document") != document_key(shown):
+    if not has_document:
         parts.append(document_piece(request, shown))  # in the tab the page says it shows
     return HttpResponse(SafeString("").join(parts))
 
@@ -107,7 +108,7 @@ def live_marker(shown: Invoice, *, oob: bool) -> SafeString:
     address = reverse("lifecycle:invoice_live", args=[shown.pk])
     return format_html(
         '<div id="live" hx-get="{}?seen={}&amp;document={}" hx-trigger="every 2s, refresh from:body"'
-        ' hx-include="#document-tab" hx-swap="none"{}></div>',
+        ' hx-include="#document-tab, #document-lines" hx-swap="none"{}></div>',
         address,
         fingerprint(shown),
         document_key(shown),

@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import reverse
 from pypdf import PdfReader
 
-from invoices import files, services
+from invoices import files, prepared, services
 from invoices.models import Invoice
 from providers.base import File
 from tests import fake_provider
@@ -204,7 +204,15 @@ def test_attachment_of_nine_megabytes_keeps_its_bytes(client: Client, invoice: I
     text = UBL.decode().replace("YTtiCjE7Mgo=", base64.encodebytes(file).decode())
     store(invoice, text.encode(encoding), "application/xml")
 
-    assert body(followed(client, reverse("invoices:attachment", args=[invoice.pk, 0]))) == file
+    address = reverse("invoices:attachment", args=[invoice.pk, 0])
+    waiting = followed(client, address)
+    while prepared.drain():
+        pass
+    assert (waiting.status_code, waiting.headers["Refresh"], body(followed(client, address)) == file) == (
+        202,
+        "2",
+        True,
+    )
 
 
 def test_attachment_of_an_unreadable_original(client: Client, invoice: Invoice) -> None:

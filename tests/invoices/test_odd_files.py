@@ -13,7 +13,8 @@ from django.conf import settings
 from django.utils.translation import override
 
 from invoices.models import Invoice, Validation
-from invoices.services import original_of, read_stored_original, receive_invoice
+from invoices.services import receive_invoice
+from invoices.stored import read_stored_original
 from invoices.tasks import drain_validations
 from invoices.validation import validate
 from invoices.validation.runner import MAX_RULED_ELEMENTS
@@ -47,7 +48,7 @@ def take_in(content, **claims):
 
 
 def kept_bytes(invoice):
-    with original_of(invoice).file.open() as file:
+    with invoice.original.file.open() as file:
         return file.read()
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from invoices.models import Invoice, InvoiceDocument
-from invoices.services import UnknownOwner, original_of, read_stored_original, receive_invoice, store_document
+from invoices.services import UnknownOwner, receive_invoice, store_document
+from invoices.stored import read_stored_original
 from lifecycle import events, services
 from lifecycle.messages import facts_for_platform
 from lifecycle.services import Wish
@@ -139,7 +140,7 @@ def test_broken_document_keeps_the_invoice_and_every_byte(connection, content):
         True, "unreadable", "F-1", Decimal("12.00"),
     )  # fmt: skip
     assert kept.document_error
-    with original_of(invoice).file.open() as file:
+    with invoice.original.file.open() as file:
         assert file.read() == content
 
 
@@ -264,7 +265,7 @@ def test_new_bytes_do_not_overwrite_the_old(connection):
         store_document(invoice=invoice, file=original(content))
 
     assert sorted(_bytes_of(document) for document in invoice.documents.all()) == [b"first", b"second"]
-    assert _bytes_of(original_of(invoice)) == b"first"
+    assert _bytes_of(invoice.original) == b"first"
 
 
 def _bytes_of(document):

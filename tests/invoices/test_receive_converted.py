@@ -10,7 +10,8 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils.translation import override
 
-from invoices.services import read_stored_original, receive_invoice
+from invoices.services import receive_invoice
+from invoices.stored import read_stored_original
 from providers.base import File, InvoiceReport, Party
 from tests.factories import SIREN, make_connection, make_customer, make_line, make_user
 from tests.providers.seqino.samples import make_data

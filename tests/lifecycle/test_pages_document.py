@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from pypdf import PdfWriter
 
-from invoices import services
+from invoices import prepared, services
 from invoices.models import DocumentState, Invoice
 from providers.base import File
 from tests import fake_provider
@@ -47,7 +47,9 @@ def invoice(client: Client, monkeypatch: pytest.MonkeyPatch) -> Invoice:
 
 def store(invoice: Invoice, content: bytes, media_type: str = "application/xml", kind: str = "original") -> Any:
     file = File(kind=kind, content=content, media_type=media_type, filename="facture")
-    return services.store_document(invoice=invoice, file=file)
+    document = services.store_document(invoice=invoice, file=file)
+    prepared.drain()
+    return document
 
 
 def shown(client: Client, invoice: Invoice, tab: str = "") -> Any:
@@ -98,6 +100,8 @@ def test_pdf_beside_the_original_is_the_picture(client: Client, invoice: Invoice
 @pytest.mark.parametrize("tab", ["readable", "original", "compare", "xml", "files"])
 def test_tab_is_a_page_of_its_own(client: Client, invoice: Invoice, tab: str) -> None:
     store(invoice, facturx(), "application/pdf")
+    shown(client, invoice, tab)
+    prepared.drain()
     response = shown(client, invoice, tab)
     assert (response.status_code, selected(response), inline_code(response)) == (200, [f"tab-{tab}"], [])
     assert parse(response).xpath("//*[@role='tabpanel']/@aria-labelledby") == [f"tab-{tab}"]
@@ -120,7 +124,7 @@ def test_tab_alone_is_what_the_page_shows(client: Client, invoice: Invoice) -> N
 
 def test_document_that_comes_later_stays_in_the_tab(client: Client, invoice: Invoice) -> None:
     live = parse(shown(client, invoice, "files")).xpath("//*[@id='live']")[0]
-    assert live.get("hx-include") == "#document-tab"
+    assert live.get("hx-include") == "#document-tab, #document-lines"
     store(invoice, UBL)
     invoice.save()
     answer = client.get(live.get("hx-get"), {"tab": "files"}, headers={"HX-Request": "true"})
