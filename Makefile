@@ -5,12 +5,13 @@ APPS := einvoice_project invoices lifecycle providers
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
-.PHONY: run test simulate soak check fix lock help
+.PHONY: run test simulate soak fuzz check fix lock help
 
 help:
 	@echo "make run    start the whole demo: database, sandbox platform, web server, worker"
 	@echo "make test   run all tests"
 	@echo "make simulate  play HISTORIES (10,000) of made-up accidents from SEED on, in simulated time"
+	@echo "make fuzz   spoil samples at random, SECONDS (600) for each PARSER, from SEED on"
 	@echo "make soak   two minutes of all platforms at once, misbehaving, with processes killed"
 	@echo "make check  format, lint, types, migrations, translations, environment reference"
 	@echo "make fix    format and repair what can be repaired"
@@ -32,6 +33,10 @@ simulate: .venv/installed
 soak: export SOAK_SECONDS ?= 120
 soak: .venv/installed
 	@exec $(BIN)/python -m pytest tests/test_soak.py
+
+fuzz: export DJANGO_SETTINGS_MODULE = tests.settings
+fuzz: .venv/installed
+	@exec $(BIN)/python -m tests.hostile.fuzz $(PARSER)
 
 check: export NAVETTE_DEMO = 1
 check: .venv/installed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 @require_POST
 def policy_report(request: HttpRequest) -> HttpResponse:
     length = request.headers.get("Content-Length", "")
-    if not length.isdecimal() or int(length) > LONGEST:
+    if not re.fullmatch("[0-9]{1,9}", length) or int(length) > LONGEST:
         return HttpResponse(status=413)
     if not spend(REPORTS, "all").is_over:
         logger.warning("A browser was kept from something by the content security policy: %s", _told(request.body))

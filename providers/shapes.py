@@ -183,6 +183,10 @@ class File:
     filename: str = ""
 
 
+# What the column of a delivery's key holds.
+LONGEST_KEY = 200
+
+
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
     """One push, read. `key` is unique per connection for one news (the duplicate guard).

@@ -14,6 +14,7 @@ from urllib.parse import quote, quote_plus, urlsplit
 from django.utils.translation import gettext as _
 
 from ..base import MIB, LoginRefused, PermanentError, PlatformError, TemporaryError
+from ..decimals import read_decimal
 from ..http import Answer, HttpAdapter, explain
 from . import flows
 
@@ -76,10 +77,8 @@ class Session(HttpAdapter):
         return token, datetime.now(UTC) + self._life(document.get("expires_in")) - RENEW_BEFORE
 
     def _life(self, told: Any) -> timedelta:
-        try:
-            seconds = float(told)
-        except (TypeError, ValueError):
-            seconds = self.setting("token_seconds")
+        found = read_decimal(told)
+        seconds = self.setting("token_seconds") if found is None else float(found)
         return timedelta(seconds=min(max(seconds, RENEW_BEFORE.total_seconds() + 1), 86400))
 
     def _credentials(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from ..base import Delivery, HookRequest, Malformed, NotGenuine
 from ..http import load_json
+from ..shapes import LONGEST_KEY
 from .flows import parse_flow
 
 MAX_BODY = 256 * 1024
@@ -80,4 +81,5 @@ def parse(request: HookRequest) -> Delivery:
     flow = parse_flow(document)
     if flow is None:
         raise Malformed("The body names no flow.")
-    return Delivery(key=flow.key or hashlib.sha256(request.body).hexdigest(), points_to=flow.id)
+    is_usual = 0 < len(flow.key) <= LONGEST_KEY
+    return Delivery(key=flow.key if is_usual else hashlib.sha256(request.body).hexdigest(), points_to=flow.id)

@@ -32,6 +32,7 @@ from ..decimals import read_decimal
 from ..http import load_json, safe_filename
 from ..moments import zone_read
 from ..processing import rule_in
+from ..shapes import LONGEST_KEY
 from . import tables
 from .words import Words
 
@@ -89,7 +90,8 @@ def key_of(document: Mapping[str, Any], body: bytes, line: str) -> str:
     message_id = _text(document.get("messageId"))
     if not message_id or len(message_id) > LONGEST_ID:
         message_id = hashlib.sha256(body).hexdigest()
-    return f"{line}/{message_id}" if line else message_id
+    key = f"{line}/{message_id}" if line else message_id
+    return key if len(key) <= LONGEST_KEY else hashlib.sha256(body).hexdigest()
 
 
 def _read(document: Mapping[str, Any], line: str, key: str, words: Words) -> Delivery:
