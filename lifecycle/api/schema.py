@@ -38,10 +38,10 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 
 
 class ApiSchema(AutoSchema):
-    """Adds the problems every operation may answer, and the parameters of a list's filters."""
+    """Adds the problems every operation may answer, and the parameters of a list's filters where it is read."""
 
     def get_override_parameters(self) -> list[Any]:
-        filters = getattr(self.view, "filters", None)
+        filters = getattr(self.view, "filters", None) if self.method == "GET" else None
         return [*super().get_override_parameters(), *([filters] if filters else [])]
 
     def _get_response_bodies(self, direction: Direction = "response") -> dict[str, Any]:
