@@ -9,7 +9,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from invoices.models import DocumentState, Invoice
-from invoices.services import AMOUNTS, describe, read_stored_original
+from invoices.services import AMOUNTS, describe
+from invoices.stored import read_stored_original
 from providers.xml import UnreadableDocument
 
 from . import answers, events
