@@ -192,7 +192,7 @@ def drain() -> int:
     if row is None:
         return 0
     _work(row)
-    nudge_for_due()
+    transaction.on_commit(nudge_for_due)
     return 1
 
 
