@@ -129,6 +129,15 @@ VARIABLES = (
         default=False,
     ),
     Variable("LOG_LEVEL", "text", "DEBUG, INFO, WARNING or ERROR.", default="INFO"),
+    Variable(
+        "LOG_FORMAT", "text", "text, or json: one object a line, for software that collects logs.", default="text"
+    ),
+    Variable(
+        "PLAIN_CONNECTIONS",
+        "yes/no",
+        "Allow the database and Redis on other hosts without TLS: only where nobody else reaches the network between.",
+        default=False,
+    ),
     Variable("WORKERS", "number", "Processes of one `manage.py qcluster`.", default=2),
     Variable(
         "LEASE_SECONDS",

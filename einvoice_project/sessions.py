@@ -55,6 +55,18 @@ def _asks_by_itself(request: HttpRequest) -> bool:
     return request.headers.get("HX-Trigger") == "live"
 
 
+def leaving_nothing(get_response: GetResponse) -> GetResponse:
+    """Whoever signs out leaves nothing in the browser: what was typed, the list one came from, copies of pages."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if request.method == "POST" and request.path_info == reverse("account_logout"):
+            response.headers["Clear-Site-Data"] = '"cache", "storage"'
+        return response
+
+    return middleware
+
+
 def second_factor(get_response: GetResponse) -> GetResponse:
     """Whoever needs a second factor and has none sets one up first; the account pages stay open for that."""
 

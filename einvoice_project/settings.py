@@ -61,6 +61,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "einvoice_project.middleware.permissions_policy",
     "csp.middleware.CSPMiddleware",
+    "einvoice_project.middleware.admin_scripts",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "einvoice_project.times.every_time",
@@ -69,6 +70,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "einvoice_project.sessions.leaving_nothing",
     "einvoice_project.sessions.ending_sessions",
     "einvoice_project.sessions.second_factor",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -139,6 +141,7 @@ PPF_NUMBER_LENGTH_UNTIL = environment("PPF_NUMBER_LENGTH_UNTIL")
 INBOX_THREADS = environment("INBOX_THREADS")
 AUDIT_DAYS = max(environment("AUDIT_DAYS"), 366)
 REDIS_URL = environment("REDIS_URL")
+PLAIN_CONNECTIONS = environment("PLAIN_CONNECTIONS")
 Q_CLUSTER |= (
     {"redis": REDIS_URL, "broker_class": "einvoice_project.redis_queue.RedisQueue"}
     if REDIS_URL
@@ -237,6 +240,8 @@ CONTENT_SECURITY_POLICY = {
         "base-uri": [NONE],
         "form-action": [SELF],
         "frame-ancestors": [NONE],
+        "require-trusted-types-for": ["'script'"],
+        "trusted-types": ["default"],
         "report-uri": "/csp-report/",
     },
 }
@@ -319,15 +324,29 @@ SPECTACULAR_SETTINGS = {
 
 METRICS_TOKEN = environment("METRICS_TOKEN")
 LOG_LEVEL = environment("LOG_LEVEL").upper()
+LOG_FORMAT = environment("LOG_FORMAT")
+if LOG_FORMAT not in ("text", "json"):
+    raise ImproperlyConfigured(f"LOG_FORMAT: “{LOG_FORMAT}” is neither text nor json. See docs/environment.md.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s[%(process)d] %(message)s"},
+        "text": {
+            "()": "einvoice_project.logs.TextLines",
+            "format": "%(asctime)s %(levelname)s %(name)s[%(process)d] %(message)s",
+        },
+        "json": {"()": "einvoice_project.logs.JsonLines"},
     },
-    "filters": {"hide_hook_tokens": {"()": "einvoice_project.logs.HideHookTokens"}},
+    "filters": {
+        "name_person": {"()": "einvoice_project.logs.NamePerson"},
+        "hide_hook_tokens": {"()": "einvoice_project.logs.HideHookTokens"},
+    },
     "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["hide_hook_tokens"]},
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": LOG_FORMAT,
+            "filters": ["name_person", "hide_hook_tokens"],
+        },
     },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.core import context
 from allauth.mfa import signals as factors
+from allauth.usersessions.models import UserSession
 from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.db.models import Q
@@ -59,6 +61,7 @@ def follow_account(instance: Any, created: bool, raw: bool = False, **_signal: A
 @receiver(factors.authenticator_reset)
 def note_added_factor(user: Any, authenticator: Any, **_signal: Any) -> None:
     audit.record(Action.FACTOR_ADDED, account=user, subject=user, factor=authenticator.type)
+    end_other_sessions(user)
 
 
 @receiver(factors.authenticator_removed)
@@ -66,6 +69,14 @@ def note_removed_factor(user: Any, authenticator: Any, **_signal: Any) -> None:
     audit.record(
         Action.FACTOR_REMOVED, account=authenticator.user, subject=authenticator.user, factor=authenticator.type
     )
+    end_other_sessions(authenticator.user)
+
+
+def end_other_sessions(user: Any) -> None:
+    """Whoever came in by the old factors does not stay; the session that changed them does."""
+    here = context.request.session.session_key if context.request else None
+    for session in UserSession.objects.filter(user=user).exclude(session_key=here):
+        session.end()
 
 
 @receiver(factors.authentication_failed)

@@ -34,6 +34,8 @@ class AuditEntry(models.Model):
         LINE_CHANGED = "line_changed", _("Addressing line changed")
         CONNECTION_CHANGED = "connection_changed", _("Connection changed")
         REPLAYED = "replayed", _("Delivery replayed")
+        RELAY_RETRIED = "relay_retried", _("Failed relay sent again")
+        RELAY_RESOLVED = "relay_resolved", _("Fate of a relay told by a person")
         PURGED = "purged", _("Invoice purged")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

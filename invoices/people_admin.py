@@ -21,6 +21,7 @@ from django_q.admin import Failure, OrmQ, Schedule, Success
 from providers.admin import ReadOnly
 
 from . import audit, tokens
+from .account_events import end_other_sessions
 from .audited import Audited
 from .models import ApiToken, Membership
 from .scoped_admin import OfCustomer, Scoped, administered
@@ -185,3 +186,4 @@ class AuthenticatorAdmin(ReadOnly, Audited):
 
     def _audit(self, obj: Any, names: list[str]) -> None:
         audit.record(self.audit_action, account=obj.user, subject=obj.user, factor=obj.type)
+        end_other_sessions(obj.user)

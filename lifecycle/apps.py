@@ -6,3 +6,6 @@ class LifecycleConfig(AppConfig):
     name = "lifecycle"
     default_auto_field = "django.db.models.BigAutoField"
     verbose_name = _("Life cycle")
+
+    def ready(self) -> None:
+        from einvoice_project import plain_connections  # noqa: F401  -- its system check

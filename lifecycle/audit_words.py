@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from invoices.models import AuditEntry, Role
 from invoices.token_models import Scope
 
 LABELS = {
+    "arrived": _("on the platform"),
     "changed": _("fields"),
     "count": _("number of invoices"),
     "factor": _("second factor"),
@@ -30,6 +32,8 @@ def _shown(value: Any) -> str:
         return ", ".join(f"{name} {_shown(before)} → {_shown(after)}" for name, (before, after) in value.items())
     if isinstance(value, list):
         return ", ".join(map(_shown, value))
+    if isinstance(value, bool):
+        return gettext("yes") if value else gettext("no")
     return str(WORDS.get(value, value)) if isinstance(value, str) else _plain(value)
 
 

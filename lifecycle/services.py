@@ -15,7 +15,7 @@ from django.db.models import prefetch_related_objects
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from invoices import accounts
+from invoices import accounts, audit
 from invoices.access import has_role
 from invoices.issuing import free_number
 from invoices.models import Comment, Customer, Invoice, Role
@@ -375,6 +375,7 @@ def retry(*, user: Any, relay_id: Any) -> RelayTask:
     if relay.event and (words := objections_to([relay]).get(relay.pk)):
         raise DecisionRefused([Problem("status", "overtaken", words)])
     _enqueue(relay, "retry", attempts=0)
+    audit.record(audit.Action.RELAY_RETRIED, actor=user, customer=invoice.customer, subject=invoice)
     events.project(invoice)
     nudge_for(relay)
     return relay
@@ -390,6 +391,7 @@ def resolve(*, user: Any, relay_id: Any, arrived: bool, why: str = "") -> RelayT
             _("The platform shows “%(status)s”: %(why)s") if arrived else _("The platform lacks “%(status)s”: %(why)s")
         )
         Comment.objects.create(invoice=invoice, author=user, text=found % {"status": relay.label, "why": why})
+    audit.record(audit.Action.RELAY_RESOLVED, actor=user, customer=invoice.customer, subject=invoice, arrived=arrived)
     if arrived:
         events.confirm(relay)
         relay.receipt = {**(relay.receipt or {}), "resolved_by": user.get_username()}

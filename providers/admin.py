@@ -252,6 +252,8 @@ class ConnectionAdmin(AccountAdmin):
     def _ask(self, request: HttpRequest, queryset: QuerySet[Connection], text: str, *, register: bool = False) -> None:
         for connection in self._changeable(request, queryset):
             checks.ask(connection, register=register)
+            asked = gettext("registration of our address") if register else gettext("check")
+            self.log_change(request, connection, [{"changed": {"fields": [asked]}}])
             self.message_user(request, text % connection, messages.SUCCESS)
 
     @admin.action(description=_("Pause selected connections"), permissions=["change"])

@@ -244,8 +244,8 @@
   const typing = (element) => element.matches("input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable]");
   const shortcuts = $("#shortcuts");
   if (shortcuts) {
-    shortcuts.checked = localStorage.getItem("shortcuts") !== "off";
-    shortcuts.addEventListener("change", () => localStorage.setItem("shortcuts", shortcuts.checked ? "on" : "off"));
+    shortcuts.checked = !document.cookie.includes("shortcuts=off");
+    shortcuts.addEventListener("change", () => { document.cookie = `shortcuts=${shortcuts.checked ? "on" : "off"}; path=/; max-age=31536000; samesite=lax`; });
   }
   function moveRow(by) {
     const links = rows();

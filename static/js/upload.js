@@ -50,6 +50,7 @@
       if (call.status !== 200) fail(job.item, form.dataset.lost);
       else {
         const holder = document.createElement("ol");
+        document.dispatchEvent(new CustomEvent("answered", { detail: call }));
         holder.innerHTML = call.responseText;
         const answer = holder.querySelector("li");
         if (answer) { job.item.replaceWith(answer); htmx.process(answer); } else fail(job.item, form.dataset.lost);

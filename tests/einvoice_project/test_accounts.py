@@ -67,3 +67,13 @@ def test_weak_password_is_refused(weak):
     with pytest.raises(ValidationError):
         validate_password(weak)
     validate_password(PASSWORD)
+
+
+def test_words_of_the_context_make_no_password(settings):
+    settings.PUBLIC_URL = "https://escargot.example.com"
+    customer = make_customer(name="Quincaillerie Zéphyrin")
+    user = make_user(customer, first_name="Philiberte", last_name="Vauquelinette")
+    for word in ("Quincaillerie1", "Zéphyrin2026!", "escargotNavette", "PhiliberteNavette"):
+        with pytest.raises(ValidationError):
+            validate_password(word, user)
+    validate_password("Quincaillerie-agrafe-cheval-pile", user)

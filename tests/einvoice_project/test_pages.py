@@ -15,6 +15,8 @@ POLICY = {
     "form-action 'self'",
     "frame-ancestors 'none'",
     "report-uri /csp-report/",
+    "require-trusted-types-for 'script'",
+    "trusted-types default",
 }
 
 
@@ -27,6 +29,12 @@ def test_every_page_says_what_the_browser_may_do(client: Client) -> None:
     assert headers["Referrer-Policy"] == "same-origin"
     assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
     assert headers["Permissions-Policy"].startswith("camera=(), ")
+
+
+@pytest.mark.django_db
+def test_admin_runs_scripts_of_django(client: Client) -> None:
+    policy = client.get("/admin/login/").headers["Content-Security-Policy"]
+    assert set(policy.split("; ")) == {part for part in POLICY if "trusted-types" not in part}
 
 
 @pytest.mark.django_db

@@ -6,6 +6,7 @@ import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, hotp_value, yield_hotp_counters_from_time
 from django.db import connections
+from django.test import Client
 from django.urls import reverse
 
 from tests.factories import make_customer, make_token, make_user
@@ -118,6 +119,35 @@ def test_admin_asks_for_the_second_factor_at_its_own_door(client):
     assert client.get(reverse("admin:index")).status_code == 302
     client.post(reverse("mfa_authenticate"), {"code": code()})
     assert client.get(reverse("admin:index")).status_code == 200
+
+
+@pytest.mark.usefixtures("person")
+def test_signing_out_empties_the_browser(client):
+    cleared = [client.post(reverse(name)).headers.get("Clear-Site-Data") for name in (WORKLIST, "account_logout")]
+    assert cleared == [None, '"cache", "storage"']
+
+
+@pytest.mark.django_db
+def test_other_sessions_end_with_a_changed_second_factor(client):
+    user, elsewhere = make_user(make_customer(), "clerk", password=PASSWORD), Client()
+    for browser in (client, elsewhere):
+        browser.post(reverse("account_login"), {"login": user.username, "password": PASSWORD})
+    TOTP.activate(user, SECRET)
+    assert (is_in(client), is_in(elsewhere)) == (True, True)
+    client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
+    client.post(reverse("mfa_deactivate_totp"))
+    assert (is_in(client), is_in(elsewhere)) == (True, False)
+
+
+@pytest.mark.django_db
+def test_sessions_end_where_an_administrator_takes_a_factor_away(client):
+    user, boss = make_user(password=PASSWORD), Client()
+    client.post(reverse("account_login"), {"login": user.username, "password": PASSWORD})
+    TOTP.activate(user, SECRET)
+    boss.force_login(make_user(is_superuser=True, is_staff=True))
+    factor = Authenticator.objects.get()
+    boss.post(reverse("admin:mfa_authenticator_delete", args=[factor.pk]), {"post": "yes"})
+    assert (Authenticator.objects.exists(), is_in(client)) == (False, False)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -15,7 +15,7 @@ PRODUCTION = {
     "SECRET_KEY": "k9!" * 20 + "abcdefghij",
     "SECRETS_KEYS": Fernet.generate_key().decode(),
     "PUBLIC_URL": "https://navette.example.com",
-    "DATABASE_URL": "postgres://navette:geheim@db.example.com:5432/navette",
+    "DATABASE_URL": "postgres://navette:geheim@db.example.com:5432/navette?sslmode=verify-full",
 }
 
 
@@ -38,6 +38,11 @@ def values(*names: str, **variables: str) -> dict[str, Any]:
 def test_production_settings_pass_the_deployment_check() -> None:
     done = python("manage.py", "check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
     assert (done.returncode, done.stdout) == (0, "System check identified no issues (0 silenced).\n")
+
+
+def test_plain_database_on_another_host_stops_every_command() -> None:
+    done = python("manage.py", "check", **PRODUCTION | {"DATABASE_URL": "postgres://navette@db.example.com/navette"})
+    assert (done.returncode, "(navette.E001) The database on db.example.com" in done.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("name", ["SECRET_KEY", "SECRETS_KEYS", "PUBLIC_URL"])

@@ -11,7 +11,10 @@ from django.utils import timezone
 
 from invoices import audit
 from invoices.models import AuditEntry, Membership
-from lifecycle import inbox, provisioning
+from lifecycle import inbox, provisioning, services
+from lifecycle.models import RelayState, RelayTask
+from lifecycle.services import Wish
+from tests import fake_provider
 from tests.factories import (
     OTHER_SIREN,
     make_connection,
@@ -114,6 +117,39 @@ def test_roles_are_written_whoever_gives_them(client):
         ("role_removed", "boss", customer, {"role": "approver"}),
         ("role_given", "", customer, {"role": "clerk"}),
     ]
+
+
+def test_what_a_person_does_with_a_relay_is_written(monkeypatch):
+    fake_provider.register(monkeypatch)
+    customer, connection = make_customer(), make_connection()
+    make_line(customer, connection)
+    boss = make_user(customer, "administrator", username="boss")
+    invoice = make_invoice(customer, connection, ["203"])
+    relay, _new = services.issue_status(user=boss, invoice_id=invoice.pk, wish=Wish(status="204"))
+    RelayTask.objects.update(state=RelayState.FAILED)
+    services.retry(user=boss, relay_id=relay.pk)
+    for arrived in (False, True):
+        RelayTask.objects.update(state=RelayState.UNCERTAIN)
+        services.resolve(user=boss, relay_id=relay.pk, arrived=arrived)
+    rows = AuditEntry.objects.filter(action__startswith="relay").order_by("at")
+    assert [(row.action, row.actor, row.customer, row.subject, row.details) for row in rows] == [
+        ("relay_retried", boss, customer, str(invoice), {}),
+        ("relay_resolved", boss, customer, str(invoice), {"arrived": False}),
+        ("relay_resolved", boss, customer, str(invoice), {"arrived": True}),
+    ]
+
+
+def test_asked_checks_of_a_connection_are_written(client, ada):
+    ada.is_staff = ada.is_superuser = True
+    ada.save()
+    connection = make_connection("acube", secrets=SECRETS)
+    for action in ("check_now", "register_webhooks"):
+        form = {"action": action, "_selected_action": [str(connection.pk)]}
+        client.post(reverse("admin:providers_connection_changelist"), form)
+    rows = AuditEntry.objects.filter(action="connection_changed").order_by("at")
+    assert [(row.actor, row.details) for row in rows] == [
+        (ada, {"changed": ["vérification"]}), (ada, {"changed": ["enregistrement de notre adresse"]}),
+    ]  # fmt: skip
 
 
 def test_rules_are_written_with_both_values(client):
