@@ -31,7 +31,7 @@ class NamePerson(logging.Filter):
 
 
 class TextLines(logging.Formatter):
-    converter = time.gmtime
+    converter = time.gmtime  # type: ignore[assignment]  # as logging's own documentation has it
     default_time_format, default_msec_format = "%Y-%m-%dT%H:%M:%S", "%s.%03dZ"
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  -- as logging names it

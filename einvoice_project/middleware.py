@@ -5,6 +5,7 @@ from django.urls import resolve
 from django.utils.translation import gettext
 
 from providers.http import UNSTORABLE
+from providers.services import storable
 
 from . import problems
 
@@ -44,7 +45,10 @@ def plain_text(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
         if all(map(_is_plain, _texts(request))):
             return get_response(request)
         if request.path_info.startswith("/api/"):
-            body = problems.body_of(problems.BadQuery(gettext("The address holds a character that is none.")))
+            message = gettext("The address holds a character that is none.")
+            odd = [storable(name) for name, values in request.GET.lists() if not all(map(_is_plain, (name, *values)))]
+            rows: list[problems.ErrorRow] = [{"field": name, "code": "invalid", "message": message} for name in odd]
+            body = problems.body_of(problems.BadQuery(message, errors=rows))
             return JsonResponse(body, status=400, content_type=problems.CONTENT_TYPE)
         return HttpResponseBadRequest(
             gettext("The request holds a character that is none."), content_type="text/plain; charset=utf-8"
