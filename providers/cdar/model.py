@@ -209,11 +209,9 @@ class Cdar:
     @property
     def invoice_key(self) -> InvoiceKey:
         """What stands in the fields, or for placeholders in the text."""
-        siren, written_ids = (self.seller.siren, dict(self.seller.ids).values()) if self.seller else ("", ())
+        siren = self.seller.siren if self.seller else ""
         day = self.issued_on.text[:8] if self.issued_on else ""  # of the 14 digits that it may have too (G7.06)
-        is_nobody = (
-            not siren and self.seller is not None and any(value == NO_SIREN for _scheme, value in self.seller.ids)
-        )
+        is_nobody = self.seller is not None and not siren and NO_SIREN in dict(self.seller.ids).values()
         blank = (self.number == NO_NUMBER, day == NO_DAY, is_nobody)
         number, written, quoted_siren = self._quoted if any(blank) else ("", "", "")
         return InvoiceKey(

@@ -113,7 +113,7 @@ def test_half_of_the_threads_of_a_web_process_never_wait_at_the_door():
 
 def test_door_ends_what_drips():
     began = time.monotonic()
-    wire = http.Wire(registry.http_client(Policy(private=True, plain=True)), platform="Nimbus", scope="t", per_second=0)
+    wire = http.Wire(registry.http_client(Policy(private=True, plain=True)), platform="Nimbus")
     with dripping("body") as drip, pytest.raises(TemporaryError), at_the_door(0.3):
         wire.exchange("GET", drip.url, repeatable=True)
     assert time.monotonic() - began < 2

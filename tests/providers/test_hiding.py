@@ -76,7 +76,7 @@ def test_answer_and_evidence_show_no_secret(writing, secret):
         return httpx.Response(200, text=written)
 
     client = httpx.Client(transport=httpx.MockTransport(echo))
-    wire = Wire(client, platform="Echo", scope="echo", per_second=0, secrets=[secret])
+    wire = Wire(client, platform="Echo", secrets=[secret])
     answer = wire.exchange("GET", "https://echo.example.test/", repeatable=True)
     kept = spoken(httpx.Request("POST", "https://echo.example.test/", content=written.encode()), [secret])
     assert answer.text == hide(written, [secret]) != written

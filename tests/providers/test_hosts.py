@@ -126,14 +126,14 @@ def test_adapter_calls_through_the_guard(monkeypatch, connection):
     ],
 )
 def test_call_inside_is_refused_and_says_why(url, told):
-    wire = Wire(http_client(Policy()), platform="PDP", scope="hosts", per_second=0)
+    wire = Wire(http_client(Policy()), platform="PDP")
     with translation.override("en"), pytest.raises(PermanentError) as refused:
         wire.exchange("GET", url, repeatable=True)
     assert refused.value.message == told
 
 
 def test_metadata_service_is_closed_to_a_sandbox_too():
-    wire = Wire(http_client(platform_policy("sandbox")), platform="PDP", scope="hosts", per_second=0)
+    wire = Wire(http_client(platform_policy("sandbox")), platform="PDP")
     with pytest.raises(PermanentError):
         wire.exchange("GET", "http://169.254.169.254/latest/", repeatable=True)
 

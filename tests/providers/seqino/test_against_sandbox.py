@@ -205,7 +205,7 @@ def test_limits_of_use(sandbox, adapter):
     limits = {"per_minute": 100, "per_hour": None, "per_day": 1440, "per_month": None}
     sandbox.control("settings", seqino={"limits": limits})
     adapter.memory.facts.clear()
-    assert (adapter.calls_per_minute(), adapter.wire.per_second) == (0.5, 100 / 60)
+    assert (adapter.calls_per_minute(), adapter.pace) == (0.5, 100 / 60)
     sandbox.control("settings", seqino={"limits": limits | {"per_minute": 0}})
     with pytest.raises(TemporaryError, match="Limit reached"):
         adapter.read_limits()

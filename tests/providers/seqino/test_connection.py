@@ -224,7 +224,7 @@ def test_limits_are_asked_for_once_an_hour():
 )
 def test_calls_keep_the_limit_for_a_minute(wanted, limits, pace):
     seqino = make_seqino(memory=Memory(usage_limits=limits), requests_per_second=wanted)[0]
-    assert seqino.wire.per_second == pace
+    assert seqino.pace == pace
 
 
 # --- the check --------------------------------------------------------------------------------------------------------
