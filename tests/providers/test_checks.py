@@ -2,6 +2,7 @@
 
 import runpy
 import time
+from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -93,15 +94,11 @@ def make_acube(url: str, number: int = 0) -> Connection:
 
 
 def test_few_wait_at_the_door_at_once():
-    held = [at_the_door() for _ in range(AT_ONCE)]
-    for each in held:
-        each.__enter__()
-    try:
+    with ExitStack() as held:
+        for _place in range(AT_ONCE):
+            held.enter_context(at_the_door())
         with pytest.raises(TemporaryError), at_the_door():
             pass
-    finally:
-        for each in held:
-            each.__exit__(None, None, None)
     with at_the_door():
         pass  # there is room again
 
