@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('invoices', '0026_audit_and_tokens'),
+        ('invoices', '0027_prepared_documents'),
     ]
 
     operations = [
