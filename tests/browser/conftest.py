@@ -61,8 +61,10 @@ def office(transactional_db, settings):
     navette = Navette()
     settings.PUBLIC_URL = navette.url
     with SandboxServer(settings={"echo_delay": 0.3, "acube": {"missing_documents_on_208": True}}) as sandbox:
-        yield Office(navette, sandbox)
-        navette.stop()
+        try:
+            yield Office(navette, sandbox)
+        finally:
+            navette.stop()
 
 
 @pytest.fixture
