@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-PASSWORD = "navette-demo"  # noqa: S105 - of the demo only, which listens on this machine alone
+PASSWORD = "trame-et-chaine"  # noqa: S105 - of the demo only, which listens on this machine alone
 
 PEOPLE = (("clerk", "clerk"), ("approver", "approver"), ("administrator", "administrator"))
 
