@@ -104,6 +104,8 @@ def find_told(invoice: Invoice, report: StatusReport, said: Statement) -> RelayT
 
 def find_taken_for_ours(invoice: Invoice, report: StatusReport, said: Statement) -> SeenReport | None:
     """The echo that left things out, and was another's statement after all: here comes all that we said."""
+    if report.message_id:  # ours by its id, or another's
+        return None
     rows = SeenReport.objects.filter(invoice=invoice, event__status=report.status).exclude(lesser=None)
     for sighting in rows.select_related("event__relay").order_by("pk"):
         relay = sighting.event.relay

@@ -153,6 +153,17 @@ def test_lesser_statement_of_a_colleague_beside_ours_is_its_own(user, received, 
     assert events.find_break(received) == ""
 
 
+def test_all_that_we_said_under_the_id_of_another_is_not_ours(user, received):
+    reason, at = Reason(code="QTE_ERR", text="9 reçus sur 10"), now()
+    decide(user, received, "207", reasons=(reason,))
+    relays.drain()
+    record(received, "207", occurred_at=at, reasons=(Reason(code="QTE_ERR"),))
+    record(received, "207", occurred_at=at + timedelta(seconds=5), reasons=(reason,), message_id="somebody's own")
+
+    kept = [(event.origin, event.reasons[0]["text"]) for event in events.shown_events(received) if event.reasons]
+    assert sorted(kept) == [("platform", "9 reçus sur 10"), ("us", "9 reçus sur 10")]
+
+
 def test_same_status_weeks_after_one_that_nobody_confirmed_is_news(user, received):
     ours = decide(user, received, "207", reasons=(Reason(code="QTE_ERR"),))
     relays.drain()
