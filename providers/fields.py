@@ -14,7 +14,8 @@ class Field:
     """A setting or secret an adapter declares. `type`: str, int, bool, url, list or choice.
 
     `operator_only`: whose change could lead our secrets away or reach another customer; set by superusers, `provision`
-    and set-up. `of_one_company`: two customers of a connection never have the same.
+    and set-up. `of_one_company`: names a company at the platform; the operator's too, and two customers of a connection
+    never have the same.
     """
 
     name: str
@@ -29,4 +30,9 @@ class Field:
     @property
     def is_operators(self) -> bool:
         """Hosts and paths always are: they say where our credentials go."""
-        return self.operator_only or self.type == "url" or self.name.endswith(("_url", "_path", "_uri"))
+        return (
+            self.operator_only
+            or self.of_one_company
+            or self.type == "url"
+            or self.name.endswith(("_url", "_path", "_uri"))
+        )

@@ -119,7 +119,6 @@ SECRETS = (
 LINE_SETTINGS = (
     Field(
         name="legal_entity",
-        operator_only=True,
         of_one_company=True,
         help=_("A-Cube's number of the company. Empty: looked up or made at set-up."),
     ),

@@ -116,21 +116,18 @@ SECRETS = (
 LINE_SETTINGS = (
     Field(
         name="registration_id",
-        operator_only=True,
         of_one_company=True,
         default="",
         help=_("Number of the company at Billit (registrationID)."),
     ),
     Field(
         name="party_id",
-        operator_only=True,
         of_one_company=True,
         default="",
         help=_("Its PartyID in the main API. Empty: the registrationID."),
     ),
     Field(
         name="ctc",
-        operator_only=True,
         of_one_company=True,
         default="",
         help=_(

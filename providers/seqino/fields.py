@@ -151,14 +151,12 @@ SECRETS = (
 LINE_SETTINGS = (
     Field(
         name="client_id",
-        operator_only=True,
         of_one_company=True,
         default="",
         help=_("Seqino's id of the client. Empty: looked up or made at set-up."),
     ),
     Field(
         name="mandate_id",
-        operator_only=True,
         of_one_company=True,
         default="",
         help=_("Seqino's id of the mandate. Empty: looked up or made at set-up."),
