@@ -7,6 +7,7 @@ as PostgreSQL makes it.
 
 from __future__ import annotations
 
+import contextvars
 import random
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -35,7 +36,9 @@ class Process:
 
 
 class Task:
-    def __init__(self, process: Process, run: Callable[[], Any], name: str, parent: Any) -> None:
+    def __init__(
+        self, process: Process, run: Callable[[], Any], name: str, parent: Any, context: contextvars.Context
+    ) -> None:
         self.process, self.name = process, name
         self.result: Any = None
         self.error: BaseException | None = None
@@ -43,6 +46,7 @@ class Task:
         self.until: datetime | None = None
         self.ready: Callable[[], Any] | None = None
         self.greenlet = greenlet.greenlet(lambda: self._run(run), parent)
+        self.greenlet.gr_context = context
 
     def _run(self, run: Callable[[], Any]) -> None:
         try:
@@ -62,6 +66,8 @@ class Kernel:
         self.tasks: list[Task] = []
         self.current: Task | None = None
         self.main = greenlet.getcurrent()
+        # Where an event loop runs in this thread (Playwright's), Django keeps its connection in the context.
+        self.context = contextvars.copy_context()
         self.crashes = 0
         self.turns = 0
         self.quiet = False  # no turns at statements: for the judge
@@ -73,7 +79,7 @@ class Kernel:
         return (self.now - self.start).total_seconds()
 
     def spawn(self, process: Process, run: Callable[[], Any], name: str = "") -> Task:
-        task = Task(process, run, name, self.main)
+        task = Task(process, run, name, self.main, self.context.copy())
         self.tasks.append(task)
         return task
 

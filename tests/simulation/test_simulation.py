@@ -1,11 +1,13 @@
 """Some dozens of histories, always the same; `make simulate` plays as many as one likes."""
 
+import asyncio
 import logging
 import os
 from contextlib import ExitStack, contextmanager
 from unittest import mock
 
 import pytest
+from django.db import connection
 
 from .defects import FOUND_BY
 from .running import MOVES, live, search, shortest
@@ -55,6 +57,28 @@ def test_seed_makes_the_same_history_again():
     first, second = live(7), live(7)
 
     assert (first.turns, first.accidents) == (second.turns, second.accidents)
+
+
+def test_history_beside_an_event_loop_opens_no_connection_of_its_own(monkeypatch):
+    """A browser's tests leave a loop running in their thread; whichever process plays histories after them."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+
+    async def play():
+        connection.ensure_connection()
+        try:
+            return live(7).turns, sessions()
+        finally:
+            connection.close()
+
+    alone = live(7).turns, sessions() + 1
+
+    assert asyncio.run(play()) == alone
+
+
+def sessions():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+        return cursor.fetchone()[0]
 
 
 def test_search():
