@@ -12,6 +12,7 @@ import pytest
 from django.conf import settings
 from django.core.files.storage import InMemoryStorage
 from django.db import connection
+from django.utils import timezone, translation
 
 from providers import nudge, services
 
@@ -42,6 +43,10 @@ def _fresh_process_memory():
     services.forget_hooks()
     nudge._last.clear()
     nudge._due.clear()
+    yield
+    # A request leaves the language of its reader and the time zone in its thread.
+    translation.deactivate()
+    timezone.deactivate()
 
 
 @pytest.fixture(autouse=True)
