@@ -17,7 +17,7 @@ from invoices.models import Invoice, Membership
 from lifecycle import messages, relays, services
 from lifecycle.models import RelayState, RelayTask
 from lifecycle.relay_claims import claim_to_tell
-from lifecycle.services import Wish
+from lifecycle.wishes import Wish
 from providers.registry import get_adapter
 
 from . import harness, stage

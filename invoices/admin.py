@@ -20,8 +20,9 @@ from django.utils.translation import gettext_lazy as _
 from providers import services as platforms
 from providers.admin import AccountAdmin, ConnectionAdmin, LargeTable, ReadOnly, ReadOnlyRows, RefusedRequestAdmin
 from providers.base import Field
+from providers.kinds import find_adapter_class
 from providers.models import Connection, RefusedRequest
-from providers.registry import as_line, find_adapter_class
+from providers.registry import as_line
 from providers.sealing import Secrets
 
 from . import audit

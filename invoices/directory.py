@@ -16,8 +16,9 @@ from django.utils.translation import gettext_lazy as _
 from providers.base import DirectoryEntry, PlatformError
 from providers.companies import look_up_key
 from providers.doors import at_the_door
+from providers.kinds import UnknownKind
 from providers.models import Connection
-from providers.registry import UnknownKind, get_adapter
+from providers.registry import get_adapter
 from providers.sealing import SealBroken
 
 from .forms import DirectoryForm

@@ -16,8 +16,9 @@ from django.utils.translation import gettext_lazy as _
 from providers import services as platforms
 from providers.base import Adapter, PlatformError
 from providers.doors import at_the_door
+from providers.kinds import UnknownKind, find_adapter_class
 from providers.models import Subscription
-from providers.registry import UnknownKind, as_line, find_adapter_class
+from providers.registry import as_line
 from providers.sealing import SealBroken
 
 from .lines import set_up_line

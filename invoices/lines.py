@@ -8,8 +8,9 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from providers.base import Party, PermanentError
+from providers.kinds import find_adapter_class
 from providers.models import Connection
-from providers.registry import as_line, find_adapter_class, get_adapter
+from providers.registry import as_line, get_adapter
 
 from .models import AddressingLine
 

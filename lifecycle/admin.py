@@ -40,8 +40,9 @@ from .models import ADDITIONS, PurgedInvoice, RelayAttempt, RelayState, RelayTas
 from .queries import NEEDS_PERSON, prefix_search
 from .recognition import whole
 from .relay_actions import ACTIONS
-from .services import DecisionRefused, StaleInvoice, Wish, WrongRelayState
+from .services import DecisionRefused, StaleInvoice, WrongRelayState
 from .templatetags.navette import decision_verb
+from .wishes import Wish
 
 REFUSALS = (PermissionDenied, DecisionRefused, StaleInvoice, WrongRelayState)
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
 
@@ -17,9 +16,7 @@ from providers.processing import reaches_administration
 
 from .codes import PPF_DEADLINE_HOURS, STATUSES, Reported, Status, ppf_deadline
 from .links import DEPOSIT_TYPES
-
-if TYPE_CHECKING:
-    from .services import Wish
+from .wishes import Wish
 
 # Frames (BT-23) of services and of mixed sales: their VAT falls due on receipt, as that of a deposit does (DGFiP
 # general part 2.3.2 and note 119).

@@ -19,9 +19,10 @@ from django.utils import timezone
 from invoices.models import Invoice
 from providers import health
 from providers.base import Adapter, PermanentError, PlatformError, TemporaryError
+from providers.kinds import UnknownKind
 from providers.models import Connection
 from providers.nudge import nudge
-from providers.registry import UnknownKind, get_adapter
+from providers.registry import get_adapter
 from providers.sealing import SealBroken
 from providers.tokens import ConnectionMemory
 

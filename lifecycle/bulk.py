@@ -18,7 +18,8 @@ from .codes import STATUSES
 from .decision_steps import words_for
 from .forms import payments_left
 from .models import RelayTask
-from .services import DecisionRefused, KeyReused, StaleInvoice, Wish
+from .services import DecisionRefused, KeyReused, StaleInvoice
+from .wishes import Wish
 
 LIMIT = 200
 

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from invoices.models import Direction, Invoice
 from providers.base import Adapter, Payment, PermanentError, StatusMessage, Unsupported
-from providers.registry import find_adapter_class, get_adapter
+from providers.kinds import find_adapter_class
+from providers.registry import get_adapter
 
 from . import scope, transitions
 from .administration import goes_to_administration
 from .codes import INVOICE_STATUSES, Side, reason_label, reasons_for, status_label
 from .messages import facts_for_platform
 from .transitions import Problem
-
-if TYPE_CHECKING:
-    from .services import Wish
+from .wishes import Wish
 
 
 def untold_of(invoice: Invoice) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from . import administration, carrying, plausibility, services
 from .events import chain_of
 from .forms import DecisionForm
 from .models import RelayState, RelayTask
-from .services import DecisionRefused, StaleInvoice, Wish
+from .services import DecisionRefused, StaleInvoice
 from .transitions import Problem
+from .wishes import Wish
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,8 +24,8 @@ from . import carrying, settlement
 from .codes import INVOICE_STATUSES, REASONS, STATUSES, VAT_RATES, Status, reason_label, reasons_for, status_label
 from .desk import Desk
 from .queries import LANES
-from .services import Wish
 from .transitions import NOTE_MAX_LENGTH, REASON_TEXT_MAX_LENGTH, Problem
+from .wishes import Wish
 
 MAX_REASONS = 10
 MAX_PAYMENTS = 15

@@ -36,7 +36,7 @@ from providers.nudge import nudge
 from providers.registry import get_adapter
 from providers.services import read_stored
 
-from . import asking, events, relay_states, relays
+from . import asking, events, relay_states
 from .calling import Calls
 from .claims import (
     BATCH,
@@ -336,7 +336,7 @@ def _apply(job: Job) -> None:
     broken += [_answer_bell(job, bell) for bell in delivery.bells]
     unknown = [_record_pushed(row, status, place) for place, status in enumerate(delivery.statuses)]
     for verdict in delivery.verdicts:
-        relays.record_verdict(row.connection, verdict)
+        relay_states.record_verdict(row.connection, verdict)
     early = [bell.hint for bell in delivery.bells if bell.hint and _comes_before_history(job, bell)]
     may_show_later = any(_shown(job, bell).has_history for bell in delivery.bells)
     if early and may_show_later and row.attempts <= HISTORY_PATIENCE:

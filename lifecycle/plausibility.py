@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -24,9 +23,7 @@ from .codes import Status
 from .credits import currency_of
 from .settlement import RateLeft, settlement_of
 from .transitions import Problem
-
-if TYPE_CHECKING:
-    from .services import Wish
+from .wishes import Wish
 
 PAYMENTS = (Status.PAYMENT_SENT, Status.PAYMENT_RECEIVED)
 UNLIKELY = "unlikely"

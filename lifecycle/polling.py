@@ -18,9 +18,10 @@ from django.utils import timezone
 from invoices.models import Invoice
 from providers import health
 from providers.base import Adapter, Bell, PlatformError, PollPage, StatusReport, Unsupported
+from providers.kinds import UnknownKind
 from providers.models import Connection
 from providers.nudge import nudge
-from providers.registry import UnknownKind, get_adapter
+from providers.registry import get_adapter
 from providers.sealing import SealBroken
 from providers.services import store_poll
 

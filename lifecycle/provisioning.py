@@ -25,8 +25,9 @@ from invoices.staff import give_role, match_memberships
 from providers.base import Adapter, Field, PlatformError, Unsupported
 from providers.companies import clean_vat_number, siren_in
 from providers.hosts import goes_elsewhere
+from providers.kinds import UnknownKind, adapter_class
 from providers.models import Connection
-from providers.registry import UnknownKind, adapter_class, as_line
+from providers.registry import as_line
 from providers.sealing import SealBroken, Secrets
 from providers.services import (
     follow_connection_data,

@@ -6,6 +6,7 @@ What was claimed and never spoke is therefore still pending when its worker is k
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,8 +23,10 @@ from django.utils.translation import gettext as _
 
 from invoices.models import Invoice
 from providers import health
+from providers.base import Verdict
 from providers.models import Connection
 from providers.nudge import nudge
+from providers.services import storable
 
 from .models import SPOKEN, RelayState, RelayTask
 
@@ -162,6 +165,11 @@ def confirmed(**changes: Any) -> dict[str, Any]:
     return shown | changes
 
 
+def refused(text: str) -> dict[str, Any]:
+    """The columns of a relay that was taken in, and turned down afterwards."""
+    return {"next_attempt_at": None, "last_error": storable(text)}
+
+
 # --- when it is due ---------------------------------------------------------------------------------------------------
 
 
@@ -186,3 +194,19 @@ def uncertain_hand_ins(connection_id: Any) -> QuerySet[RelayTask]:
     """Invoices handed in whose platform has not yet told us its reference: what it announces may be one of them."""
     told = RelayTask.objects.filter(connection=connection_id, kind=RelayTask.Kind.INVOICE, invoice__provider_ref="")
     return told.filter(state__in=SAID).exclude(spoke_at=None)
+
+
+# --- what platforms say by themselves ---------------------------------------------------------------------------------
+
+
+def record_verdict(connection: Connection, verdict: Verdict) -> None:
+    """What a platform says by itself of a message it had taken in, however far we had got. A confirmed one stays so."""
+    try:
+        relay_id = uuid.UUID(verdict.message_id)
+    except ValueError:
+        return  # told by other software of our customer's
+    told = RelayTask.objects.filter(pk=relay_id, connection=connection)
+    if verdict.is_accepted:
+        move(told, "confirm", **confirmed())
+    else:
+        move(told, "refuse", **refused(verdict.text))

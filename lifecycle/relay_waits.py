@@ -9,7 +9,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from providers import health
-from providers.registry import find_adapter_class
+from providers.kinds import find_adapter_class
 
 from .desk import Desk
 from .messages import obstacle_to

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import random
-import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import reduce
@@ -23,14 +22,14 @@ from django.utils.translation import gettext as _
 
 from invoices.models import Direction, Invoice
 from providers import health
-from providers.base import NotSpoken, PermanentError, PlatformError, Receipt, TemporaryError, Unsupported, Verdict
+from providers.base import NotSpoken, PermanentError, PlatformError, Receipt, TemporaryError, Unsupported
 from providers.models import Connection
 from providers.services import storable
 
-from . import events, exchanges, inbox, relay_states
+from . import claims, events, exchanges, relay_states
 from .models import RelayAttempt, RelayState, RelayTask
 from .relay_lanes import Drain, Try
-from .relay_states import confirmed, move, nudge_drain
+from .relay_states import confirmed, move, nudge_drain, refused
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +135,7 @@ def _note_reference(each: Try, invoice: Invoice) -> None:
         logger.error("Invoice %s: its platform's reference %s is another invoice's here", invoice.pk, reference)
         return
     invoice.provider_ref = reference
-    inbox.wake(invoice)
+    claims.wake(invoice)
 
 
 def _give_reference(invoice: Invoice, reference: str) -> bool:
@@ -260,11 +259,6 @@ def _noted(receipt: Receipt) -> dict[str, str]:
     }
 
 
-def refused(text: str) -> dict[str, Any]:
-    """The columns of a relay that was taken in, and turned down afterwards."""
-    return {"next_attempt_at": None, "last_error": storable(text)}
-
-
 # --- after a look-up --------------------------------------------------------------------------------------------------
 
 
@@ -323,19 +317,3 @@ def after(seconds: float, relay: RelayTask | None = None, *, least: float = 0) -
         most = max(left / DEADLINE_SHARE, DEADLINE_LEAST) if left > timedelta() else LATE_MOST
         wait = max(min(wait, most), timedelta(seconds=least))
     return now + wait
-
-
-# --- what platforms say by themselves ---------------------------------------------------------------------------------
-
-
-def record_verdict(connection: Connection, verdict: Verdict) -> None:
-    """What a platform says by itself of a message it had taken in, however far we had got. A confirmed one stays so."""
-    try:
-        relay_id = uuid.UUID(verdict.message_id)
-    except ValueError:
-        return  # told by other software of our customer's
-    told = RelayTask.objects.filter(pk=relay_id, connection=connection)
-    if verdict.is_accepted:
-        move(told, "confirm", **confirmed())
-    else:
-        move(told, "refuse", **refused(verdict.text))

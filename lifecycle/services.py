@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -21,7 +18,6 @@ from invoices.issuing import free_number
 from invoices.models import Comment, Customer, Invoice, Role
 from invoices.money import gives_back
 from invoices.origins import speak_through_open
-from providers.base import Payment, Reason
 
 from . import administration, answers, carrying, events, plausibility, rejections, relay_states, transitions
 from .codes import Status, status_label
@@ -29,6 +25,7 @@ from .links import corrected_among
 from .messages import obstacle_to, payments_of, reasons_of
 from .models import NOT_TOLD, IdempotencyKey, Origin, RelayState, RelayTask, StatusEvent
 from .transitions import Facts, Problem
+from .wishes import Wish
 
 # Decisions that a second person releases where the customer asks for four eyes.
 FOUR_EYES_STATUSES = frozenset(
@@ -61,29 +58,6 @@ class AlreadySettled(Exception):
 
 class WrongRelayState(Exception):
     """The relay is no longer in a state where this can be done."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wish:
-    """What a person wants to say about an invoice. `version` is the one they saw, None if they did not look; `sure`:
-    they were told what is unlikely about it, and mean it.
-    """
-
-    status: str
-    reasons: tuple[Reason, ...] = ()
-    note: str = ""
-    payments: tuple[Payment, ...] = ()
-    version: int | None = None
-    sure: bool = False
-
-    @property
-    def told_note(self) -> str:
-        """What travels in the end, and is recorded."""
-        return transitions.note_told(self.status, reasons=self.reasons, payments=self.payments, note=self.note)
-
-    def fingerprint(self, invoice_id: Any) -> str:
-        text = json.dumps([str(invoice_id), self.status, repr(self.reasons), self.note, repr(self.payments)])
-        return hashlib.sha256(text.encode()).hexdigest()
 
 
 # --- what may be said -------------------------------------------------------------------------------------------------

@@ -20,8 +20,9 @@ from django_q.models import Schedule
 
 from invoices.models import Invoice, Validation
 from providers import health
+from providers.kinds import find_adapter_class
 from providers.models import Connection, WebhookDelivery
-from providers.registry import find_adapter_class, get_adapter
+from providers.registry import get_adapter
 
 from . import zones
 from .codes import PPF_DEADLINE_HOURS

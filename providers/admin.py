@@ -27,8 +27,9 @@ from . import checks, health, services
 from .base import Field
 from .forms import AccountForm, ConnectionForm, NewConnectionForm, build_account_form
 from .hosts import forget_credentials
+from .kinds import find_adapter_class
 from .models import Connection, Hook, WebhookDelivery
-from .registry import find_adapter_class, get_adapter
+from .registry import get_adapter
 
 SHOWN_BODY = 20_000  # characters of a pushed body on its page
 

@@ -16,9 +16,9 @@ from django.utils import timezone
 from . import services
 from .base import CheckResult
 from .deadlines import within
+from .kinds import UnknownKind
 from .models import Connection
 from .nudge import nudge
-from .registry import UnknownKind
 from .sealing import SealBroken
 
 TASK = "providers.tasks.check_asked"

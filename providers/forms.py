@@ -11,8 +11,8 @@ from django.utils.translation import gettext_lazy as _
 
 from .base import Field
 from .hosts import goes_elsewhere
+from .kinds import ADAPTERS, adapter_class
 from .models import Connection
-from .registry import ADAPTERS, adapter_class
 from .sealing import SealBroken, Secrets
 
 SETTING, SECRET, FORGET = "setting_", "secret_", "forget_secrets"

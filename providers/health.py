@@ -18,8 +18,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from .errors import LoginRefused, PermanentError, PlatformError, TemporaryError, UncertainError
+from .kinds import UnknownKind
 from .models import Connection
-from .registry import UnknownKind
 from .sealing import SealBroken
 
 Health = Connection.Health

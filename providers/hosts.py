@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 
+from .kinds import find_adapter_class
 from .models import CachedToken, Connection
-from .registry import find_adapter_class
 from .sealing import SealBroken, Secrets
 
 Hosts = Mapping[str, tuple[Any, ...]]

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from .kinds import find_adapter_class
 from .limit_models import RateWindow as RateWindow
 from .sealing import SealedField
 
@@ -106,8 +107,6 @@ class Connection(models.Model):
 
     @property
     def platform_label(self) -> str:
-        from .registry import find_adapter_class
-
         adapter_class = find_adapter_class(self.kind)
         return adapter_class.label if adapter_class else self.kind
 

@@ -1,4 +1,4 @@
-"""The one list of platforms, and how an adapter is built for a connection."""
+"""How an adapter is built for a connection."""
 
 from __future__ import annotations
 
@@ -10,43 +10,18 @@ from typing import Any
 
 import httpx
 from django.conf import settings
-from django.utils.module_loading import import_string
 
 from . import base
 from .callbacks import GuardedTransport, Policy
 from .deadlines import keep_deadlines
+from .kinds import adapter_class
 from .models import Connection
 from .pace import next_turn
 from .subscriptions import ConnectionSubscriptions
 from .tokens import ConnectionMemory, ConnectionVault, SharedTokens
 
-ADAPTERS = {
-    "acube": "providers.acube.adapter.ACube",
-    "seqino": "providers.seqino.adapter.Seqino",
-    "billit": "providers.billit.adapter.Billit",
-    "cegid": "providers.cegid.adapter.Cegid",
-    "cegid_od": "providers.cegid_od.adapter.CegidOD",
-    "afnor": "providers.afnor.adapter.Afnor",
-}
-
-
 # Without this httpx asks for whatever coding happens to be installed; `http.CODINGS` are read.
 HEADERS = {"User-Agent": "Navette", "Accept-Encoding": "gzip, deflate"}
-
-
-class UnknownKind(Exception):
-    """No adapter speaks this kind."""
-
-
-@cache
-def adapter_class(kind: str) -> type[base.Adapter]:
-    if kind not in ADAPTERS:
-        raise UnknownKind(f"No platform of kind “{kind}”. Known kinds: {', '.join(sorted(ADAPTERS))}.")
-    return import_string(ADAPTERS[kind])
-
-
-def find_adapter_class(kind: str) -> type[base.Adapter] | None:
-    return adapter_class(kind) if kind in ADAPTERS else None
 
 
 @cache

@@ -19,8 +19,9 @@ from django.utils.translation import gettext as _
 from . import base, found, health
 from .hiding import hide
 from .hosts import forget_credentials, goes_elsewhere
+from .kinds import UnknownKind, adapter_class, find_adapter_class
 from .models import Connection, Hook, RefusedRequest, Subscription, WebhookDelivery
-from .registry import UnknownKind, as_line, find_adapter_class, get_adapter
+from .registry import as_line, get_adapter
 from .sealing import SealBroken, Secrets
 
 # A hook and its adapter are kept this long per process: a push costs one INSERT and no look-up. It is also the time
@@ -218,8 +219,6 @@ def save_connection(
     """Make or change a connection; settings and secrets merge into what is there, but a new host is never shown the
     secrets of the old one. ValueError on unknown names.
     """
-    from .registry import adapter_class
-
     cls = adapter_class(kind)
     refuse_unknown(settings, cls.settings_fields, f"settings of connection “{name}”")
     refuse_unknown(secrets, cls.secret_fields, f"secrets of connection “{name}”")

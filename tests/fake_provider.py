@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lifecycle.codes import INVOICE_STATUSES
-from providers import registry
+from providers import kinds
 from providers.base import Adapter, Capabilities, Field, Receipt, StatusMessage, StatusReport
 
 EVERY_STATUS = frozenset(INVOICE_STATUSES)
@@ -56,4 +56,4 @@ class FakeLinePlatform(FakePlatform):
 def register(monkeypatch: Any) -> None:
     """Make both kinds known for one test."""
     for cls in (FakePlatform, FakeLinePlatform):
-        monkeypatch.setitem(registry.ADAPTERS, cls.kind, f"{cls.__module__}.{cls.__name__}")
+        monkeypatch.setitem(kinds.ADAPTERS, cls.kind, f"{cls.__module__}.{cls.__name__}")

@@ -14,7 +14,7 @@ import pytest
 from django.db import connections
 
 from lifecycle.codes import INVOICE_STATUSES
-from providers import registry
+from providers import kinds
 from providers.base import (
     Adapter,
     Bell,
@@ -206,7 +206,7 @@ def read_names(row: dict[str, str]) -> InvoiceKey:
 def platform(monkeypatch) -> Platform:
     """The far end behind every connection of kind "scripted"."""
     Scripted.platform = Platform()
-    monkeypatch.setitem(registry.ADAPTERS, "scripted", "tests.scripted.Scripted")
+    monkeypatch.setitem(kinds.ADAPTERS, "scripted", "tests.scripted.Scripted")
     return Scripted.platform
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from invoices.models import Invoice
 from lifecycle import relays, services
 from lifecycle.models import RelayState, RelayTask
-from lifecycle.services import Wish
+from lifecycle.wishes import Wish
 from providers.models import WebhookDelivery
 from providers.registry import get_adapter
 from providers.sandbox.server import SandboxServer

@@ -26,8 +26,8 @@ from lifecycle.links import RELATIONS, links_of
 from lifecycle.models import RelayTask
 from lifecycle.relay_waits import waits_for
 from lifecycle.serializer_fields import MoneyField, RowSerializer, StrictCharField, StrictSerializer
-from lifecycle.services import Wish
 from lifecycle.settlement import RateLeft, settlement_of
+from lifecycle.wishes import Wish
 from providers.base import Payment, Reason
 from providers.models import Connection, WebhookDelivery
 

@@ -20,8 +20,9 @@ from lifecycle.codes import INVOICE_STATUSES
 from lifecycle.transitions import MINIMUM_ROLE
 from providers import checks, health
 from providers.base import Capabilities
+from providers.kinds import find_adapter_class
 from providers.models import Connection, Hook, RefusedRequest, WebhookDelivery
-from providers.registry import find_adapter_class, get_adapter
+from providers.registry import get_adapter
 
 from .page import DeskRequest, done, page
 

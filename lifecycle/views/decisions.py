@@ -20,7 +20,7 @@ from lifecycle.codes import STATUSES, Status
 from lifecycle.decision_steps import Step
 from lifecycle.events import shown_events
 from lifecycle.forms import DecisionForm
-from lifecycle.services import Wish
+from lifecycle.wishes import Wish
 
 from .invoices import visible_invoice
 from .page import DeskRequest, done, page

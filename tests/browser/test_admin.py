@@ -11,7 +11,8 @@ from playwright.sync_api import expect
 
 from invoices.staff import match_memberships
 from lifecycle.models import RelayTask
-from lifecycle.services import Wish, issue_status
+from lifecycle.services import issue_status
+from lifecycle.wishes import Wish
 from providers.base import Payment, Reason
 from providers.services import open_hook
 from tests import fake_provider

@@ -12,8 +12,9 @@ from django.urls import reverse
 from invoices.drafting.services import begin
 from invoices.urls import urlpatterns as files
 from lifecycle.api.urls import urlpatterns as api
-from lifecycle.services import Wish, issue_status
+from lifecycle.services import issue_status
 from lifecycle.urls import urlpatterns as pages
+from lifecycle.wishes import Wish
 from providers.base import HookRequest
 from providers.services import storable
 from tests import fake_provider

@@ -19,7 +19,7 @@ from invoices import services as invoices
 from invoices.models import Invoice, InvoiceDocument, Validation
 from lifecycle import services
 from lifecycle.models import RelayAttempt, RelayState, RelayTask, StatusEvent
-from lifecycle.services import Wish
+from lifecycle.wishes import Wish
 from providers.base import File
 from providers.models import Connection, RefusedRequest, WebhookDelivery
 from tests import fake_provider

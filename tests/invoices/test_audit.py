@@ -13,7 +13,7 @@ from invoices import audit
 from invoices.models import AuditEntry, Membership
 from lifecycle import inbox, provisioning, services
 from lifecycle.models import RelayState, RelayTask
-from lifecycle.services import Wish
+from lifecycle.wishes import Wish
 from tests import fake_provider
 from tests.factories import (
     OTHER_SIREN,

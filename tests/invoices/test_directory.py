@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from invoices.models import AddressingLine
 from invoices.staff import grant_administrator_permissions
-from providers import registry
+from providers import kinds
 from providers.base import Capabilities, DirectoryEntry, TemporaryError, Unsupported
 from tests import fake_provider
 from tests.factories import OTHER_SIREN, SIREN, make_connection, make_customer, make_line, make_user
@@ -35,7 +35,7 @@ class Directory(fake_provider.FakePlatform):
 @pytest.fixture(autouse=True)
 def platform(monkeypatch):
     fake_provider.register(monkeypatch)
-    monkeypatch.setitem(registry.ADAPTERS, "directory", f"{__name__}.Directory")
+    monkeypatch.setitem(kinds.ADAPTERS, "directory", f"{__name__}.Directory")
     monkeypatch.setattr(Directory, "asked", [])
     return Directory
 

@@ -17,9 +17,10 @@ from invoices.staff import match_memberships
 from lifecycle import inbox
 from lifecycle.models import RelayTask
 from lifecycle.provisioning import WishRefused, provision
-from lifecycle.services import Wish, issue_status
+from lifecycle.services import issue_status
+from lifecycle.wishes import Wish
 from providers.base import Field, InvoiceReport, Line, Party
-from providers.registry import ADAPTERS, adapter_class
+from providers.kinds import ADAPTERS, adapter_class
 from providers.services import open_hook
 from tests import fake_provider
 from tests.factories import (

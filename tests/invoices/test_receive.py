@@ -13,7 +13,7 @@ from invoices.services import UnknownOwner, receive_invoice, store_document
 from invoices.stored import read_stored_original
 from lifecycle import events, services
 from lifecycle.messages import facts_for_platform
-from lifecycle.services import Wish
+from lifecycle.wishes import Wish
 from providers.base import File, InvoiceReport, Party, StatusReport
 from tests.factories import (
     OTHER_SIREN,

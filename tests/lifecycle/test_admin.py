@@ -12,7 +12,8 @@ from django.urls import reverse
 
 from invoices.staff import grant_administrator_permissions, match_memberships
 from lifecycle.models import RelayAttempt, RelayState, RelayTask, StatusEvent
-from lifecycle.services import Wish, issue_status
+from lifecycle.services import issue_status
+from lifecycle.wishes import Wish
 from providers.models import WebhookDelivery
 from tests import fake_provider, pages
 from tests.factories import (

@@ -10,7 +10,8 @@ from django.urls import reverse
 from invoices.models import Invoice
 from invoices.staff import match_memberships
 from lifecycle.models import RelayTask, StatusEvent
-from lifecycle.services import Wish, issue_status
+from lifecycle.services import issue_status
+from lifecycle.wishes import Wish
 from tests import fake_provider
 from tests.factories import make_connection, make_customer, make_delivery, make_invoice, make_line, make_user
 

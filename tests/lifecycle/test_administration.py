@@ -9,7 +9,7 @@ from django.utils.translation import override
 
 from lifecycle import relays, services
 from lifecycle.administration import deadline_of, goes_to_administration, remarks_on, reported_in_words
-from lifecycle.services import Wish
+from lifecycle.wishes import Wish
 from providers.base import Payment, Reason
 from tests.factories import make_connection, make_customer, make_invoice, make_token, make_user
 

@@ -18,7 +18,8 @@ from invoices.models import Invoice
 from invoices.services import reread, store_document
 from lifecycle import anchors, events, exchanges, relays, seals
 from lifecycle.models import HistoryAnchor, PurgedInvoice, RelayState, RelayTask
-from lifecycle.services import Wish, issue_status
+from lifecycle.services import issue_status
+from lifecycle.wishes import Wish
 from providers.base import File, Receipt, UncertainError
 from tests import fake_provider
 from tests.factories import make_connection, make_customer, make_event, make_invoice, make_user

@@ -11,7 +11,8 @@ from django.utils.translation import override
 
 from lifecycle import answers, events, inbox, relays, services
 from lifecycle.models import RelayState, RelayTask
-from lifecycle.services import AlreadySettled, Wish
+from lifecycle.services import AlreadySettled
+from lifecycle.wishes import Wish
 from providers.base import Delivery, InvoiceKey, Payment, Reason, Receipt, StatusReport
 from providers.models import WebhookDelivery
 from tests.factories import (

@@ -8,7 +8,7 @@ from rest_framework.test import APIClient
 
 from lifecycle import inbox, services
 from lifecycle.models import RelayTask, StatusEvent
-from lifecycle.services import Wish
+from lifecycle.wishes import Wish
 from providers.models import WebhookDelivery
 from tests import fake_provider
 from tests.factories import (

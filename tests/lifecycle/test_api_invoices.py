@@ -14,7 +14,7 @@ from invoices import services as invoices
 from invoices.models import ApiToken, Invoice
 from lifecycle import codes, services
 from lifecycle.models import RelayTask
-from lifecycle.services import Wish
+from lifecycle.wishes import Wish
 from providers.base import File, Payment, Reason
 from tests import fake_provider
 from tests.factories import (

@@ -9,7 +9,7 @@ from invoices.models import AccountChange
 from lifecycle import services
 from lifecycle.api.urls import urlpatterns
 from lifecycle.models import RelayTask
-from lifecycle.services import Wish
+from lifecycle.wishes import Wish
 from providers.base import File
 from tests import fake_provider
 from tests.factories import (

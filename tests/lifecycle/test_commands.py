@@ -15,8 +15,9 @@ from django.utils import timezone
 
 from invoices.models import AddressingLine
 from lifecycle.models import RelayState, RelayTask, StatusEvent
-from lifecycle.services import Wish, issue_status
-from providers import registry
+from lifecycle.services import issue_status
+from lifecycle.wishes import Wish
+from providers import kinds
 from providers.base import CheckResult, PollPage, StatusReport, TemporaryError
 from providers.models import CachedToken, Connection, WebhookDelivery
 from providers.sealing import Secrets
@@ -83,7 +84,7 @@ def run(name: str, *arguments: str, **options) -> Answer:
 @pytest.fixture(autouse=True)
 def _platforms(monkeypatch):
     fake_provider.register(monkeypatch)
-    monkeypatch.setitem(registry.ADAPTERS, "talking", f"{__name__}.Talking")
+    monkeypatch.setitem(kinds.ADAPTERS, "talking", f"{__name__}.Talking")
     monkeypatch.setattr(Talking, "histories", {})
     monkeypatch.setattr(Talking, "asked", [])
 

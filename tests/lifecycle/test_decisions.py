@@ -12,7 +12,8 @@ from django.utils import timezone
 from invoices.models import Role
 from lifecycle import services
 from lifecycle.models import IdempotencyKey, RelayTask, StatusEvent
-from lifecycle.services import DecisionRefused, KeyReused, StaleInvoice, Wish, WrongRelayState
+from lifecycle.services import DecisionRefused, KeyReused, StaleInvoice, WrongRelayState
+from lifecycle.wishes import Wish
 from providers.base import Capabilities, Payment, Reason
 from tests.factories import OTHER_SIREN, make_connection, make_customer, make_event, make_invoice, make_user
 from tests.scripted import Scripted, together

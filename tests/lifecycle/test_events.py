@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from lifecycle import events, relays, services
 from lifecycle.models import RelayState, RelayTask, SeenReport, StatusEvent
-from lifecycle.services import Wish
+from lifecycle.wishes import Wish
 from providers.base import Payment, Reason, Receipt, StatusReport
 from tests.factories import make_connection, make_customer, make_event, make_invoice, make_user
 from tests.scripted import together

@@ -25,7 +25,8 @@ from invoices.models import Invoice
 from lifecycle import exchanges, export, seals
 from lifecycle.export_check import NotAnExport, check_export
 from lifecycle.models import RelayAttempt, RelayTask
-from lifecycle.services import Wish, issue_status
+from lifecycle.services import issue_status
+from lifecycle.wishes import Wish
 from providers.base import File, Spoken
 from tests import fake_provider
 from tests.factories import (

@@ -10,8 +10,9 @@ from invoices.issuing import CannotIssue
 from lifecycle import relays, services, submissions
 from lifecycle.desk import Desk
 from lifecycle.issuing_forms import lines_for_issuing
-from lifecycle.services import DecisionRefused, Wish
+from lifecycle.services import DecisionRefused
 from lifecycle.submissions import Submission
+from lifecycle.wishes import Wish
 from providers.base import File
 from tests.factories import make_connection, make_customer, make_event, make_invoice, make_line, make_user
 from tests.invoices.documents.issued import make_document

@@ -7,7 +7,7 @@ import pytest
 from invoices.models import Invoice
 from lifecycle import inbox, relays, services
 from lifecycle.models import RelayState, RelayTask
-from lifecycle.services import Wish
+from lifecycle.wishes import Wish
 from providers.base import Payment, Reason
 from providers.models import WebhookDelivery
 from providers.registry import get_adapter

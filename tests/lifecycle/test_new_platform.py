@@ -7,8 +7,9 @@ from invoices.models import Invoice
 from lifecycle import inbox, polling
 from lifecycle.models import RelayState
 from providers.base import Reason
+from providers.kinds import ADAPTERS
 from providers.models import Connection, WebhookDelivery
-from providers.registry import ADAPTERS, get_adapter
+from providers.registry import get_adapter
 from providers.sandbox.server import SandboxServer
 from providers.services import check_connection, open_hook
 from tests.factories import make_connection, make_customer, make_line, make_user

@@ -16,7 +16,7 @@ from lifecycle.finding import find_invoice
 from lifecycle.links import links_of
 from lifecycle.management.commands import reconcile
 from lifecycle.models import RelayTask, StatusEvent
-from lifecycle.services import Wish
+from lifecycle.wishes import Wish
 from providers.base import File, InvoiceReport, Party, Reason, StatusReport
 from providers.models import WebhookDelivery
 from tests import fake_provider

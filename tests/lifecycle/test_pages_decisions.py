@@ -15,7 +15,7 @@ from invoices.models import Comment, Customer, Invoice
 from lifecycle import services
 from lifecycle.forms import payments_left
 from lifecycle.models import RelayState, RelayTask, StatusEvent
-from lifecycle.services import Wish
+from lifecycle.wishes import Wish
 from providers.base import Payment, Reason
 from providers.models import Connection
 from tests import fake_provider

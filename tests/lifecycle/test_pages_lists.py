@@ -18,8 +18,8 @@ from invoices.models import Customer, Invoice
 from lifecycle import queries, services
 from lifecycle.desk import Desk
 from lifecycle.models import RelayState, RelayTask
-from lifecycle.services import Wish
 from lifecycle.templatetags.navette import rate
+from lifecycle.wishes import Wish
 from providers import health
 from providers.base import LoginRefused
 from providers.models import Connection, WebhookDelivery

@@ -13,7 +13,7 @@ from invoices import services as invoices
 from invoices.models import Invoice
 from lifecycle import services
 from lifecycle.models import RelayState, RelayTask
-from lifecycle.services import Wish
+from lifecycle.wishes import Wish
 from providers.base import File
 from tests import fake_provider
 from tests.factories import (

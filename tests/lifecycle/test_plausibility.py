@@ -13,7 +13,8 @@ from invoices.models import Invoice
 from invoices.staff import match_memberships
 from lifecycle import plausibility, services
 from lifecycle.models import StatusEvent
-from lifecycle.services import DecisionRefused, Wish
+from lifecycle.services import DecisionRefused
+from lifecycle.wishes import Wish
 from providers.base import Payment
 from tests import fake_provider
 from tests.factories import make_customer, make_event, make_invoice, make_user

@@ -11,7 +11,7 @@ from django.utils import timezone
 from lifecycle import inbox, polling, relay_claims, relay_lanes, relay_states, relays, services
 from lifecycle.models import RelayTask
 from lifecycle.relay_claims import claim_to_tell
-from lifecycle.services import Wish
+from lifecycle.wishes import Wish
 from providers import health, http
 from providers.base import Reason, Receipt, TemporaryError, UncertainError
 from providers.models import WebhookDelivery

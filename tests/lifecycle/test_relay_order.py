@@ -11,7 +11,7 @@ from django.utils import timezone
 from lifecycle import relay_states, relays, services
 from lifecycle.models import RelayTask
 from lifecycle.relay_claims import claim_to_tell
-from lifecycle.services import Wish
+from lifecycle.wishes import Wish
 from providers.base import PermanentError, Reason, Receipt, TemporaryError
 from providers.models import Connection
 from tests.factories import make_connection, make_invoice, make_user

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from lifecycle import events, relays, services
 from lifecycle.relays import CONFIRM_DELAYS, LOOK_UP_DELAYS, RETRY_DELAYS
-from lifecycle.services import Wish
+from lifecycle.wishes import Wish
 from providers.base import PermanentError, Reason, Receipt, StatusReport, TemporaryError, UncertainError, Unsupported
 from providers.models import Connection
 from tests.factories import make_connection, make_invoice, make_line, make_user

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from lifecycle import events, relays, services
 from lifecycle.models import RelayTask
-from lifecycle.services import Wish
+from lifecycle.wishes import Wish
 from providers.base import Reason, Receipt, StatusReport, UncertainError
 from tests.factories import make_connection, make_invoice, make_user
 

@@ -10,7 +10,8 @@ from lifecycle import bulk, services
 from lifecycle.codes import INVOICE_STATUSES
 from lifecycle.models import RelayTask
 from lifecycle.scope import objection
-from lifecycle.services import DecisionRefused, Wish
+from lifecycle.services import DecisionRefused
+from lifecycle.wishes import Wish
 from providers.afnor.adapter import Afnor
 from providers.base import Payment
 from tests import fake_provider

@@ -14,8 +14,8 @@ from invoices.models import Invoice
 from lifecycle import services
 from lifecycle.forms import payments_left
 from lifecycle.links import links_of
-from lifecycle.services import Wish
 from lifecycle.settlement import settlement_of, spread
+from lifecycle.wishes import Wish
 from providers.base import Payment
 from tests import fake_provider
 from tests.factories import OTHER_SIREN, SIREN, make_connection, make_customer, make_event, make_invoice, make_user

@@ -11,8 +11,9 @@ from django.utils import timezone
 from lifecycle import events, relay_lanes, relay_states, relays, services
 from lifecycle.models import RelayAttempt, RelayTask
 from lifecycle.relay_claims import claim_to_tell
-from lifecycle.services import DecisionRefused, Wish
-from providers import registry
+from lifecycle.services import DecisionRefused
+from lifecycle.wishes import Wish
+from providers import kinds
 from providers.base import (
     LoginRefused,
     PermanentError,
@@ -48,7 +49,7 @@ class LateSpeaking(Scripted):
 
 @pytest.fixture(autouse=True)
 def far_end(platform, monkeypatch):
-    monkeypatch.setitem(registry.ADAPTERS, "late_speaking", f"{__name__}.LateSpeaking")
+    monkeypatch.setitem(kinds.ADAPTERS, "late_speaking", f"{__name__}.LateSpeaking")
     return platform
 
 
@@ -408,7 +409,7 @@ def test_verdict_that_comes_while_it_waits_to_be_told_again_settles_it(decide, f
     far_end.answer("send", CUT, Receipt())
     relay = decide()
     not_shown(relay)
-    relays.record_verdict(connection, Verdict(message_id=str(relay.pk), is_accepted=is_accepted, text="No."))
+    relay_states.record_verdict(connection, Verdict(message_id=str(relay.pk), is_accepted=is_accepted, text="No."))
     relays.drain()
 
     assert (state_of(relay), len(far_end.told)) == (state, 1)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from lifecycle import events, relays, services, watch
 from lifecycle.messages import message_of
 from lifecycle.models import RelayTask, SeenReport
-from lifecycle.services import Wish
 from lifecycle.settlement import settlement_of
+from lifecycle.wishes import Wish
 from providers import cdar
 from providers.base import Payment, Reason, Receipt, StatusReport, TemporaryError
 from tests.factories import make_connection, make_invoice, make_user

@@ -18,7 +18,7 @@ from django.utils import translation
 from invoices.models import Invoice
 from lifecycle import inbox, relays, services
 from lifecycle.models import RelayState
-from lifecycle.services import Wish
+from lifecycle.wishes import Wish
 from providers import services as platforms
 from providers.base import Account, File, InvoiceFacts, Line, Party, Payment, PermanentError, Reason, StatusMessage
 from providers.cegid.adapter import Cegid

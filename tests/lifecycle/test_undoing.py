@@ -10,7 +10,8 @@ from django.utils import timezone
 from invoices.models import Comment
 from lifecycle import services
 from lifecycle.models import RelayState, RelayTask
-from lifecycle.services import Wish, WrongRelayState
+from lifecycle.services import WrongRelayState
+from lifecycle.wishes import Wish
 from providers.base import Payment, Reason
 from tests.factories import OTHER_SIREN, make_connection, make_customer, make_event, make_invoice, make_user
 

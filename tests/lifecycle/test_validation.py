@@ -11,7 +11,7 @@ from invoices import services as invoices
 from invoices.models import Invoice, Validation
 from invoices.tasks import drain_validations
 from lifecycle import services
-from lifecycle.services import Wish
+from lifecycle.wishes import Wish
 from providers.base import File
 from tests import fake_provider
 from tests.factories import make_connection, make_customer, make_invoice, make_line, make_token, make_user

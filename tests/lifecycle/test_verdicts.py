@@ -9,7 +9,7 @@ from django.utils import timezone
 from invoices.services import store_document
 from lifecycle import inbox, relays, services
 from lifecycle.models import RelayTask
-from lifecycle.services import Wish
+from lifecycle.wishes import Wish
 from providers.base import Delivery, File, Receipt, UncertainError, Verdict
 from providers.models import WebhookDelivery
 from tests.factories import make_connection, make_invoice, make_user

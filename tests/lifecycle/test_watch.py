@@ -15,7 +15,8 @@ from django_q.models import Schedule
 
 from lifecycle import anchors, watch, watch_mail
 from lifecycle.models import RelayState, ToldFinding
-from lifecycle.services import Wish, issue_status
+from lifecycle.services import issue_status
+from lifecycle.wishes import Wish
 from providers.models import Connection, WebhookDelivery
 from tests import fake_provider
 from tests.factories import make_connection, make_customer, make_delivery, make_invoice, make_line, make_user

@@ -14,7 +14,7 @@ from invoices import services as invoices
 from invoices.models import AccountChange, ApiToken, Comment, InvoiceDraft, Membership
 from invoices.staff import match_memberships
 from lifecycle import services
-from lifecycle.services import Wish
+from lifecycle.wishes import Wish
 from providers.base import File
 from providers.models import RefusedRequest
 from providers.services import open_hook

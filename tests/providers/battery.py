@@ -18,7 +18,7 @@ import httpx
 
 from lifecycle.codes import REASON_REQUIRED, Role, Side, reasons_for
 from providers.base import Account, Adapter, Delivery, HookRequest, InvoiceFacts, Payment, Reason, StatusMessage
-from providers.registry import adapter_class
+from providers.kinds import adapter_class
 
 from .fakes import FarEnd, Memory, make_adapter
 

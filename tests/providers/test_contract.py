@@ -15,7 +15,8 @@ from django.utils.translation import override
 from lifecycle.codes import REASONS
 from providers import base
 from providers.base import PermanentError, TemporaryError, UncertainError, Unsupported
-from providers.registry import ADAPTERS, explain
+from providers.kinds import ADAPTERS
+from providers.registry import explain
 
 from .battery import HOSTILE_BODIES, Case, echo_everything, no_network, unknown_words
 from .pigeon import case as pigeon

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.test import Client
 
-from providers import registry, services
+from providers import kinds, services
 from providers.base import Adapter, Capabilities, Delivery, NotGenuine, PermanentError, Refusal, Reply, WrongLine
 from providers.models import Hook, RefusedRequest, Subscription, WebhookDelivery
 from providers.registry import get_adapter
@@ -79,7 +79,7 @@ class DeskByLine(Desk):
 @pytest.fixture(autouse=True)
 def _known(monkeypatch):
     for cls in (Desk, DeskByLine):
-        monkeypatch.setitem(registry.ADAPTERS, cls.kind, f"{__name__}.{cls.__name__}")
+        monkeypatch.setitem(kinds.ADAPTERS, cls.kind, f"{__name__}.{cls.__name__}")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from django.core.files.storage import InMemoryStorage
 from django.test import override_settings
 
 from lifecycle import anchors
-from providers import registry
+from providers import kinds
 
 from . import judge
 from .kernel import Kernel, Stuck
@@ -71,7 +71,7 @@ def _live(seed: int, moves: int) -> History:
 
     empty_tables()
     with (
-        mock.patch.dict(registry.ADAPTERS, {"simulated": "tests.simulation.far.Simulated"}),
+        mock.patch.dict(kinds.ADAPTERS, {"simulated": "tests.simulation.far.Simulated"}),
         mock.patch.object(anchors, "default_storage", InMemoryStorage()),
         override_settings(LEASE_SECONDS=LEASE),
         installed(kernel, nudged),

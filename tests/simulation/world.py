@@ -23,7 +23,8 @@ from invoices.models import Invoice
 from lifecycle import inbox, services
 from lifecycle.codes import STATUSES
 from lifecycle.models import RelayState, RelayTask, ToldFinding
-from lifecycle.services import DecisionRefused, KeyReused, StaleInvoice, Wish, WrongRelayState
+from lifecycle.services import DecisionRefused, KeyReused, StaleInvoice, WrongRelayState
+from lifecycle.wishes import Wish
 from providers.base import Payment, Reason
 from providers.models import Connection, WebhookDelivery
 from providers.services import forget_hooks, open_hook

@@ -18,8 +18,9 @@ from invoices.documents.writer import write_invoice
 from invoices.models import Invoice, Validation
 from lifecycle import carrying, services, submissions
 from lifecycle.codes import FINAL_STATUSES, STATUSES
-from lifecycle.services import DecisionRefused, Wish
+from lifecycle.services import DecisionRefused
 from lifecycle.submissions import Submission
+from lifecycle.wishes import Wish
 from providers.base import File, Payment, Reason
 from providers.models import Connection
 from providers.sandbox.faults import KINDS as FAULTS

@@ -10,8 +10,9 @@ from django.utils import translation
 from invoices.models import AddressingLine
 from providers import services
 from providers.base import PlatformError
+from providers.kinds import UnknownKind, find_adapter_class
 from providers.models import Subscription
-from providers.registry import UnknownKind, as_line, find_adapter_class
+from providers.registry import as_line
 from providers.sealing import SealBroken
 
 SUBSCRIBE, UNSUBSCRIBE, DATA = "subscribe", "unsubscribe", "connection-data"

@@ -9,9 +9,10 @@ from django.urls import reverse
 
 from lifecycle import asking, inbox, polling
 from providers.base import PlatformError, Unsupported
+from providers.kinds import UnknownKind
 from providers.management.connections import add_connection_argument, chosen_connections
 from providers.models import Connection, WebhookDelivery
-from providers.registry import UnknownKind, get_adapter
+from providers.registry import get_adapter
 from providers.sealing import SealBroken
 
 SHOWN = 100

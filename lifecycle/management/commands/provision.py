@@ -9,7 +9,8 @@ from django.utils import translation
 
 from lifecycle import provisioning
 from lifecycle.provisioning import WishRefused, provision
-from providers.registry import UnknownKind, explain
+from providers.kinds import UnknownKind
+from providers.registry import explain
 
 
 class Command(BaseCommand):

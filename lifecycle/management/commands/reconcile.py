@@ -16,9 +16,10 @@ from lifecycle import polling
 from lifecycle.codes import FINAL_STATUSES
 from lifecycle.models import RelayState, RelayTask
 from providers.base import PlatformError
+from providers.kinds import UnknownKind
 from providers.management.connections import add_connection_argument, chosen_connections
 from providers.models import Connection
-from providers.registry import UnknownKind, get_adapter
+from providers.registry import get_adapter
 from providers.sealing import SealBroken
 
 # A platform that fails this often in a row is left alone: it would cost a timeout per invoice.

@@ -9,9 +9,9 @@ from django.core.management.base import BaseCommand
 
 from providers import services
 from providers.base import CheckResult
+from providers.kinds import UnknownKind
 from providers.management.connections import add_connection_argument, chosen_connections
 from providers.models import Connection
-from providers.registry import UnknownKind
 from providers.sealing import SealBroken
 
 

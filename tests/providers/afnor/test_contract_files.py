@@ -11,7 +11,7 @@ from django.conf import settings as project
 
 from invoices.documents.writer import write_invoice
 from providers.base import Account, File, Party, PlatformError
-from providers.registry import adapter_class
+from providers.kinds import adapter_class
 from providers.sandbox.server import SandboxServer
 from tests.invoices.documents.issued import make_document
 from tests.providers.fakes import Memory, Tokens
