@@ -120,7 +120,7 @@ def test_cut_tail_with_the_count_set_back_is_found_by_the_seal(invoice):
 
 def test_cut_tail_with_an_old_seal_put_back_is_found_by_the_anchor(connection):
     invoice = make_invoice(make_customer(), connection, ["200", "202"])
-    old = Invoice.objects.values("head_sequence", "head_seal", "status").get()
+    old = Invoice.objects.values("head_sequence", "head_seal", "status", "status_at").get()
     make_event(invoice, "205")
     anchors.make()
     cut(invoice, 2)

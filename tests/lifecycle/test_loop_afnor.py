@@ -194,7 +194,7 @@ def hand_in():
 def test_submitted_invoice_shows_its_acknowledgement_apart_from_its_statuses(make_desk, hand_in):
     desk = make_desk(general={"outbound_script": [["201", 0.1], ["205", 0.2], ["211", 0.3]]})
     relay = hand_in(desk, "V-1")
-    desk.work(lambda: Invoice.objects.filter(number="V-1", status="211").exists())
+    desk.work(lambda: Invoice.objects.filter(number="V-1", status_events__status="211").exists())
 
     invoice = Invoice.objects.get()
     (ack,) = invoice.status_events.filter(status=None)
