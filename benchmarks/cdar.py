@@ -15,11 +15,11 @@ from pathlib import Path
 
 from lxml import etree
 
-from providers import cdar
-from providers.cdar import files, rules
-from providers.schematron import Schematron
-from providers.shapes import InvoiceFacts, Party, Payment, StatusMessage
-from providers.xml import parse_xml
+from providers.contract.shapes import InvoiceFacts, Party, Payment, StatusMessage
+from providers.formats import cdar
+from providers.formats.cdar import files, rules
+from providers.formats.schematron import Schematron
+from providers.formats.xml import parse_xml
 
 from . import harness
 

@@ -20,10 +20,11 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from einvoice_project.health import alive
-from lifecycle import inbox
-from providers import services, views
+from lifecycle.inbox import deliveries
 from providers.acube.keys import KEY_MEMORY
 from providers.acube.webhooks import parse_public_key
+from providers.connections import services
+from providers.hooks import views
 from providers.models import Hook
 
 from .stage import WEBHOOK_TOKEN
@@ -70,13 +71,13 @@ def bare(request: HttpRequest, token: str) -> HttpResponse:
 def inside(request: HttpRequest, token: str) -> HttpResponse:
     """Our door, then the worker's part: take the delivery up, ask the platform, record what it says."""
     answer = views.HookView.as_view()(request, kind="acube", token=token)
-    inbox.drain(limit=1)
+    deliveries.drain(limit=1)
     return answer
 
 
 urlpatterns = [
     path("healthz", alive),
-    path("hooks/", include("providers.urls")),  # an adapter names our address
+    path("hooks/", include("providers.hooks.urls")),  # an adapter names our address
     path("bare/<str:token>/", bare),
     path("inside/<str:token>/", inside),
 ]

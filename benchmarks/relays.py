@@ -14,11 +14,12 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from invoices.models import Invoice, Membership
-from lifecycle import messages, relays, services
+from lifecycle.decisions import messages, services
+from lifecycle.decisions.wishes import Wish
 from lifecycle.models import RelayState, RelayTask
-from lifecycle.relay_claims import claim_to_tell
-from lifecycle.wishes import Wish
-from providers.registry import get_adapter
+from lifecycle.outbox import relays
+from lifecycle.outbox.claims import claim_to_tell
+from providers.connections.registry import get_adapter
 
 from . import harness, stage
 

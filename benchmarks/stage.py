@@ -21,13 +21,13 @@ from django.core.management import call_command
 from django.db import connection
 
 from invoices.models import AddressingLine, Customer, DocumentState, Invoice
-from lifecycle import events
+from lifecycle.history import events
 from providers.acube import keys, webhooks
+from providers.connections.registry import get_adapter
+from providers.connections.sealing import Secrets
+from providers.connections.services import open_hook
 from providers.models import Connection, Hook
-from providers.registry import get_adapter
 from providers.sandbox import signing
-from providers.sealing import Secrets
-from providers.services import open_hook
 
 SIREN = "800112237"
 WEBHOOK_TOKEN = "benchmark-webhook-token"  # noqa: S105 - of a throw-away database

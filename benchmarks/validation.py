@@ -10,7 +10,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from invoices.validation import rule_sets, validate
-from providers import schematron
+from providers.formats import schematron
 
 from . import harness
 

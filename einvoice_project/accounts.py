@@ -12,9 +12,9 @@ from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
-from invoices import audit
-from invoices.account_events import find_account
-from providers.sealing import seal, unseal
+from invoices.people import audit
+from invoices.people.account_events import find_account
+from providers.connections.sealing import seal, unseal
 
 
 class AccountAdapter(DefaultAccountAdapter):

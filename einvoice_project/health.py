@@ -17,9 +17,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import GaugeMetricFamily
 
 from invoices.models import Validation
-from lifecycle import watch
 from lifecycle.models import RelayState, RelayTask
-from providers import health
+from lifecycle.watching import watch
+from providers.connections import health
 from providers.models import Connection, WebhookDelivery
 
 # Above this the queue is not busy but stuck: no worker runs, or all of them wait for something.

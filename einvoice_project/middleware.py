@@ -4,8 +4,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonR
 from django.urls import resolve
 from django.utils.translation import gettext
 
-from providers.http import UNSTORABLE
-from providers.services import storable
+from providers.connections.services import storable
+from providers.contract.http import UNSTORABLE
 
 from . import problems
 

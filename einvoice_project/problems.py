@@ -20,7 +20,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
-from providers.services import storable
+from providers.connections.services import storable
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from providers.limits import Limit, spend
-from providers.services import storable
+from providers.connections.limits import Limit, spend
+from providers.connections.services import storable
 
 # Anybody may call: for all of them together, and of each no more than this.
 REPORTS = Limit("csp", 30)

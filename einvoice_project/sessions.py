@@ -16,8 +16,8 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django_htmx.http import HttpResponseClientRedirect
 
-from invoices.access import highest_role
 from invoices.models import Role
+from invoices.people.access import highest_role
 
 BEGUN, SEEN = "begun", "seen"
 # One UPDATE of the session a minute, not one per request.

@@ -286,7 +286,7 @@ PREVIEWS_PER_MINUTE = environment("PREVIEWS_PER_MINUTE")
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "invoices.authentication.ApiTokenAuthentication",
+        "invoices.people.authentication.ApiTokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -311,7 +311,7 @@ SPECTACULAR_SETTINGS = {
     "PREPROCESSING_HOOKS": ["lifecycle.api.schema.keep_api"],
     "ENUM_NAME_OVERRIDES": {
         "RelayStateEnum": "lifecycle.models.RelayState",
-        "StatusObjectEnum": "lifecycle.codes.StatusObject",
+        "StatusObjectEnum": "providers.norm.codes.StatusObject",
         "DeliveryStateEnum": "providers.models.WebhookDelivery.State",
         "ConnectionStateEnum": "providers.models.Connection.State",
         "OutcomeEnum": "invoices.validation.verdict.Outcome",

@@ -17,7 +17,7 @@ def closed(request: HttpRequest, rest: str) -> HttpResponse:
 
 
 urlpatterns = [
-    path("hooks/", include("providers.urls")),
+    path("hooks/", include("providers.hooks.urls")),
     path("healthz", health.alive, name="healthz"),
     path("readyz", health.ready, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
@@ -28,6 +28,6 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("i18n/", include("django.conf.urls.i18n")),
     path("api/v1/", include("lifecycle.api.urls")),
-    path("", include("lifecycle.urls")),
-    path("", include("invoices.urls")),
+    path("", include("lifecycle.pages.urls")),
+    path("", include("invoices.register.urls")),
 ]

@@ -17,27 +17,27 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from providers import services as platforms
+from invoices.customers.directory import DirectoryLookUp
+from invoices.customers.forms import AddressingLineForm, CustomerForm, NewAddressingLineForm
+from invoices.customers.line_actions import LineActions
+from invoices.people import audit
+from invoices.people.access import connections_of, wholly_administered_connections
+from invoices.people.admin import record_roles
+from invoices.people.audited import Audited
+from invoices.people.scoped_admin import OfConnection, OfCustomer, Scoped, ScopedChoices
+from invoices.people.staff import match_memberships
 from providers.admin import AccountAdmin, ConnectionAdmin, LargeTable, ReadOnly, ReadOnlyRows, RefusedRequestAdmin
-from providers.base import Field
-from providers.kinds import find_adapter_class
+from providers.connections import services as platforms
+from providers.connections.registry import as_line
+from providers.connections.sealing import Secrets
+from providers.contract.base import Field
+from providers.contract.kinds import find_adapter_class
+from providers.formats.en16931.labels import DOCUMENT_TYPES, frame_label, label
+from providers.formats.en16931.wording import as_money
 from providers.models import Connection, RefusedRequest
-from providers.registry import as_line
-from providers.sealing import Secrets
+from providers.norm.addressing import parse_address
 
-from . import audit
-from .access import connections_of, wholly_administered_connections
-from .addressing import parse_address
-from .audited import Audited
-from .directory import DirectoryLookUp
-from .documents.labels import DOCUMENT_TYPES, frame_label, label
-from .documents.wording import as_money
-from .forms import AddressingLineForm, CustomerForm, NewAddressingLineForm
-from .line_actions import LineActions
 from .models import AddressingLine, Comment, Customer, Invoice, InvoiceDocument, Membership, Role
-from .people_admin import record_roles
-from .scoped_admin import OfConnection, OfCustomer, Scoped, ScopedChoices
-from .staff import match_memberships
 
 # --- customers --------------------------------------------------------------------------------------------------------
 

@@ -8,4 +8,4 @@ class InvoicesConfig(AppConfig):
     verbose_name = _("Invoices")
 
     def ready(self) -> None:
-        from . import account_events  # noqa: F401  -- its receivers
+        from invoices.people import account_events  # noqa: F401  -- its receivers

@@ -1,8 +1,8 @@
 """What the worker runs. Tasks carry no data: they drain our own tables, and may be lost or come twice without harm."""
 
-from providers.nudge import nudge
+from invoices.register import prepared
+from providers.connections.nudge import nudge
 
-from . import prepared
 from .validation import services as validation
 
 # Invoices of ours are sent once their verdict is there.

@@ -23,26 +23,29 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from invoices.access import connections_of, deliveries_of, highest_role
 from invoices.admin import CommentInline, DocumentInline, InvoiceAdmin, OfConnection, OfCustomer
 from invoices.models import Invoice
 from invoices.models import Role as UserRole
-from invoices.scoped_admin import PlainNames, name_of
+from invoices.people.access import connections_of, deliveries_of, highest_role
+from invoices.people.scoped_admin import PlainNames, name_of
+from lifecycle.decisions import bulk, services, steps
+from lifecycle.decisions.forms import BulkDecisionForm, DecisionForm
+from lifecycle.decisions.services import DecisionRefused, StaleInvoice, WrongRelayState
+from lifecycle.decisions.steps import Step
+from lifecycle.decisions.wishes import Wish
+from lifecycle.history.recognition import whole
+from lifecycle.inbox import deliveries
+from lifecycle.lists.queries import NEEDS_PERSON, prefix_search
+from lifecycle.outbox.actions import ACTIONS
 from providers.admin import ConnectionFilter, LargeTable, ReadOnly, ReadOnlyRows, WebhookDeliveryAdmin
 from providers.models import Connection, WebhookDelivery
+from providers.norm import transitions
+from providers.norm.codes import INVOICE_STATUSES, STATUSES, Status, status_label
 
-from . import admin_words, bulk, decision_steps, inbox, services, transitions
+from . import admin_words
 from .admin_words import event_label, surprise
-from .codes import INVOICE_STATUSES, STATUSES, Status, status_label
-from .decision_steps import Step
-from .forms import BulkDecisionForm, DecisionForm
 from .models import ADDITIONS, PurgedInvoice, RelayAttempt, RelayState, RelayTask, StatusEvent
-from .queries import NEEDS_PERSON, prefix_search
-from .recognition import whole
-from .relay_actions import ACTIONS
-from .services import DecisionRefused, StaleInvoice, WrongRelayState
 from .templatetags.navette import decision_verb
-from .wishes import Wish
 
 REFUSALS = (PermissionDenied, DecisionRefused, StaleInvoice, WrongRelayState)
 
@@ -173,12 +176,12 @@ class InvoiceWithHistoryAdmin(InvoiceAdmin):
         if not self.has_view_permission(request, invoice) or not services.may_issue(request.user, invoice, status):
             raise PermissionDenied
         if request.method == "POST":
-            step = decision_steps.take_step(request.user, invoice, status, request.POST)
+            step = steps.take_step(request.user, invoice, status, request.POST)
         else:
-            step = decision_steps.open_step(invoice, status)
+            step = steps.open_step(invoice, status)
         if step.relay:
             self.log_change(request, invoice, step.relay.label)
-            self.message_user(request, decision_steps.words_for(step.relay), messages.SUCCESS)
+            self.message_user(request, steps.words_for(step.relay), messages.SUCCESS)
         elif step.is_stale:
             words = gettext("“%(status)s” was not recorded: %(invoice)s changed meanwhile. Its history is below.")
             shown = {"status": f"{status} {status_label(status)}", "invoice": invoice}
@@ -191,7 +194,7 @@ class InvoiceWithHistoryAdmin(InvoiceAdmin):
         form = cast("DecisionForm", step.form)
         context = {
             **self.admin_site.each_context(request),
-            **decision_steps.shown_facts(invoice, form),
+            **steps.shown_facts(invoice, form),
             "title": f"{decision_verb(form.info.code)} – {invoice}",
             "invoice": invoice,
             "form": form,
@@ -468,4 +471,4 @@ class ReplayableDeliveryAdmin(OfConnection, WebhookDeliveryAdmin):
     @admin.action(description=_("Replay selected deliveries"), permissions=["operate"])
     def replay(self, request: HttpRequest, queryset: QuerySet[WebhookDelivery]) -> None:
         done = gettext("replayed; the worker takes it up now.")
-        act_on_each(self, request, queryset, lambda row: inbox.replay(user=request.user, delivery_id=row.pk), done)
+        act_on_each(self, request, queryset, lambda row: deliveries.replay(user=request.user, delivery_id=row.pk), done)

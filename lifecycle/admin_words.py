@@ -12,13 +12,14 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from invoices.documents.wording import as_iban, as_money, as_vat
 from invoices.models import Invoice
-from providers.decimals import read_decimal
+from lifecycle.decisions import services
+from lifecycle.history.answers import alert_text, alerts_of
+from providers.formats.decimals import read_decimal
+from providers.formats.en16931.wording import as_iban, as_money, as_vat
+from providers.norm import transitions
+from providers.norm.codes import Role, reason_label
 
-from . import services, transitions
-from .answers import alert_text, alerts_of
-from .codes import Role, reason_label
 from .models import RelayTask, StatusEvent
 
 NOTHING = "–"

@@ -14,8 +14,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from invoices.models import Customer, Direction, Invoice, InvoiceDocument
-from lifecycle.codes import ppf_deadline, status_label
 from providers.models import Connection
+from providers.norm.codes import ppf_deadline, status_label
 
 
 class Origin(models.TextChoices):
@@ -438,7 +438,7 @@ class RelayAttempt(models.Model):
     message = models.TextField(_("message"), blank=True)
     answer = models.TextField(_("answer"), blank=True)
     receipt = models.JSONField(_("receipt"), null=True)
-    # The request as it left us (providers.base.Spoken), without secrets, and its bytes where they are not a file's.
+    # The request as it left us (`Spoken`), without secrets, and its bytes where they are not a file's.
     sent = models.JSONField(_("sent"), null=True)
     sent_body = models.BinaryField(_("bytes sent"), null=True)
     # Each covers the one before it, as with events (`exchanges`).

@@ -18,26 +18,25 @@ from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from einvoice_project.problems import flatten
-from invoices import audit, tokens
-from invoices.lines import OfAnotherCompany, refuse_shared_identifiers, set_up_line
+from invoices.customers.lines import OfAnotherCompany, refuse_shared_identifiers, set_up_line
 from invoices.models import SHORTEST_RETENTION, AddressingLine, ApiToken, Customer, Role
-from invoices.staff import give_role, match_memberships
-from providers.base import Adapter, Field, PlatformError, Unsupported
-from providers.companies import clean_vat_number, siren_in
-from providers.hosts import goes_elsewhere
-from providers.kinds import UnknownKind, adapter_class
-from providers.models import Connection
-from providers.registry import as_line
-from providers.sealing import SealBroken, Secrets
-from providers.services import (
+from invoices.people import audit, tokens
+from invoices.people.staff import give_role, match_memberships
+from lifecycle.api.serializer_fields import StrictCharField, StrictSerializer
+from providers.connections.hosts import goes_elsewhere
+from providers.connections.registry import as_line
+from providers.connections.sealing import SealBroken, Secrets
+from providers.connections.services import (
     follow_connection_data,
     leave_line,
     make_connection_data,
     open_hook,
     save_connection,
 )
-
-from .serializer_fields import StrictCharField, StrictSerializer
+from providers.contract.base import Adapter, Field, PlatformError, Unsupported
+from providers.contract.kinds import UnknownKind, adapter_class
+from providers.models import Connection
+from providers.norm.companies import clean_vat_number, siren_in
 
 Row = dict[str, Any]
 

@@ -6,11 +6,14 @@ Each kind of work has a task of its own, a lane: what one waits for keeps none o
 import logging
 import time
 
-from invoices import audit, prepared
+from invoices.people import audit
+from invoices.register import prepared
 from invoices.validation import services as validation
-from providers import checks
-
-from . import anchors, asking, inbox, polling, relays, watch_mail
+from lifecycle.history import anchors
+from lifecycle.inbox import asking, deliveries, polling
+from lifecycle.outbox import relays
+from lifecycle.watching import mail
+from providers.connections import checks
 
 logger = logging.getLogger(__name__)
 
@@ -20,11 +23,11 @@ INBOX_SECONDS = 10
 
 
 def drain_inbox() -> int:
-    return inbox.ingest()
+    return deliveries.ingest()
 
 
 def fetch_news() -> int:
-    return inbox.fetch()
+    return deliveries.fetch()
 
 
 def drain_relays() -> int:
@@ -44,10 +47,10 @@ def sweep() -> None:
 
     Each lane that has something to do is nudged first; then the sweep lends a hand, as far as its time goes.
     """
-    lanes = (inbox, relays, polling, asking, validation, prepared, checks)
+    lanes = (deliveries, relays, polling, asking, validation, prepared, checks)
     begun = time.monotonic()
     nudges = (lane.nudge_for_due for lane in lanes)
-    short = (inbox.retry_waiting, anchors.make_due, watch_mail.tell, audit.purge)
+    short = (deliveries.retry_waiting, anchors.make_due, mail.tell, audit.purge)
     for step in (*nudges, *short, polling.poll_due, _drain_inbox):
         if time.monotonic() - begun > SWEEP_SECONDS:
             break
@@ -58,4 +61,4 @@ def sweep() -> None:
 
 
 def _drain_inbox() -> None:
-    inbox.drain(seconds=INBOX_SECONDS)
+    deliveries.drain(seconds=INBOX_SECONDS)

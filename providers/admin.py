@@ -23,13 +23,14 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 
-from . import checks, health, services
-from .base import Field
-from .forms import AccountForm, ConnectionForm, NewConnectionForm, build_account_form
-from .hosts import forget_credentials
-from .kinds import find_adapter_class
+from providers.connections import checks, health, services
+from providers.connections.forms import AccountForm, ConnectionForm, NewConnectionForm, build_account_form
+from providers.connections.hosts import forget_credentials
+from providers.connections.registry import get_adapter
+from providers.contract.base import Field
+from providers.contract.kinds import find_adapter_class
+
 from .models import Connection, Hook, WebhookDelivery
-from .registry import get_adapter
 
 SHOWN_BODY = 20_000  # characters of a pushed body on its page
 

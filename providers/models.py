@@ -10,9 +10,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from .kinds import find_adapter_class
+from providers.connections.sealing import SealedField
+from providers.contract.kinds import find_adapter_class
+
 from .limit_models import RateWindow as RateWindow
-from .sealing import SealedField
 
 
 def new_token() -> str:
@@ -57,14 +58,14 @@ class Connection(models.Model):
     poll_leased_until = models.DateTimeField(_("being polled until"), null=True, editable=False)
     checked_at = models.DateTimeField(_("last checked"), null=True, editable=False)
     check_results = models.JSONField(_("check results"), default=list, blank=True, editable=False)
-    # Written by providers.checks alone.
+    # Written by providers.connections.checks alone.
     asked_at = models.DateTimeField(_("check asked for"), null=True, editable=False)
     asked_to_register = models.BooleanField(default=False, editable=False)
     check_leased_until = models.DateTimeField(null=True, editable=False)
     quiet_until = models.DateTimeField(_("no calls before"), null=True, editable=False)
-    # The turns given out so far end here (providers.pace).
+    # The turns given out so far end here (providers.connections.pace).
     paced_until = models.DateTimeField(null=True, editable=False)
-    # Written by providers.health alone.
+    # Written by providers.connections.health alone.
     health = models.CharField(_("health"), max_length=8, choices=Health.choices, default=Health.WELL, editable=False)
     failures = models.PositiveIntegerField(_("failures in a row"), default=0, editable=False)
     ill_since = models.DateTimeField(_("ill since"), null=True, editable=False)
@@ -215,7 +216,7 @@ class WebhookDelivery(models.Model):
     url = models.CharField(max_length=300)
     headers = models.JSONField(_("headers"), default=dict)
     body = models.BinaryField(_("body"))
-    # What a poll of ours found, in our own words (providers.found); the body is empty then.
+    # What a poll of ours found, in our own words (providers.contract.found); the body is empty then.
     found = models.JSONField(_("found by asking"), null=True, editable=False)
     lane = models.CharField(_("lane"), max_length=6, choices=Lane.choices, default=Lane.INGEST, db_default="ingest")
     state = models.CharField(_("state"), max_length=12, choices=State.choices, default=State.RECEIVED)

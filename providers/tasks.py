@@ -1,6 +1,6 @@
 """What the worker runs for this layer. Tasks carry no data, and may be lost or come twice without harm."""
 
-from . import checks
+from providers.connections import checks
 
 
 def check_asked() -> int:

@@ -14,7 +14,7 @@ from django.core.files.storage import InMemoryStorage
 from django.db import connection
 from django.utils import timezone, translation
 
-from providers import nudge, services
+from providers.connections import nudge, services
 
 # How long an example takes is the machine's business, not the property's.
 hypothesis.settings.register_profile("navette", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -52,7 +52,7 @@ def _fresh_process_memory():
 @pytest.fixture(autouse=True)
 def _own_anchors(monkeypatch):
     """The anchors of one test speak of no other's history."""
-    monkeypatch.setattr("lifecycle.anchors.default_storage", InMemoryStorage())
+    monkeypatch.setattr("lifecycle.history.anchors.default_storage", InMemoryStorage())
 
 
 def pytest_runtest_teardown():

@@ -27,8 +27,8 @@ def die_at(module, name, is_after):
 
 if __name__ == "__main__":
     django.setup()
-    from lifecycle import relay_states, relays
+    from lifecycle.outbox import relays, states
 
     owner, name, is_after = HOOKS[sys.argv[1]]
-    die_at({"relay_states": relay_states, "relays": relays}[owner], name, is_after)
+    die_at({"relay_states": states, "relays": relays}[owner], name, is_after)
     relays.drain()

@@ -8,10 +8,10 @@ from typing import Any
 from django.contrib.auth import get_user_model
 
 from invoices.models import AddressingLine, ApiToken, Customer, Invoice, Membership
-from lifecycle import events
-from providers.base import StatusReport
+from lifecycle.history import events
+from providers.connections.sealing import Secrets
+from providers.contract.base import StatusReport
 from providers.models import Connection, WebhookDelivery
-from providers.sealing import Secrets
 
 SIREN = "800112237"
 OTHER_SIREN = "905334413"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lifecycle.codes import INVOICE_STATUSES
-from providers import kinds
-from providers.base import Adapter, Capabilities, Field, Receipt, StatusMessage, StatusReport
+from providers.contract import kinds
+from providers.contract.base import Adapter, Capabilities, Field, Receipt, StatusMessage, StatusReport
+from providers.norm.codes import INVOICE_STATUSES
 
 EVERY_STATUS = frozenset(INVOICE_STATUSES)
 

@@ -13,9 +13,8 @@ from typing import Any, ClassVar
 import pytest
 from django.db import connections
 
-from lifecycle.codes import INVOICE_STATUSES
-from providers import kinds
-from providers.base import (
+from providers.contract import kinds
+from providers.contract.base import (
     Adapter,
     Bell,
     Capabilities,
@@ -37,6 +36,7 @@ from providers.base import (
     StatusMessage,
     StatusReport,
 )
+from providers.norm.codes import INVOICE_STATUSES
 
 SECRET = "the-shared-secret"
 EVERY_STATUS = frozenset(INVOICE_STATUSES)

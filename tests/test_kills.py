@@ -9,13 +9,14 @@ from django.db import connection as database
 from django.utils import timezone
 
 from invoices.models import Invoice
-from lifecycle import relays, services
+from lifecycle.decisions import services
+from lifecycle.decisions.wishes import Wish
 from lifecycle.models import RelayState, RelayTask
-from lifecycle.wishes import Wish
+from lifecycle.outbox import relays
+from providers.connections.registry import get_adapter
+from providers.connections.services import open_hook
 from providers.models import WebhookDelivery
-from providers.registry import get_adapter
 from providers.sandbox.server import SandboxServer
-from providers.services import open_hook
 from tests.factories import SIREN, make_connection, make_customer, make_invoice, make_line, make_user
 from tests.processes import Navette, sweep_until, wait_until
 

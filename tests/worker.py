@@ -5,7 +5,7 @@ from django.core.management import call_command
 
 if __name__ == "__main__":
     django.setup()
-    from lifecycle import relays
+    from lifecycle.outbox import relays
 
     relays.LOOK_UP_DELAYS = (0.5, 1, 2)
     call_command("qcluster", verbosity=0)

@@ -13,16 +13,16 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.translation import gettext_lazy as _
 
-from providers.base import DirectoryEntry, PlatformError
-from providers.companies import look_up_key
-from providers.doors import at_the_door
-from providers.kinds import UnknownKind
+from invoices.models import AddressingLine
+from providers.connections.registry import get_adapter
+from providers.connections.sealing import SealBroken
+from providers.contract.base import DirectoryEntry, PlatformError
+from providers.contract.doors import at_the_door
+from providers.contract.kinds import UnknownKind
 from providers.models import Connection
-from providers.registry import get_adapter
-from providers.sealing import SealBroken
+from providers.norm.companies import look_up_key
 
 from .forms import DirectoryForm
-from .models import AddressingLine
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from providers.companies import compact
-from providers.forms import AccountForm
+from invoices.models import AddressingLine, Customer
+from providers.connections.forms import AccountForm
 from providers.models import Connection
+from providers.norm.companies import compact
 
 from .lines import OfAnotherCompany, refuse_shared_identifiers
-from .models import AddressingLine, Customer
 
 
 class CompanyNumberField(forms.CharField):

@@ -13,16 +13,16 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from providers import services as platforms
-from providers.base import Adapter, PlatformError
-from providers.doors import at_the_door
-from providers.kinds import UnknownKind, find_adapter_class
+from invoices.models import AddressingLine
+from providers.connections import services as platforms
+from providers.connections.registry import as_line
+from providers.connections.sealing import SealBroken
+from providers.contract.base import Adapter, PlatformError
+from providers.contract.doors import at_the_door
+from providers.contract.kinds import UnknownKind, find_adapter_class
 from providers.models import Subscription
-from providers.registry import as_line
-from providers.sealing import SealBroken
 
 from .lines import set_up_line
-from .models import AddressingLine
 
 # Setting a line up takes several calls, one after the other; of lines a person chooses few.
 LINE_SECONDS = 20

@@ -7,12 +7,11 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from providers.base import Party, PermanentError
-from providers.kinds import find_adapter_class
+from invoices.models import AddressingLine
+from providers.connections.registry import as_line, get_adapter
+from providers.contract.base import Party, PermanentError
+from providers.contract.kinds import find_adapter_class
 from providers.models import Connection
-from providers.registry import as_line, get_adapter
-
-from .models import AddressingLine
 
 
 class OfAnotherCompany(PermanentError):

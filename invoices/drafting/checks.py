@@ -13,10 +13,10 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from stdnum.fr import siren, siret
 
-from lifecycle.codes import CORRECTIVE_TYPES, CREDIT_NOTE_TYPES, SELF_BILLED_TYPES
+from providers.formats.en16931.checks import is_iban
+from providers.formats.en16931.model import ParsedInvoice
+from providers.norm.codes import CORRECTIVE_TYPES, CREDIT_NOTE_TYPES, SELF_BILLED_TYPES
 
-from ..documents.checks import is_iban
-from ..documents.model import ParsedInvoice
 from .compose import TRANSFERS
 from .tables import DEPOSIT_TYPES, FACTORED_TYPES, FINAL_FRAMES, PAID_FRAMES
 

@@ -6,11 +6,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, cast
 
-from lifecycle.codes import SELF_BILLED_TYPES
-from providers.companies import ADDRESS_SCHEME, SIREN_SCHEME, SIRET_SCHEME
-
-from ..documents.labels import CREDIT_NOTE_TYPES
-from ..documents.model import (
+from providers.formats.en16931.labels import CREDIT_NOTE_TYPES
+from providers.formats.en16931.model import (
     Address,
     AllowanceCharge,
     Contact,
@@ -26,7 +23,10 @@ from ..documents.model import (
     Syntax,
     VatBreakdown,
 )
-from ..documents.totals import with_totals
+from providers.formats.en16931.totals import with_totals
+from providers.norm.codes import SELF_BILLED_TYPES
+from providers.norm.companies import ADDRESS_SCHEME, SIREN_SCHEME, SIRET_SCHEME
+
 from ..models import AddressingLine
 from .forms import DraftForm
 from .tables import EXEMPTIONS, FACTORED_TYPES, PAID_FRAMES, read_vat

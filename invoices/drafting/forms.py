@@ -11,7 +11,8 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from ..forms import CompanyNumberField
+from invoices.customers.forms import CompanyNumberField
+
 from .tables import (
     COUNTRIES,
     CURRENCIES,

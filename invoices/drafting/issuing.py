@@ -11,17 +11,16 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from lifecycle.codes import SELF_BILLED_TYPES, Status
-from providers.base import File
-from providers.xml import UnreadableDocument
-
-from .accounts import record_accounts
-from .documents.labels import DOCUMENT_TYPES
-from .documents.model import ParsedInvoice
-from .documents.reader import read_invoice
-from .identity import seller_key
-from .models import AddressingLine, Customer, Direction, Invoice, InvoiceDocument
-from .services import describe, is_beyond_columns, store_document
+from invoices.models import AddressingLine, Customer, Direction, Invoice, InvoiceDocument
+from invoices.models.identity import seller_key
+from invoices.register.accounts import record_accounts
+from invoices.register.services import describe, is_beyond_columns, store_document
+from providers.contract.base import File
+from providers.formats.en16931.labels import DOCUMENT_TYPES
+from providers.formats.en16931.model import ParsedInvoice
+from providers.formats.en16931.reader import read_invoice
+from providers.formats.xml import UnreadableDocument
+from providers.norm.codes import SELF_BILLED_TYPES, Status
 
 # As adapters name the formats in their capabilities, with the words for people.
 FORMATS = {"ubl": ("ubl", "UBL"), "cii": ("cii", "CII"), "factur-x": ("facturx", "Factur-X"), "json": ("json", "JSON")}

@@ -8,9 +8,9 @@ from typing import Any
 
 from django.utils import timezone
 
-from lifecycle.codes import SELF_BILLED_TYPES
+from providers.formats.en16931.model import Line, ParsedInvoice, Party
+from providers.norm.codes import SELF_BILLED_TYPES
 
-from ..documents.model import Line, ParsedInvoice, Party
 from ..models import AddressingLine, InvoiceDraft
 from .compose import TRANSFERS
 from .tables import CORRECTIVE_OF, CREDIT_NOTE_OF, FINAL_OF, LEGAL_NOTES, vat_choice

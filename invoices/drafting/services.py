@@ -9,16 +9,16 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from providers.base import File
+from invoices.register.services import in_column
+from providers.contract.base import File
+from providers.formats.en16931.model import ParsedInvoice
+from providers.formats.en16931.writer import EXTENSIONS, write_invoice
 
-from ..documents.model import ParsedInvoice
-from ..documents.writer import EXTENSIONS, write_invoice
-from ..issuing import MEDIA_TYPES, find_taken
 from ..models import AddressingLine, Customer, InvoiceDocument, InvoiceDraft
-from ..services import in_column
 from .checks import Lack, lacks, other
 from .compose import compose
 from .forms import DraftForm
+from .issuing import MEDIA_TYPES, find_taken
 
 # What stands in a request beside the form.
 NOT_DATA = frozenset({"csrfmiddlewaretoken", "version", "tab", "do"})

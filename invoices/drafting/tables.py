@@ -4,9 +4,7 @@ from decimal import Decimal
 
 from django.utils.translation import gettext_lazy as _
 
-from lifecycle.codes import VAT_RATES
-
-from ..documents.labels import (
+from providers.formats.en16931.labels import (
     DIGITS_OF_LETTER,
     DOCUMENT_TYPES,
     PAYMENT_MEANS,
@@ -15,6 +13,7 @@ from ..documents.labels import (
     VAT_CATEGORIES,
     frame_label,
 )
+from providers.norm.codes import VAT_RATES
 
 # BR-FR-05: each once on every invoice. Code de commerce, L. 441-9, L. 441-10 and D. 441-5.
 LEGAL_NOTES = {

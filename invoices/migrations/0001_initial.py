@@ -5,7 +5,7 @@ import django.contrib.postgres.search
 import django.db.models.deletion
 import django.utils.timezone
 import invoices.models
-import providers.sealing
+import providers.connections.sealing
 import uuid
 from django.conf import settings
 from django.db import migrations, models
@@ -60,7 +60,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('identifier', models.CharField(max_length=125, unique=True, validators=[invoices.models.validate_addressing], verbose_name='identifier')),
                 ('settings', models.JSONField(blank=True, default=dict, verbose_name='settings')),
-                ('secrets', providers.sealing.SealedField(blank=True, default=dict, verbose_name='secrets')),
+                ('secrets', providers.connections.sealing.SealedField(blank=True, default=dict, verbose_name='secrets')),
                 ('connection', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='addressing_lines', to='providers.connection')),
                 ('customer', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='addressing_lines', to='invoices.customer')),
             ],

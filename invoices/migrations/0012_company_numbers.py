@@ -1,11 +1,11 @@
-"""The numbers of parties in one form, as `providers.companies` reads them from now on. In batches: no row stays locked."""
+"""The numbers of parties in one form, as `providers.norm.companies` reads them from now on. In batches: no row stays locked."""
 
 from itertools import islice
 
 from django.db import migrations, transaction
 from django.db.models import Q
 
-from providers.companies import identify
+from providers.norm.companies import identify
 
 BATCH = 1000
 COLUMNS = [f"{role}_{name}" for role in ("seller", "buyer") for name in ("siren", "vat_number")]

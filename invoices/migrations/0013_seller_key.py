@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-import invoices.identity
+import invoices.models.identity
 
 
 class Migration(migrations.Migration):
@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="invoice",
             name="seller_key",
-            field=invoices.identity.SellerKey(
+            field=invoices.models.identity.SellerKey(
                 blank=True, default="", editable=False, max_length=200, verbose_name="seller's key"
             ),
             preserve_default=False,

@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from invoices.identity import key_of
+from invoices.models.identity import key_of
 
 BATCH = 2000
 

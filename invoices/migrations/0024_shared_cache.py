@@ -1,6 +1,6 @@
 from django.db import migrations, models
 
-from providers.sealing import seal, unseal
+from providers.connections.sealing import seal, unseal
 
 NAMES = ("secret", "seed")
 SEALED = "gAAAAA"  # how whatever Fernet sealed begins

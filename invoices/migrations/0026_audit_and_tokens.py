@@ -3,7 +3,7 @@
 import django.contrib.postgres.fields
 import django.db.models.deletion
 import django.utils.timezone
-import invoices.token_models
+import invoices.models.tokens
 import uuid
 from django.conf import settings
 from django.db import migrations, models
@@ -59,7 +59,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='apitoken',
             name='scopes',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('read', 'Read invoices'), ('decide', 'Decide'), ('submit', 'Hand in invoices'), ('administer', 'Replay and send again')], max_length=10), default=invoices.token_models.every_scope, size=None, verbose_name='scopes'),
+            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('read', 'Read invoices'), ('decide', 'Decide'), ('submit', 'Hand in invoices'), ('administer', 'Replay and send again')], max_length=10), default=invoices.models.tokens.every_scope, size=None, verbose_name='scopes'),
         ),
         migrations.CreateModel(
             name='AuditEntry',

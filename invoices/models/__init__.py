@@ -17,28 +17,28 @@ from django.db.models.functions import ExtractYear
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from lifecycle.codes import CORRECTIVE_TYPES, CREDIT_NOTE_TYPES, SELF_BILLED_TYPES, status_label
-from providers.companies import siren_in
+from invoices.validation.verdict import Outcome
+from providers.connections.sealing import SealedField
+from providers.formats.en16931.model import Reference
 from providers.models import Connection
-from providers.processing import Rule, Source, reaches_administration
-from providers.sealing import SealedField
+from providers.norm.addressing import parse_address, validate_addressing, validate_siren
+from providers.norm.codes import CORRECTIVE_TYPES, CREDIT_NOTE_TYPES, SELF_BILLED_TYPES, status_label
+from providers.norm.companies import siren_in
+from providers.norm.numbers import number_warning
+from providers.norm.processing import Rule, Source, reaches_administration
 
 from . import money
-from .account_models import AccountChange as AccountChange
-from .account_models import PaymentAccount as PaymentAccount
-from .addressing import parse_address, validate_addressing, validate_siren
-from .audit_models import AuditEntry as AuditEntry
-from .cache_models import CacheEntry as CacheEntry
-from .documents.model import Reference
-from .draft_models import InvoiceDraft as InvoiceDraft
+from .accounts import AccountChange as AccountChange
+from .accounts import PaymentAccount as PaymentAccount
+from .audit import AuditEntry as AuditEntry
+from .cache import CacheEntry as CacheEntry
+from .drafts import InvoiceDraft as InvoiceDraft
 from .identity import SellerKey
-from .numbers import number_warning
-from .origin_models import InvoiceOrigin as InvoiceOrigin
-from .prepared_models import Prepared as Prepared
-from .prepared_models import PreparedLines as PreparedLines
-from .token_models import ApiToken as ApiToken
+from .origins import InvoiceOrigin as InvoiceOrigin
+from .prepared import Prepared as Prepared
+from .prepared import PreparedLines as PreparedLines
+from .tokens import ApiToken as ApiToken
 from .twins import find_twins, warning_of
-from .validation.verdict import Outcome
 
 # Years: 6 for the tax office (Livre des procédures fiscales, art. L102 B). The default is the 10 of vouchers of the
 # accounts (Code de commerce, art. L123-22).

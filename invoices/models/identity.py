@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from django.db import models
 
-from .documents.model import ParsedInvoice, Party, Reference
+from providers.formats.en16931.model import ParsedInvoice, Party, Reference
 
 
 def key_of(

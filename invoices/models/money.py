@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
-from lifecycle.codes import CREDIT_NOTE_TYPES, VAT_RATES
-from providers.decimals import read_decimal
+from providers.formats.decimals import read_decimal
+from providers.norm.codes import CREDIT_NOTE_TYPES, VAT_RATES
 
 ZERO = Decimal("0.00")
 Amounts = dict[Decimal, Decimal]

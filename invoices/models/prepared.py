@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 class Prepared(models.Model):
     """A document read, drawn as PDF, or a file taken out of it: once, in the worker. Rows that wait are the queue.
 
-    `form`: see `invoices.prepared`. `version`: of the code that made it; another makes it anew.
+    `form`: see `invoices.register.prepared`. `version`: of the code that made it; another makes it anew.
     """
 
     class State(models.TextChoices):

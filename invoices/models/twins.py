@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
-from lifecycle.codes import VOID_STATUSES
+from providers.norm.codes import VOID_STATUSES
 
 if TYPE_CHECKING:
-    from .models import Invoice
+    from . import Invoice
 
 
 def find_twins(rows: QuerySet[Invoice], invoices: Sequence[Invoice]) -> dict[Any, list[Invoice]]:

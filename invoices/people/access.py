@@ -4,9 +4,8 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from invoices.models import AddressingLine, Customer, Invoice, Membership, Role
 from providers.models import Connection, Hook, WebhookDelivery
-
-from .models import AddressingLine, Customer, Invoice, Membership, Role
 
 
 def customers_of(user: Any, role: str = Role.READER) -> QuerySet[Customer]:

@@ -18,12 +18,12 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django_q.admin import Failure, OrmQ, Schedule, Success
 
+from invoices.models import ApiToken, Membership
 from providers.admin import ReadOnly
 
 from . import audit, tokens
 from .account_events import end_other_sessions
 from .audited import Audited
-from .models import ApiToken, Membership
 from .scoped_admin import OfCustomer, Scoped, administered
 from .staff import match_memberships
 

@@ -16,11 +16,11 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from invoices.models import AuditEntry, Customer, Membership, Role
+from providers.connections.services import storable
 from providers.models import Connection
-from providers.services import storable
 
 from .access import customers_of
-from .models import AuditEntry, Customer, Membership, Role
 
 Action = AuditEntry.Action
 # What decides how a customer's invoices are handled: told with the value before and after. Of all else only the names

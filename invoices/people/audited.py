@@ -9,8 +9,9 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from invoices.models import Customer
+
 from . import audit
-from .models import Customer
 
 
 class Audited(admin.ModelAdmin):

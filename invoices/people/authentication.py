@@ -10,8 +10,9 @@ from rest_framework.authentication import BaseAuthentication, get_authorization_
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from invoices.models import ApiToken
+
 from . import tokens
-from .models import ApiToken
 
 KEYWORD = "Token"
 
@@ -37,7 +38,7 @@ def find_token(secret: str) -> ApiToken | None:
 
 
 class ApiTokenScheme(OpenApiAuthenticationExtension):
-    target_class = "invoices.authentication.ApiTokenAuthentication"
+    target_class = "invoices.people.authentication.ApiTokenAuthentication"
     name = "token"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:

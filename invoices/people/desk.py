@@ -6,9 +6,10 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from invoices.access import connections_of, customers_of, unshared_connections, wholly_administered_connections
 from invoices.models import Customer, Membership, Role
 from providers.models import Connection
+
+from .access import connections_of, customers_of, unshared_connections, wholly_administered_connections
 
 
 class Desk:

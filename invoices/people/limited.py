@@ -11,7 +11,7 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 
-from providers.limits import Limit, spend
+from providers.connections.limits import Limit, spend
 
 View = Callable[..., HttpResponseBase]
 

@@ -8,10 +8,10 @@ from django.contrib import admin
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
+from invoices.models import Customer, Role
 from providers.models import Connection
 
 from .access import connections_of, customers_of, wholly_administered_connections
-from .models import Customer, Role
 
 
 def administered(user: Any) -> QuerySet[Customer]:

@@ -8,8 +8,9 @@ from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 from django.db.models import Q
 
+from invoices.models import Customer, Membership, Role
+
 from . import audit
-from .models import Customer, Membership, Role
 
 ADMINISTRATORS = "Navette administrators"
 STAFF = "Navette finance staff"

@@ -9,10 +9,11 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from invoices.models import ApiToken
+from invoices.models.tokens import Scope
+
 from . import audit
 from .audit import Action
-from .models import ApiToken
-from .token_models import Scope
 
 # A token's last use is shown to the minute: one UPDATE per minute, not one per request.
 USE_NOTED_EVERY = timedelta(minutes=1)

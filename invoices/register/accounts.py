@@ -11,9 +11,9 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from .documents.checks import compact_iban
-from .documents.model import ParsedInvoice
-from .models import AccountChange, Direction, Invoice, PaymentAccount
+from invoices.models import AccountChange, Direction, Invoice, PaymentAccount
+from providers.formats.en16931.checks import compact_iban
+from providers.formats.en16931.model import ParsedInvoice
 
 # How many accounts back we look: of a supplier with several, one it has not used for so long is new again.
 LOOK_BACK = 20

@@ -15,11 +15,11 @@ from django.core import signing
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from .models import InvoiceDocument
+from invoices.models import InvoiceDocument
 
 # How long an address works: the time a browser takes to follow it.
 SECONDS = 300
-SALT = "invoices.files.2"  # counts with the shape of what is signed
+SALT = "invoices.register.files.2"  # counts with the shape of what is signed
 LONGEST_NAME = 150
 BYTES = "application/octet-stream"
 PDF, XML = "application/pdf", "application/xml"

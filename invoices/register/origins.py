@@ -18,13 +18,11 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from lifecycle.codes import Status
-from providers.decimals import read_decimal
+from invoices.models import DocumentState, Invoice, InvoiceOrigin, money
+from invoices.models.twins import amount_of, find_twins
+from providers.formats.decimals import read_decimal
 from providers.models import Connection
-
-from . import money
-from .models import DocumentState, Invoice, InvoiceOrigin
-from .twins import amount_of, find_twins
+from providers.norm.codes import Status
 
 # Begins the number of a lock; any that no other advisory lock of ours has.
 IDENTITY_LOCK = 7_304_002

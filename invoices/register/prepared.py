@@ -21,14 +21,14 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import override
 
-from providers.nudge import nudge
-from providers.xml import UnreadableDocument
+from invoices.models import InvoiceDocument, Prepared, PreparedLines
+from providers.connections.nudge import nudge
+from providers.formats.en16931.kept import in_each_language, in_own_language, read_kept, read_kept_lines, write_kept
+from providers.formats.en16931.model import ParsedInvoice
+from providers.formats.en16931.pdf_files import is_pdf
+from providers.formats.en16931.source import Source, show_xml
+from providers.formats.xml import UnreadableDocument
 
-from .documents.kept import in_each_language, in_own_language, read_kept, read_kept_lines, write_kept
-from .documents.model import ParsedInvoice
-from .documents.pdf_files import is_pdf
-from .documents.source import Source, show_xml
-from .models import InvoiceDocument, Prepared, PreparedLines
 from .stored import content_of, read_content, read_document
 
 # Counts with what the reader takes from a file, how it is drawn, and how it is kept.
@@ -240,7 +240,9 @@ def _pdf(document: InvoiceDocument, language: str) -> dict[str, Any]:
 
 
 def _draw(invoice: ParsedInvoice, language: str) -> bytes:
-    from .documents.pdf import render_pdf  # when first wanted: its libraries take 20 MB of each web process
+    from providers.formats.en16931.pdf import (
+        render_pdf,  # when first wanted: its libraries take 20 MB of each web process
+    )
 
     return render_pdf(invoice, language)
 

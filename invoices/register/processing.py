@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from providers.companies import FRENCH_COUNTRIES, FRENCH_VAT_COUNTRIES
-from providers.processing import Rule, Source, read_rule
-
-from .documents.model import ParsedInvoice, Party
-from .models import Invoice
+from invoices.models import Invoice
+from providers.formats.en16931.model import ParsedInvoice, Party
+from providers.norm.companies import FRENCH_COUNTRIES, FRENCH_VAT_COUNTRIES
+from providers.norm.processing import Rule, Source, read_rule
 
 
 def learn_rule(invoice: Invoice, *, told: str = "", parsed: ParsedInvoice | None = None) -> None:

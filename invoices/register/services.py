@@ -14,22 +14,30 @@ from django.db import connection as database
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from lifecycle.codes import SELF_BILLED_TYPES
-from providers.base import File, InvoiceReport, Party
-from providers.companies import clean_address, siren_in
+from invoices.models import (
+    AddressingLine,
+    Customer,
+    Direction,
+    DocumentState,
+    Invoice,
+    InvoiceDocument,
+    document_path,
+)
+from invoices.models.identity import key_of, party_key, references_in, seller_key
+from invoices.validation import services as validation
+from providers.contract.base import File, InvoiceReport, Party
+from providers.formats.en16931.model import ParsedInvoice
+from providers.formats.en16931.payment_terms import instalments_of, is_of_discount
+from providers.formats.en16931.reader import read_invoice
+from providers.formats.xml import UnreadableDocument
 from providers.models import Connection
-from providers.xml import UnreadableDocument
+from providers.norm.codes import SELF_BILLED_TYPES
+from providers.norm.companies import clean_address, siren_in
 
 from . import origins, prepared
 from .accounts import record_accounts, record_copied_accounts
-from .documents.model import ParsedInvoice
-from .documents.payment_terms import instalments_of, is_of_discount
-from .documents.reader import read_invoice
-from .identity import key_of, party_key, references_in, seller_key
-from .models import AddressingLine, Customer, Direction, DocumentState, Invoice, InvoiceDocument, document_path
 from .processing import learn_rule
 from .stored import TO_READ, read_document, telling_document
-from .validation import services as validation
 
 # What a document tells of an invoice, as `describe` writes it.
 DESCRIBED = (

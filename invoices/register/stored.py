@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from django.utils.translation import gettext as _
 
-from providers.xml import UnreadableDocument
-
-from .documents.model import ParsedInvoice
-from .documents.reader import read_invoice
-from .models import Invoice, InvoiceDocument
+from invoices.models import Invoice, InvoiceDocument
+from providers.formats.en16931.model import ParsedInvoice
+from providers.formats.en16931.reader import read_invoice
+from providers.formats.xml import UnreadableDocument
 
 # Which of an invoice's files tells what it says: the first there is.
 TO_READ = (InvoiceDocument.Kind.ORIGINAL, InvoiceDocument.Kind.CONVERTED)

@@ -20,12 +20,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_safe
 
-from providers.xml import UnreadableDocument
+from invoices.models import Invoice, InvoiceDocument, Prepared
+from invoices.people import audit
+from invoices.people.access import invoices_of
+from invoices.people.limited import limited, preview_limit
+from providers.formats.xml import UnreadableDocument
 
-from . import audit, files, prepared
-from .access import invoices_of
-from .limited import limited, preview_limit
-from .models import Invoice, InvoiceDocument, Prepared
+from . import files, prepared
 from .stored import telling_document
 
 SANDBOX = "sandbox; default-src 'none'"

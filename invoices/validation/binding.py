@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from invoices.documents import cii, ubl
-from invoices.documents.mapping import Node
-from invoices.documents.model import Party
-from invoices.documents.reader import OpenedInvoice
-from providers.companies import FRENCH_COUNTRIES, FRENCH_VAT_COUNTRIES
-from providers.processing import DOMESTIC
+from providers.formats.en16931 import cii, ubl
+from providers.formats.en16931.mapping import Node
+from providers.formats.en16931.model import Party
+from providers.formats.en16931.reader import OpenedInvoice
+from providers.norm.companies import FRENCH_COUNTRIES, FRENCH_VAT_COUNTRIES
+from providers.norm.processing import DOMESTIC
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise, StrPromise

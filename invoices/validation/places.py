@@ -8,10 +8,10 @@ from typing import Any, cast
 
 from lxml import etree
 
-from invoices.documents.mapping import NAMESPACES, PREFIXES
-from providers.schematron import find_node
+from providers.formats.en16931.mapping import NAMESPACES, PREFIXES
+from providers.formats.en16931.terms import find_term, term_at, terms_in
+from providers.formats.schematron import find_node
 
-from .terms import find_term, term_at, terms_in
 from .verdict import Place
 
 ATTRIBUTE = re.compile(r"/@(?:\*:)?([\w.-]+)[^/]*$")

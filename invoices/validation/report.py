@@ -13,10 +13,11 @@ from django.utils.functional import Promise
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
+from providers.formats.en16931.terms import Term, find_term
+
 from .advice import advice_for
 from .binding import reason_of
 from .rule_sets import rules_version
-from .terms import Term, find_term
 from .verdict import Finding, Outcome, Place, Verdict, from_json
 
 if TYPE_CHECKING:

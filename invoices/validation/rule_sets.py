@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lxml import etree
 
-from providers.schematron import Schematron
+from providers.formats.schematron import Schematron
 
 EN16931 = "urn:cen.eu:en16931:2017"
 EXTENDED_CTC_FR = f"{EN16931}#conformant#urn.cpro.gouv.fr:1p0:extended-ctc-fr"

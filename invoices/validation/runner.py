@@ -15,11 +15,11 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import override
 from lxml import etree
 
-from invoices.documents import cii, ubl
-from invoices.documents.mapping import NAMESPACES, Node
-from invoices.documents.reader import OpenedInvoice, open_invoice
-from providers.schematron import Failure, RulesStopped
-from providers.xml import UnreadableDocument
+from providers.formats.en16931 import cii, ubl
+from providers.formats.en16931.mapping import NAMESPACES, Node
+from providers.formats.en16931.reader import OpenedInvoice, open_invoice
+from providers.formats.schematron import Failure, RulesStopped
+from providers.formats.xml import UnreadableDocument
 
 from .binding import basis_of
 from .places import Document

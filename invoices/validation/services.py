@@ -18,8 +18,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from invoices.models import Invoice, InvoiceDocument, Validation
-from providers.nudge import nudge
-from providers.processing import Source
+from providers.connections.nudge import nudge
+from providers.norm.processing import Source
 
 from .report import ShownVerdict, shown_row
 from .rule_sets import rules_version

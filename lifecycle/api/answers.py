@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from lifecycle.serializer_fields import StrictSerializer
+from .serializer_fields import StrictSerializer
 
 
 class AlertSerializer(serializers.Serializer[Any]):

@@ -7,10 +7,11 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from lifecycle import codes
+from lifecycle.history.rejections import subject_of
 from lifecycle.models import RelayTask, StatusEvent
-from lifecycle.rejections import subject_of
-from lifecycle.serializer_fields import RowSerializer
+from providers.norm import codes
+
+from .serializer_fields import RowSerializer
 
 Read = dict[str, Any]
 

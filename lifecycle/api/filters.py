@@ -8,13 +8,14 @@ from django.db.models import QuerySet
 from rest_framework import serializers
 
 from invoices.models import Customer, Direction
-from invoices.origins import known_as, through
-from lifecycle import codes
+from invoices.register.origins import known_as, through
+from lifecycle.lists.queries import prefix_search
 from lifecycle.models import RelayState
-from lifecycle.queries import prefix_search
-from lifecycle.serializer_fields import StrictSerializer, UtcDateTimeField
-from providers.companies import siren_in
 from providers.models import WebhookDelivery
+from providers.norm import codes
+from providers.norm.companies import siren_in
+
+from .serializer_fields import StrictSerializer, UtcDateTimeField
 
 # Read elsewhere: by the paginator and by content negotiation.
 OTHER_PARAMETERS = {"cursor", "page_size", "format"}

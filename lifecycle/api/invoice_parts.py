@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from lifecycle.serializer_fields import UtcDateTimeField
+from .serializer_fields import UtcDateTimeField
 
 
 class PartySerializer(serializers.Serializer[Any]):

@@ -8,9 +8,9 @@ from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from invoices.limited import export_limit
 from invoices.models import ApiToken
-from providers.limits import Limit, Spent, spend
+from invoices.people.limited import export_limit
+from providers.connections.limits import Limit, Spent, spend
 
 
 def call_limit() -> Limit:

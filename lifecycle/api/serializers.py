@@ -10,7 +10,6 @@ from rest_framework import serializers
 from rest_framework.reverse import reverse
 
 from invoices.models import AddressingLine, Customer, Direction, Invoice, InvoiceDocument, Role
-from lifecycle import answers, codes
 from lifecycle.api.answers import AlertSerializer
 from lifecycle.api.event_parts import EventSerializer
 from lifecycle.api.invoice_parts import (
@@ -22,14 +21,17 @@ from lifecycle.api.invoice_parts import (
     VatRowSerializer,
 )
 from lifecycle.api.verdicts import OUTCOME, ValidationSerializer
-from lifecycle.links import RELATIONS, links_of
+from lifecycle.decisions.settlement import RateLeft, settlement_of
+from lifecycle.decisions.wishes import Wish
+from lifecycle.history import answers
+from lifecycle.history.links import RELATIONS, links_of
 from lifecycle.models import RelayTask
-from lifecycle.relay_waits import waits_for
-from lifecycle.serializer_fields import MoneyField, RowSerializer, StrictCharField, StrictSerializer
-from lifecycle.settlement import RateLeft, settlement_of
-from lifecycle.wishes import Wish
-from providers.base import Payment, Reason
+from lifecycle.outbox.waits import waits_for
+from providers.contract.base import Payment, Reason
 from providers.models import Connection, WebhookDelivery
+from providers.norm import codes
+
+from .serializer_fields import MoneyField, RowSerializer, StrictCharField, StrictSerializer
 
 Read = dict[str, Any]
 

@@ -12,7 +12,8 @@ from invoices.validation import Outcome
 from invoices.validation.binding import reason_of
 from invoices.validation.report import shown_finding
 from invoices.validation.verdict import from_json
-from lifecycle.serializer_fields import RowSerializer
+
+from .serializer_fields import RowSerializer
 
 OUTCOME = serializers.ChoiceField(choices=Outcome.choices, allow_null=True)
 

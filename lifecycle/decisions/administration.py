@@ -10,12 +10,12 @@ from decimal import Decimal
 from django.utils.translation import gettext as _
 
 from invoices.models import Direction, Invoice
-from invoices.numbers import number_warning
-from providers.decimals import read_decimal
-from providers.processing import reaches_administration
+from lifecycle.history.links import DEPOSIT_TYPES
+from providers.formats.decimals import read_decimal
+from providers.norm.codes import PPF_DEADLINE_HOURS, STATUSES, Reported, Status, ppf_deadline
+from providers.norm.numbers import number_warning
+from providers.norm.processing import reaches_administration
 
-from .codes import PPF_DEADLINE_HOURS, STATUSES, Reported, Status, ppf_deadline
-from .links import DEPOSIT_TYPES
 from .wishes import Wish
 
 # Frames (BT-23) of services and of mixed sales: their VAT falls due on receipt, as that of a deposit does (DGFiP

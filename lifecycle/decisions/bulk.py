@@ -11,14 +11,14 @@ from django.core.exceptions import PermissionDenied
 from django.utils.translation import gettext as _
 
 from invoices.models import Invoice
-from providers.base import Payment
+from lifecycle.models import RelayTask
+from providers.contract.base import Payment
+from providers.norm.codes import STATUSES
 
 from . import carrying, services
-from .codes import STATUSES
-from .decision_steps import words_for
 from .forms import payments_left
-from .models import RelayTask
 from .services import DecisionRefused, KeyReused, StaleInvoice
+from .steps import words_for
 from .wishes import Wish
 
 LIMIT = 200

@@ -10,15 +10,15 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from invoices.models import Direction, Invoice
-from providers.base import Adapter, Payment, PermanentError, StatusMessage, Unsupported
-from providers.kinds import find_adapter_class
-from providers.registry import get_adapter
+from providers.connections.registry import get_adapter
+from providers.contract.base import Adapter, Payment, PermanentError, StatusMessage, Unsupported
+from providers.contract.kinds import find_adapter_class
+from providers.norm import scope, transitions
+from providers.norm.codes import INVOICE_STATUSES, Side, reason_label, reasons_for, status_label
+from providers.norm.transitions import Problem
 
-from . import scope, transitions
 from .administration import goes_to_administration
-from .codes import INVOICE_STATUSES, Side, reason_label, reasons_for, status_label
 from .messages import facts_for_platform
-from .transitions import Problem
 from .wishes import Wish
 
 

@@ -15,16 +15,25 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from invoices.models import AuditEntry, Comment, Direction, Invoice, Membership, Role
-from invoices.money import written_by_rate
-from invoices.token_models import Scope
-from providers.base import Payment, Reason
+from invoices.models.money import written_by_rate
+from invoices.models.tokens import Scope
+from invoices.people.desk import Desk
+from lifecycle.lists.queries import LANES
+from providers.contract.base import Payment, Reason
 from providers.models import WebhookDelivery
+from providers.norm.codes import (
+    INVOICE_STATUSES,
+    REASONS,
+    STATUSES,
+    VAT_RATES,
+    Status,
+    reason_label,
+    reasons_for,
+    status_label,
+)
+from providers.norm.transitions import NOTE_MAX_LENGTH, REASON_TEXT_MAX_LENGTH, Problem
 
 from . import carrying, settlement
-from .codes import INVOICE_STATUSES, REASONS, STATUSES, VAT_RATES, Status, reason_label, reasons_for, status_label
-from .desk import Desk
-from .queries import LANES
-from .transitions import NOTE_MAX_LENGTH, REASON_TEXT_MAX_LENGTH, Problem
 from .wishes import Wish
 
 MAX_REASONS = 10

@@ -10,11 +10,12 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from invoices.documents.model import Party as WrittenParty
 from invoices.models import Invoice, Validation
-from invoices.stored import read_stored_original
+from invoices.register.stored import read_stored_original
 from invoices.validation import Outcome
-from providers.base import (
+from lifecycle.history.recognition import KEYED
+from lifecycle.models import RelayAttempt, RelayState, RelayTask, StatusEvent
+from providers.contract.base import (
     Adapter,
     File,
     InvoiceFacts,
@@ -25,12 +26,11 @@ from providers.base import (
     Receipt,
     StatusMessage,
 )
-from providers.xml import UnreadableDocument
+from providers.formats.en16931.model import Party as WrittenParty
+from providers.formats.xml import UnreadableDocument
+from providers.norm.codes import Side
 
 from .administration import goes_to_administration
-from .codes import Side
-from .models import RelayAttempt, RelayState, RelayTask, StatusEvent
-from .recognition import KEYED
 
 # The status that says when a side got the invoice (MDT-95: 202 at the buyer, 200 at the seller, or the rejection).
 ARRIVALS = {Side.BUYER.value: ("202", "203", "213"), Side.SELLER.value: ("200", "213")}

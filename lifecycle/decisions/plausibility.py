@@ -14,15 +14,14 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from invoices import money
-from invoices.documents.wording import as_money, as_rate
-from invoices.models import Invoice
-from invoices.money import ZERO
+from invoices.models import Invoice, money
+from invoices.models.money import ZERO
+from lifecycle.history.credits import currency_of
+from providers.formats.en16931.wording import as_money, as_rate
+from providers.norm.codes import Status
+from providers.norm.transitions import Problem
 
-from .codes import Status
-from .credits import currency_of
 from .settlement import RateLeft, settlement_of
-from .transitions import Problem
 from .wishes import Wish
 
 PAYMENTS = (Status.PAYMENT_SENT, Status.PAYMENT_RECEIVED)

@@ -12,19 +12,23 @@ from django.db.models import prefetch_related_objects
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from invoices import accounts, audit
-from invoices.access import has_role
-from invoices.issuing import free_number
+from invoices.drafting.issuing import free_number
 from invoices.models import Comment, Customer, Invoice, Role
-from invoices.money import gives_back
-from invoices.origins import speak_through_open
+from invoices.models.money import gives_back
+from invoices.people import audit
+from invoices.people.access import has_role
+from invoices.register import accounts
+from invoices.register.origins import speak_through_open
+from lifecycle.history import answers, events, rejections
+from lifecycle.history.links import corrected_among
+from lifecycle.models import NOT_TOLD, IdempotencyKey, Origin, RelayState, RelayTask, StatusEvent
+from lifecycle.outbox import states as relay_states
+from providers.norm import transitions
+from providers.norm.codes import Status, status_label
+from providers.norm.transitions import Facts, Problem
 
-from . import administration, answers, carrying, events, plausibility, rejections, relay_states, transitions
-from .codes import Status, status_label
-from .links import corrected_among
+from . import administration, carrying, plausibility
 from .messages import obstacle_to, payments_of, reasons_of
-from .models import NOT_TOLD, IdempotencyKey, Origin, RelayState, RelayTask, StatusEvent
-from .transitions import Facts, Problem
 from .wishes import Wish
 
 # Decisions that a second person releases where the customer asks for four eyes.

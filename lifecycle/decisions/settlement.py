@@ -1,6 +1,6 @@
 """What is left of an invoice, by VAT rate: what it asks for, less deposits and credit notes, less what was declared.
 
-Amounts include VAT, as the statuses 211 and 212 want them, and are signed as `invoices.money` defines it: negative is
+Amounts include VAT, as the statuses 211 and 212 want them, and are signed as `money` defines it: negative is
 money that goes back to the buyer, however the document writes it. Where a sum names no rate (a prepayment, a payment of
 the whole), it is spread over the rates in proportion, to the cent.
 """
@@ -11,15 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from invoices import money
-from invoices.models import Invoice
-from invoices.money import ZERO, Amounts, plain
-from providers.decimals import read_decimal
-
-from . import events
-from .codes import Status
-from .credits import EURO, credits_of, currency_of, is_replaced, less, spread, summed
-from .links import Link, counting, links_of
+from invoices.models import Invoice, money
+from invoices.models.money import ZERO, Amounts, plain
+from lifecycle.history import events
+from lifecycle.history.credits import EURO, credits_of, currency_of, is_replaced, less, spread, summed
+from lifecycle.history.links import Link, counting, links_of
+from providers.formats.decimals import read_decimal
+from providers.norm.codes import Status
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from uuid import uuid4
 from django.utils.translation import gettext as _
 
 from invoices.models import Invoice
+from lifecycle.history.events import chain_of
+from lifecycle.models import RelayState, RelayTask
+from providers.norm.transitions import Problem
 
 from . import administration, carrying, plausibility, services
-from .events import chain_of
 from .forms import DecisionForm
-from .models import RelayState, RelayTask
 from .services import DecisionRefused, StaleInvoice
-from .transitions import Problem
 from .wishes import Wish
 
 

@@ -7,9 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from providers.base import Payment, Reason
-
-from . import transitions
+from providers.contract.base import Payment, Reason
+from providers.norm import transitions
 
 
 @dataclass(frozen=True, kw_only=True)

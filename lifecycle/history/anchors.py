@@ -23,8 +23,9 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from lifecycle.models import HistoryAnchor, PurgedInvoice, RelayAttempt, RelayTask, StatusEvent
+
 from . import seals
-from .models import HistoryAnchor, PurgedInvoice, RelayAttempt, RelayTask, StatusEvent
 
 logger = logging.getLogger(__name__)
 

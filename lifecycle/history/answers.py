@@ -18,16 +18,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from invoices.models import Invoice
-from providers.base import Reason, StatusReport
+from lifecycle.models import SPOKEN, Origin, RelayTask, StatusEvent
+from lifecycle.outbox.states import move, one
+from providers.connections.services import storable
+from providers.contract.base import Reason, StatusReport
 from providers.models import Connection
-from providers.services import storable
+from providers.norm.codes import STATUSES, Reported, Status, ppf_deadline, reason_label
+from providers.norm.transitions import ALREADY_THERE, TAKEN
 
 from . import rejections
 from .arrivals import heard_through
-from .codes import STATUSES, Reported, Status, ppf_deadline, reason_label
-from .models import SPOKEN, Origin, RelayTask, StatusEvent
-from .relay_states import move, one
-from .transitions import ALREADY_THERE, TAKEN
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from invoices.models import Invoice, InvoiceOrigin
-from providers.base import StatusReport
-
-from .codes import STATUSES, Phase, status_label
-from .transitions import ALREADY_THERE
+from providers.contract.base import StatusReport
+from providers.norm.codes import STATUSES, Phase, status_label
+from providers.norm.transitions import ALREADY_THERE
 
 
 def heard_through(invoice: Invoice, report: StatusReport) -> Invoice | InvoiceOrigin:

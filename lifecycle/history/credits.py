@@ -1,13 +1,12 @@
-"""What credit notes and correctives take off an invoice, by currency and VAT rate, signed as `invoices.money` does."""
+"""What credit notes and correctives take off an invoice, by currency and VAT rate, signed as `money` does."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_DOWN, Decimal
 
-from invoices import money
-from invoices.models import Invoice
-from invoices.money import ZERO, Amounts
+from invoices.models import Invoice, money
+from invoices.models.money import ZERO, Amounts
 
 from .links import Link, counting, replaces
 

@@ -12,18 +12,11 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from invoices.issuing import hold_number
+from invoices.drafting.issuing import hold_number
 from invoices.models import Direction, Invoice
-from invoices.origins import renew_namesakes
-from invoices.services import store_document
-from providers.base import Payment, Reason, StatusReport
-from providers.services import storable, storable_key
-
-from . import answers, instalments, ordering, rejections, seals, transitions, zones
-from .arrivals import as_heard, heard_through
-from .codes import FINAL_STATUSES, INVOICE_STATUSES, VOID_STATUSES, Status
-from .links import links_of
-from .models import (
+from invoices.register.origins import renew_namesakes
+from invoices.register.services import store_document
+from lifecycle.models import (
     ADDITIONS,
     WITHOUT_EFFECT,
     Origin,
@@ -34,9 +27,17 @@ from .models import (
     TimeSource,
     hash_of,
 )
+from lifecycle.outbox.states import confirmed, move, one
+from providers.connections.services import storable, storable_key
+from providers.contract.base import Payment, Reason, StatusReport
+from providers.norm import transitions
+from providers.norm.codes import FINAL_STATUSES, INVOICE_STATUSES, VOID_STATUSES, Status
+
+from . import answers, instalments, ordering, rejections, seals, zones
+from .arrivals import as_heard, heard_through
+from .links import links_of
 from .ordering import CLOCK_TOLERANCE
 from .recognition import KEYED, find_replayed, find_same, find_seen, find_taken_for_ours, find_told, give_way, whole
-from .relay_states import confirmed, move, one
 from .statements import (
     Statement,
     adds,

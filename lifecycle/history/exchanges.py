@@ -10,10 +10,10 @@ from typing import Any
 from django.db import connection as database
 from django.utils.dateparse import parse_datetime
 
-from providers.base import Spoken
+from lifecycle.models import RelayAttempt, RelayTask, hash_of
+from providers.contract.base import Spoken
 
 from . import seals
-from .models import RelayAttempt, RelayTask, hash_of
 
 # How long after its answer a receipt may be written: the database may not have taken it at once.
 WRITTEN_WITHIN = timedelta(minutes=5)

@@ -20,13 +20,14 @@ from django.utils.http import content_disposition_header
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
-from invoices import audit, files
 from invoices.models import AccountChange, Customer, Invoice, InvoiceDocument
-from invoices.stored import read_document
-from providers.xml import UnreadableDocument
+from invoices.people import audit
+from invoices.register import files
+from invoices.register.stored import read_document
+from lifecycle.models import RelayAttempt, RelayTask, StatusEvent
+from providers.formats.xml import UnreadableDocument
 
 from . import exchanges, seals
-from .models import RelayAttempt, RelayTask, StatusEvent
 
 FORMAT = "navette-export/2"
 MANIFEST, SIGNATURE, README = "manifest.json", "signature.json", "README.txt"
@@ -215,7 +216,7 @@ class Archive:
             self.problems.append(f"{path}: the stored file is not the one that was received ({document.sha256})")
 
     def add_readable(self, folder: str, invoice: Invoice) -> Iterator[bytes]:
-        from invoices.documents.pdf import render_pdf  # when first wanted: its libraries take 20 MB
+        from providers.formats.en16931.pdf import render_pdf  # when first wanted: its libraries take 20 MB
 
         original = invoice.original
         if original is None:

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lifecycle.models import hash_of
+
 from . import exchanges
 from .events import first_break
 from .export import EVENTS, FORMAT, INVOICE, MANIFEST, PROOF, RELAYS, SIGNATURE
-from .models import hash_of
 from .seals import is_signed
 
 # Before signatures there was another format.

@@ -8,15 +8,14 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from decimal import Decimal
 
-from invoices import money
-from invoices.documents.payment_terms import left_of_each, next_due
-from invoices.models import Invoice
-from invoices.money import ZERO
+from invoices.models import Invoice, money
+from invoices.models.money import ZERO
+from lifecycle.models import StatusEvent
+from providers.formats.en16931.payment_terms import left_of_each, next_due
+from providers.norm.codes import Status
 
-from .codes import Status
 from .credits import EURO, credits_of, currency_of, is_replaced
 from .links import links_of
-from .models import StatusEvent
 
 PAYMENTS = (Status.PAYMENT_SENT, Status.PAYMENT_RECEIVED)
 

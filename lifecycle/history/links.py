@@ -10,12 +10,11 @@ from typing import Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from invoices.documents.model import Reference
 from invoices.models import Invoice
-from invoices.money import ZERO
-
-from .codes import CORRECTIVE_TYPES, CREDIT_NOTE_TYPES, VOID_STATUSES, Side, Status
-from .models import RelayState, RelayTask
+from invoices.models.money import ZERO
+from lifecycle.models import RelayState, RelayTask
+from providers.formats.en16931.model import Reference
+from providers.norm.codes import CORRECTIVE_TYPES, CREDIT_NOTE_TYPES, VOID_STATUSES, Side, Status
 
 DEPOSIT_TYPES = frozenset({"386", "500"})
 

@@ -9,8 +9,8 @@ import copy
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from .codes import INVOICE_STATUSES, Status
-from .models import Origin, StatusEvent, TimeSource
+from lifecycle.models import Origin, StatusEvent, TimeSource
+from providers.norm.codes import INVOICE_STATUSES, Status
 
 # Two machines' clocks: a platform may date what follows our status a little before it.
 CLOCK_TOLERANCE = timedelta(minutes=5)

@@ -13,13 +13,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from invoices.models import Invoice
-from providers.base import StatusReport
-from providers.services import storable_key
+from lifecycle.models import NOT_TOLD, WITHOUT_EFFECT, Origin, RelayState, RelayTask, SeenReport, StatusEvent
+from lifecycle.outbox.states import MOVES, move, one
+from providers.connections.services import storable_key
+from providers.contract.base import StatusReport
 
 from . import ordering
-from .models import NOT_TOLD, WITHOUT_EFFECT, Origin, RelayState, RelayTask, SeenReport, StatusEvent
 from .ordering import CLOCK_TOLERANCE
-from .relay_states import MOVES, move, one
 from .statements import (
     Statement,
     adds,

@@ -6,11 +6,11 @@ from collections.abc import Container, Sequence
 from uuid import UUID
 
 from invoices.models import Invoice
+from lifecycle.models import WITHOUT_EFFECT, RelayAttempt, RelayTask, StatusEvent
+from providers.norm.codes import STATUSES, Status, StatusObject
+from providers.norm.transitions import Said, is_of_another_transmission
 
 from . import ordering
-from .codes import STATUSES, Status, StatusObject
-from .models import WITHOUT_EFFECT, RelayAttempt, RelayTask, StatusEvent
-from .transitions import Said, is_of_another_transmission
 
 # Outcomes of a try after which the platform surely had nothing.
 NEVER_ARRIVED = ("TemporaryError", "PermanentError", "Unsupported")

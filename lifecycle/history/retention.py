@@ -11,14 +11,14 @@ from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from invoices import audit
 from invoices.models import Customer, Invoice
-from invoices.origins import held_by
-from invoices.services import discard_content
+from invoices.people import audit
+from invoices.register.origins import held_by
+from invoices.register.services import discard_content
+from lifecycle.models import PurgedInvoice, RelayAttempt, SeenReport, StatusEvent
 from providers.models import Connection, WebhookDelivery
 
 from .events import lock_invoice
-from .models import PurgedInvoice, RelayAttempt, SeenReport, StatusEvent
 
 SETTLED_DELIVERIES = (WebhookDelivery.State.PROCESSED, WebhookDelivery.State.IGNORED)
 

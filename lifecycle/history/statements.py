@@ -15,11 +15,10 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from providers.base import Payment, Reason, StatusReport
-from providers.services import storable
-
-from .codes import REASONS
-from .models import StatusEvent
+from lifecycle.models import StatusEvent
+from providers.connections.services import storable
+from providers.contract.base import Payment, Reason, StatusReport
+from providers.norm.codes import REASONS
 
 # A time without a zone may have been meant in another than it is read in: Paris and UTC lie one hour or two apart, and
 # an hour of autumn comes twice.

@@ -9,14 +9,14 @@ from django.db import transaction
 from django.utils import timezone
 
 from invoices.models import DocumentState, Invoice
-from invoices.services import AMOUNTS, describe
-from invoices.stored import read_stored_original
-from providers.xml import UnreadableDocument
+from invoices.register.services import AMOUNTS, describe
+from invoices.register.stored import read_stored_original
+from lifecycle.models import Origin, RelayAttempt, RelayTask, StatusEvent
+from providers.formats.xml import UnreadableDocument
+from providers.norm.codes import PPF_DEADLINE_HOURS, Status
 
 from . import answers, events
-from .codes import PPF_DEADLINE_HOURS, Status
 from .exchanges import WRITTEN_WITHIN
-from .models import Origin, RelayAttempt, RelayTask, StatusEvent
 
 # What an invoice owes is what its file says.
 STATED = ("number", "type_code", "issue_date", "currency", *AMOUNTS)

@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
-from providers.base import StatusReport
+from providers.connections.tokens import ConnectionMemory
+from providers.contract.base import StatusReport
+from providers.contract.moments import STATUS_TIMEZONE
 from providers.models import Connection
-from providers.moments import STATUS_TIMEZONE
-from providers.tokens import ConnectionMemory
 
 # The zones that platforms are known to write.
 ZONES = ("Europe/Paris", "UTC")

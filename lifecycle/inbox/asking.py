@@ -17,19 +17,19 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from invoices.models import Invoice
-from providers import health
-from providers.base import Adapter, PermanentError, PlatformError, TemporaryError
-from providers.kinds import UnknownKind
+from lifecycle.history import events
+from lifecycle.models import PlannedLook
+from providers.connections import health
+from providers.connections.nudge import nudge
+from providers.connections.registry import get_adapter
+from providers.connections.sealing import SealBroken
+from providers.connections.tokens import ConnectionMemory
+from providers.contract.base import Adapter, PermanentError, PlatformError, TemporaryError
+from providers.contract.kinds import UnknownKind
 from providers.models import Connection
-from providers.nudge import nudge
-from providers.registry import get_adapter
-from providers.sealing import SealBroken
-from providers.tokens import ConnectionMemory
+from providers.norm.codes import FINAL_STATUSES
 
-from . import events
 from .calling import Calls, quietly
-from .codes import FINAL_STATUSES
-from .models import PlannedLook
 
 logger = logging.getLogger(__name__)
 

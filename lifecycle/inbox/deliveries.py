@@ -16,10 +16,16 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from invoices import services as invoices
 from invoices.models import Direction, DocumentState, Invoice
-from providers import found, health
-from providers.base import (
+from invoices.register import services as invoices
+from lifecycle.history import events
+from lifecycle.outbox import states
+from providers.connections import health
+from providers.connections.nudge import nudge
+from providers.connections.registry import get_adapter
+from providers.connections.services import read_stored
+from providers.contract import found
+from providers.contract.base import (
     Adapter,
     Bell,
     Delivery,
@@ -32,13 +38,12 @@ from providers.base import (
     Unsupported,
 )
 from providers.models import Connection, WebhookDelivery
-from providers.nudge import nudge
-from providers.registry import get_adapter
-from providers.services import read_stored
 
-from . import asking, events, relay_states
+from . import asking
 from .calling import Calls
-from .claims import (
+from .finding import NotShown, UnknownInvoice, find_invoice, find_reported, get_invoice, told_at, unknown
+from .looking import Look, look
+from .queue import (
     BATCH,
     MAX_CLAIMS,
     RETRY_DELAYS,
@@ -61,8 +66,6 @@ from .claims import (
     wake,
     with_bodies,
 )
-from .finding import NotShown, UnknownInvoice, find_invoice, find_reported, get_invoice, told_at, unknown
-from .looking import Look, look
 
 __all__ = ["BATCH", "MAX_CLAIMS", "RETRY_DELAYS", "claim", "nudge_for_due", "replay", "retry_waiting", "wake"]
 
@@ -336,7 +339,7 @@ def _apply(job: Job) -> None:
     broken += [_answer_bell(job, bell) for bell in delivery.bells]
     unknown = [_record_pushed(row, status, place) for place, status in enumerate(delivery.statuses)]
     for verdict in delivery.verdicts:
-        relay_states.record_verdict(row.connection, verdict)
+        states.record_verdict(row.connection, verdict)
     early = [bell.hint for bell in delivery.bells if bell.hint and _comes_before_history(job, bell)]
     may_show_later = any(_shown(job, bell).has_history for bell in delivery.bells)
     if early and may_show_later and row.attempts <= HISTORY_PATIENCE:
@@ -440,4 +443,4 @@ def _may_be_handed_in(connection: Connection, report: InvoiceReport, files: tupl
     if report.direction != Direction.ISSUED or report.number or files:
         return False
     known = find_invoice(connection, report.provider_ref)
-    return known is None and relay_states.uncertain_hand_ins(connection.pk).exists()
+    return known is None and states.uncertain_hand_ins(connection.pk).exists()

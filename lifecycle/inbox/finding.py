@@ -10,14 +10,13 @@ from django.db.models import Func, OuterRef, Q, Value
 from django.db.models.functions import StrIndex, Substr
 from django.utils.translation import gettext as _
 
-from invoices import origins
-from invoices.identity import key_of
 from invoices.models import Invoice, InvoiceOrigin
-from providers.base import InvoiceKey, StatusReport
+from invoices.models.identity import key_of
+from invoices.register import origins
+from lifecycle.history.answers import find_answered, reasons_in_words
+from providers.contract.base import InvoiceKey, StatusReport
 from providers.models import Connection
-
-from .answers import find_answered, reasons_in_words
-from .codes import STATUSES, Status, status_label
+from providers.norm.codes import STATUSES, Status, status_label
 
 # Of several invoices of one name: how many are told to a person.
 MOST_NAMED = 5

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from providers import health
-from providers.base import Adapter, File, InvoiceReport, PermanentError, StatusReport, Unsupported
+from providers.connections import health
+from providers.contract.base import Adapter, File, InvoiceReport, PermanentError, StatusReport, Unsupported
 
 logger = logging.getLogger(__name__)
 

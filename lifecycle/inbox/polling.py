@@ -16,19 +16,20 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from invoices.models import Invoice
-from providers import health
-from providers.base import Adapter, Bell, PlatformError, PollPage, StatusReport, Unsupported
-from providers.kinds import UnknownKind
+from lifecycle.history import events
+from providers.connections import health
+from providers.connections.nudge import nudge
+from providers.connections.registry import get_adapter
+from providers.connections.sealing import SealBroken
+from providers.connections.services import store_poll
+from providers.contract.base import Adapter, Bell, PlatformError, PollPage, StatusReport, Unsupported
+from providers.contract.kinds import UnknownKind
 from providers.models import Connection
-from providers.nudge import nudge
-from providers.registry import get_adapter
-from providers.sealing import SealBroken
-from providers.services import store_poll
 
-from . import asking, events
+from . import asking
 from .calling import Calls, quietly
-from .claims import nudge_lanes
 from .finding import references_at
+from .queue import nudge_lanes
 
 logger = logging.getLogger(__name__)
 

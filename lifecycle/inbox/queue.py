@@ -36,13 +36,13 @@ from django.db.models.functions import Concat, Greatest, Substr
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from invoices import audit
-from invoices.access import customers_of, deliveries_of
 from invoices.models import AddressingLine, Invoice, InvoiceOrigin, Role
-from providers import health
+from invoices.people import audit
+from invoices.people.access import customers_of, deliveries_of
+from providers.connections import health
+from providers.connections.nudge import nudge
+from providers.connections.services import storable
 from providers.models import Connection, WebhookDelivery
-from providers.nudge import nudge
-from providers.services import storable
 
 from .finding import lawful_name, named_as
 

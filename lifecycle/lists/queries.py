@@ -17,13 +17,12 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from invoices.models import Direction, Invoice, Role
-from invoices.money import ZERO
-from invoices.origins import through, with_twins
-from providers.companies import siren_in
-
-from .codes import VOID_STATUSES, Status
-from .desk import Desk
-from .models import RelayState, RelayTask
+from invoices.models.money import ZERO
+from invoices.people.desk import Desk
+from invoices.register.origins import through, with_twins
+from lifecycle.models import RelayState, RelayTask
+from providers.norm.codes import VOID_STATUSES, Status
+from providers.norm.companies import siren_in
 
 Row = TypeVar("Row", bound=Model)
 

@@ -4,7 +4,7 @@ from itertools import islice
 
 from django.db import migrations
 
-from lifecycle.seals import seal_head
+from lifecycle.history.seals import seal_head
 
 BATCH = 2000
 

@@ -4,9 +4,9 @@ from itertools import groupby
 
 from django.db import migrations, models
 
-from lifecycle.exchanges import facts_of
+from lifecycle.history.exchanges import facts_of
 from lifecycle.models import hash_of
-from lifecycle.seals import seal_head
+from lifecycle.history.seals import seal_head
 
 BATCH = 2000
 # As status events: only added, but for the purge of the invoice that the transaction names.

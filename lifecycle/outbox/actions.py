@@ -10,12 +10,13 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from invoices.models import Role
+from invoices.people.desk import Desk
+from lifecycle.decisions import services
+from lifecycle.decisions.messages import SENDABLE
+from lifecycle.models import RelayState, RelayTask
+from providers.norm import transitions
 
-from . import services, transitions
-from .desk import Desk
-from .messages import SENDABLE
-from .models import RelayState, RelayTask
-from .relay_waits import waits_for
+from .waits import waits_for
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,13 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from invoices.models import Validation
-from providers import health
+from lifecycle.decisions import services
+from lifecycle.models import UNSETTLED, RelayState, RelayTask
+from providers.connections import health
 from providers.models import Connection
 
-from . import relay_states, services
-from .models import UNSETTLED, RelayState, RelayTask
-from .relay_states import Claim
+from . import states as relay_states
+from .states import Claim
 
 TELLING = (RelayState.SCHEDULED, RelayState.PENDING)
 LOOKING = (RelayState.UNCERTAIN, RelayState.SENT)

@@ -23,16 +23,16 @@ from django.db import connection as database
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from providers import health
-from providers.base import Adapter, NotSpoken, Receipt, Spoken, TemporaryError
+from lifecycle.decisions.messages import NOTHING, SPEAK, Known, known_of
+from lifecycle.models import RelayAttempt, RelayTask
+from providers.connections import health
+from providers.connections.registry import get_adapter
+from providers.contract.base import Adapter, NotSpoken, Receipt, Spoken, TemporaryError
 from providers.models import Connection
-from providers.registry import get_adapter
 
-from . import relay_states
-from .messages import NOTHING, SPEAK, Known, known_of
-from .models import RelayAttempt, RelayTask
-from .relay_claims import claim_to_look_up, claim_to_tell
-from .relay_states import Claim
+from . import states
+from .claims import claim_to_look_up, claim_to_tell
+from .states import Claim
 
 logger = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ class Lane:
 
     def drop_waiting(self) -> None:
         """No time is left for these: they are due again at once, for any worker."""
-        relay_states.let_go([job.claim for jobs in self.waiting.values() for job in jobs])
+        states.let_go([job.claim for jobs in self.waiting.values() for job in jobs])
         self.waiting.clear()
 
 
@@ -233,7 +233,7 @@ class Drain:
                 lane.drop_waiting()
                 lane.pool.shutdown(wait=False)
         if time.monotonic() >= self.stop_at:
-            relay_states.nudge_drain()
+            states.nudge_drain()
         return self.made
 
     def _work(self) -> None:
@@ -272,7 +272,7 @@ class Drain:
 
     def _answer(self, words: list[Word]) -> None:
         try:
-            marks = relay_states.speak([word.claim for word in words]) if words else {}
+            marks = states.speak([word.claim for word in words]) if words else {}
         except DatabaseError:
             logger.exception("The database does not say whether relays may be told: they are told later")
             marks = {}
@@ -363,7 +363,7 @@ class Drain:
         if health.note(connection.pk, made.error):
             self.unwell.add(connection.pk)
         elif is_probe:
-            relay_states.wake(beside=made.relay)
+            states.wake(beside=made.relay)
 
 
 def _adapter_or_fault(connection: Connection) -> Adapter | Exception:

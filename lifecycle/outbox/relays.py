@@ -21,15 +21,17 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from invoices.models import Direction, Invoice
-from providers import health
-from providers.base import NotSpoken, PermanentError, PlatformError, Receipt, TemporaryError, Unsupported
+from lifecycle.history import events, exchanges
+from lifecycle.inbox import queue
+from lifecycle.models import RelayAttempt, RelayState, RelayTask
+from providers.connections import health
+from providers.connections.services import storable
+from providers.contract.base import NotSpoken, PermanentError, PlatformError, Receipt, TemporaryError, Unsupported
 from providers.models import Connection
-from providers.services import storable
 
-from . import claims, events, exchanges, relay_states
-from .models import RelayAttempt, RelayState, RelayTask
-from .relay_lanes import Drain, Try
-from .relay_states import confirmed, move, nudge_drain, refused
+from . import states
+from .lanes import Drain, Try
+from .states import confirmed, move, nudge_drain, refused
 
 logger = logging.getLogger(__name__)
 
@@ -56,10 +58,10 @@ def drain() -> int:
     """Tell what is due and ask about what is uncertain; returns how many tries were made. What time did not suffice for
     is another task's.
     """
-    doubtful = relay_states.doubt_killed()
+    doubtful = states.doubt_killed()
     if doubtful:
         logger.warning("%s relays were being told by a worker that stopped: they are looked up", doubtful)
-    relay_states.wake()
+    states.wake()
     made = Drain(record).run()
     nudge_for_next()
     return made
@@ -135,7 +137,7 @@ def _note_reference(each: Try, invoice: Invoice) -> None:
         logger.error("Invoice %s: its platform's reference %s is another invoice's here", invoice.pk, reference)
         return
     invoice.provider_ref = reference
-    claims.wake(invoice)
+    queue.wake(invoice)
 
 
 def _give_reference(invoice: Invoice, reference: str) -> bool:
@@ -199,7 +201,7 @@ def _move(each: Try) -> None:
     rows = each.claim.mine.filter(state=relay.state)
     if each.is_sending:
         # What spoke is known by its mark, even if its lease ran out meanwhile.
-        rows = relay_states.one(relay).filter(spoke_at=each.spoke_at) if each.spoke_at else each.claim.mine
+        rows = states.one(relay).filter(spoke_at=each.spoke_at) if each.spoke_at else each.claim.mine
     if name:
         move(rows, name, **changes)
     else:

@@ -22,13 +22,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from invoices.models import Invoice
-from providers import health
-from providers.base import Verdict
+from lifecycle.models import SPOKEN, RelayState, RelayTask
+from providers.connections import health
+from providers.connections.nudge import nudge
+from providers.connections.services import storable
+from providers.contract.base import Verdict
 from providers.models import Connection
-from providers.nudge import nudge
-from providers.services import storable
-
-from .models import SPOKEN, RelayState, RelayTask
 
 DRAIN_TASK = "lifecycle.tasks.drain_relays"
 # When django-q2 ends the worker of a drain: after what it starts (45 s), the longest call (connecting, a large file, a

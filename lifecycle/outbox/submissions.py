@@ -16,16 +16,16 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from invoices.access import has_role
-from invoices.issuing import read_for_issue, record_handover, record_issue
+from invoices.drafting.issuing import read_for_issue, record_handover, record_issue
 from invoices.models import AddressingLine, Customer, Invoice, Role
-from providers.base import File
-from providers.registry import get_adapter
-
-from . import events, services
-from .codes import Role as IssuerRole
-from .codes import Status
-from .models import Origin, RelayTask
+from invoices.people.access import has_role
+from lifecycle.decisions import services
+from lifecycle.history import events
+from lifecycle.models import Origin, RelayTask
+from providers.connections.registry import get_adapter
+from providers.contract.base import File
+from providers.norm.codes import Role as IssuerRole
+from providers.norm.codes import Status
 
 
 @dataclass(frozen=True, kw_only=True)

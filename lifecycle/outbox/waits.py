@@ -8,12 +8,11 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from providers import health
-from providers.kinds import find_adapter_class
-
-from .desk import Desk
-from .messages import obstacle_to
-from .models import RelayState, RelayTask
+from invoices.people.desk import Desk
+from lifecycle.decisions.messages import obstacle_to
+from lifecycle.models import RelayState, RelayTask
+from providers.connections import health
+from providers.contract.kinds import find_adapter_class
 
 UNSENT = (RelayState.AWAITING_APPROVAL, RelayState.SCHEDULED, RelayState.PENDING)
 BY_ITSELF = (RelayState.SCHEDULED, RelayState.PENDING, RelayState.UNCERTAIN)

@@ -13,13 +13,13 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
-from invoices import audit
-from invoices.limited import export_limit, limited
 from invoices.models import AuditEntry
-from lifecycle import queries
-from lifecycle.audit_words import detail_words
-from lifecycle.forms import AuditFilterForm
+from invoices.people import audit
+from invoices.people.limited import export_limit, limited
+from lifecycle.decisions.forms import AuditFilterForm
+from lifecycle.lists import queries
 
+from .audit_words import detail_words
 from .page import DeskRequest, page
 
 # What a spreadsheet would take for a formula (OWASP: CSV injection).

@@ -8,7 +8,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from invoices.models import AuditEntry, Role
-from invoices.token_models import Scope
+from invoices.models.tokens import Scope
 
 LABELS = {
     "arrived": _("on the platform"),

@@ -14,15 +14,15 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from invoices.access import hooks_of
 from invoices.models import AddressingLine
-from lifecycle.codes import INVOICE_STATUSES
-from lifecycle.transitions import MINIMUM_ROLE
-from providers import checks, health
-from providers.base import Capabilities
-from providers.kinds import find_adapter_class
+from invoices.people.access import hooks_of
+from providers.connections import checks, health
+from providers.connections.registry import get_adapter
+from providers.contract.base import Capabilities
+from providers.contract.kinds import find_adapter_class
 from providers.models import Connection, Hook, RefusedRequest, WebhookDelivery
-from providers.registry import get_adapter
+from providers.norm.codes import INVOICE_STATUSES
+from providers.norm.transitions import MINIMUM_ROLE
 
 from .page import DeskRequest, done, page
 

@@ -11,12 +11,12 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from invoices.access import deliveries_of
 from invoices.models import Direction, Invoice
-from lifecycle import queries
-from lifecycle.fines import FINES
+from invoices.people.access import deliveries_of
+from lifecycle.lists import queries
 from lifecycle.models import RelayState, RelayTask
 from providers.models import WebhookDelivery
+from providers.norm.fines import FINES
 
 from .page import DeskRequest, page
 

@@ -13,14 +13,15 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from invoices.access import invoices_of
 from invoices.models import Invoice
-from lifecycle import administration, bulk, decision_steps, queries, services
-from lifecycle.codes import STATUSES, Status
-from lifecycle.decision_steps import Step
-from lifecycle.events import shown_events
-from lifecycle.forms import DecisionForm
-from lifecycle.wishes import Wish
+from invoices.people.access import invoices_of
+from lifecycle.decisions import administration, bulk, services, steps
+from lifecycle.decisions.forms import DecisionForm
+from lifecycle.decisions.steps import Step
+from lifecycle.decisions.wishes import Wish
+from lifecycle.history.events import shown_events
+from lifecycle.lists import queries
+from providers.norm.codes import STATUSES, Status
 
 from .invoices import visible_invoice
 from .page import DeskRequest, done, page
@@ -37,13 +38,13 @@ def decide(request: DeskRequest, invoice_id: UUID, status: str) -> HttpResponse:
     if not services.may_issue(request.user, shown, status):
         raise PermissionDenied
     if request.method == "GET":
-        step = decision_steps.open_step(shown, status)
+        step = steps.open_step(shown, status)
     else:
-        step = decision_steps.take_step(request.user, shown, status, request.POST)
+        step = steps.take_step(request.user, shown, status, request.POST)
     if step.is_stale:
         return _stale(request, visible_invoice(request, invoice_id), seen=step.seen, status=status)
     if step.relay:
-        return done(request, decision_steps.words_for(step.relay), to=reverse("lifecycle:invoice", args=[shown.pk]))
+        return done(request, steps.words_for(step.relay), to=reverse("lifecycle:invoice", args=[shown.pk]))
     return _show(request, shown, step)
 
 
@@ -55,7 +56,7 @@ def _show(request: DeskRequest, shown: Invoice, step: Step) -> HttpResponse:
         "remarks": administration.remarks_on(shown, step.wish or Wish(status=form.info.code)),
         "wish": step.wish,
         "doubts": step.doubts,
-        **decision_steps.shown_facts(shown, form),
+        **steps.shown_facts(shown, form),
     }
     return _answer(request, "decision", context, step.code)
 

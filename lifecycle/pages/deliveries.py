@@ -14,9 +14,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_POST
 
-from invoices.access import deliveries_of
-from lifecycle import inbox, queries
-from lifecycle.forms import DeliveryFilterForm
+from invoices.people.access import deliveries_of
+from lifecycle.decisions.forms import DeliveryFilterForm
+from lifecycle.inbox import deliveries
+from lifecycle.lists import queries
 from providers.models import WebhookDelivery
 
 from .page import DeskRequest, done, page
@@ -70,7 +71,7 @@ def replay(request: DeskRequest) -> HttpResponse:
     asked = [text for text in request.POST.getlist("delivery") if queries.is_uuid(text)][:BULK_LIMIT]
     known = _deliveries(request).filter(pk__in=asked).values_list("pk", flat=True)
     for delivery_id in known:
-        inbox.replay(user=request.user, delivery_id=delivery_id)
+        deliveries.replay(user=request.user, delivery_id=delivery_id)
     words = ngettext("%(count)d delivery is taken up again.", "%(count)d deliveries are taken up again.", len(known))
     back = reverse("lifecycle:deliveries")
     if not known:

@@ -13,17 +13,17 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
-from invoices import files, prepared
-from invoices.documents.labels import ATTACHMENT_KINDS, label
-from invoices.documents.model import Attachment, ParsedInvoice
-from invoices.documents.readable import Paging, render_readable
-from invoices.documents.source import Source
 from invoices.models import Invoice, InvoiceDocument, Prepared, Role
-from invoices.prepared import BeingPrepared, Excerpt
-from invoices.stored import telling_document
+from invoices.register import files, prepared
+from invoices.register.prepared import BeingPrepared, Excerpt
+from invoices.register.stored import telling_document
 from invoices.validation.report import ShownVerdict
 from invoices.validation.services import report_of
-from providers.xml import UnreadableDocument
+from providers.formats.en16931.labels import ATTACHMENT_KINDS, label
+from providers.formats.en16931.model import Attachment, ParsedInvoice
+from providers.formats.en16931.readable import Paging, render_readable
+from providers.formats.en16931.source import Source
+from providers.formats.xml import UnreadableDocument
 
 from .page import DeskRequest, digest, piece
 

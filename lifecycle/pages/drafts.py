@@ -16,28 +16,28 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from invoices import prepared
-from invoices.documents.readable import render_readable
 from invoices.drafting import prefill
 from invoices.drafting import services as drafting
 from invoices.drafting.forms import ROWS, with_row, without_row
+from invoices.drafting.issuing import CannotIssue
 from invoices.drafting.services import EditedElsewhere
-from invoices.issuing import CannotIssue
-from invoices.limited import limited, preview_limit
 from invoices.models import Direction, InvoiceDraft, Role
-from invoices.numbers import number_warning
-from invoices.stored import telling_document
-from lifecycle import submissions
-from lifecycle.issuing_forms import formats_of, lines_for_issuing
+from invoices.people.limited import limited, preview_limit
+from invoices.register import prepared
+from invoices.register.stored import telling_document
 from lifecycle.models import RelayState
-from lifecycle.submissions import Submission
-from providers.base import DirectoryEntry, PlatformError
-from providers.companies import look_up_key
-from providers.doors import at_the_door
-from providers.registry import get_adapter
-from providers.xml import UnreadableDocument
+from lifecycle.outbox import submissions
+from lifecycle.outbox.submissions import Submission
+from providers.connections.registry import get_adapter
+from providers.contract.base import DirectoryEntry, PlatformError
+from providers.contract.doors import at_the_door
+from providers.formats.en16931.readable import render_readable
+from providers.formats.xml import UnreadableDocument
+from providers.norm.companies import look_up_key
+from providers.norm.numbers import number_warning
 
 from .invoices import visible_invoice
+from .issuing_forms import formats_of, lines_for_issuing
 from .page import DeskRequest, page
 from .questions import Question, ask, is_confirmed
 

@@ -10,10 +10,10 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
-from invoices.access import invoices_of
-from invoices.limited import export_limit, limited
-from lifecycle import export
-from lifecycle.forms import InvoiceFilterForm
+from invoices.people.access import invoices_of
+from invoices.people.limited import export_limit, limited
+from lifecycle.decisions.forms import InvoiceFilterForm
+from lifecycle.history import export
 
 from .invoices import filtered, visible_invoice
 from .page import DeskRequest, page

@@ -15,20 +15,23 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from invoices.access import invoices_of
 from invoices.drafting import prefill
 from invoices.models import Direction, Invoice, Role
-from invoices.money import gives_back
-from invoices.origins import with_twins
-from lifecycle import answers, carrying, queries, rejections, services, transitions
-from lifecycle.codes import STATUSES, VOID_STATUSES, Status, status_label
-from lifecycle.events import shown_events
-from lifecycle.forms import AssignForm, CommentForm, InvoiceFilterForm
-from lifecycle.links import Link, links_of
+from invoices.models.money import gives_back
+from invoices.people.access import invoices_of
+from invoices.register.origins import with_twins
+from lifecycle.decisions import carrying, services
+from lifecycle.decisions.forms import AssignForm, CommentForm, InvoiceFilterForm
+from lifecycle.decisions.settlement import RateLeft, settlement_of
+from lifecycle.history import answers, rejections
+from lifecycle.history.events import shown_events
+from lifecycle.history.links import Link, links_of
+from lifecycle.lists import queries
 from lifecycle.models import RelayTask
-from lifecycle.relay_actions import with_actions
-from lifecycle.settlement import RateLeft, settlement_of
-from lifecycle.submissions import submission_of
+from lifecycle.outbox.actions import with_actions
+from lifecycle.outbox.submissions import submission_of
+from providers.norm import transitions
+from providers.norm.codes import STATUSES, VOID_STATUSES, Status, status_label
 
 from .documents import document_key, document_piece
 from .page import DeskRequest, digest, done, page, piece

@@ -12,15 +12,16 @@ from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
-from invoices.issuing import MAX_ISSUED_BYTES, CannotIssue, Fault
+from invoices.drafting.issuing import MAX_ISSUED_BYTES, CannotIssue, Fault
 from invoices.models import AddressingLine, Invoice, Role
-from lifecycle import queries, submissions
-from lifecycle.issuing_forms import UploadForm, lines_for_issuing
+from lifecycle.lists import queries
 from lifecycle.models import RelayState, RelayTask
-from lifecycle.submissions import Submission
-from providers.base import File
+from lifecycle.outbox import submissions
+from lifecycle.outbox.submissions import Submission
+from providers.contract.base import File
 
 from .drafts import drafts_of
+from .issuing_forms import UploadForm, lines_for_issuing
 from .page import DeskRequest, page
 
 # In one request; the script sends them one by one.

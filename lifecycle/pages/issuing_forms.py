@@ -9,9 +9,8 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from invoices.models import AddressingLine, Role
-from providers.registry import get_adapter
-
-from .desk import Desk
+from invoices.people.desk import Desk
+from providers.connections.registry import get_adapter
 
 
 def lines_for_issuing(desk: Desk) -> list[AddressingLine]:

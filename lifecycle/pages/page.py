@@ -18,7 +18,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 
-from lifecycle.desk import Desk
+from invoices.people.desk import Desk
 
 View = Callable[..., HttpResponseBase]
 

@@ -12,7 +12,7 @@ from django.utils.functional import Promise
 from django_htmx.http import reswap, retarget
 
 from lifecycle.models import RelayTask
-from lifecycle.transitions import Problem
+from providers.norm.transitions import Problem
 
 PART = "lifecycle/parts/question.html"
 NOT_KEPT = frozenset({"csrfmiddlewaretoken", "confirmed", "why"})

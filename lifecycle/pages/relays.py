@@ -10,11 +10,12 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from lifecycle import plausibility, queries, services
-from lifecycle.codes import FINAL_STATUSES
+from lifecycle.decisions import plausibility, services
+from lifecycle.decisions.services import DecisionRefused, WrongRelayState
+from lifecycle.lists import queries
 from lifecycle.models import RelayState, RelayTask
-from lifecycle.relay_actions import ACTIONS, Action, with_actions
-from lifecycle.services import DecisionRefused, WrongRelayState
+from lifecycle.outbox.actions import ACTIONS, Action, with_actions
+from providers.norm.codes import FINAL_STATUSES
 
 from .page import DeskRequest, digest, done, page, piece
 from .questions import Question, ask, is_confirmed, why_of

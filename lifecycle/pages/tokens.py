@@ -12,9 +12,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from invoices import tokens
 from invoices.models import ApiToken
-from lifecycle.forms import TokenForm
+from invoices.people import tokens
+from lifecycle.decisions.forms import TokenForm
 
 from .page import DeskRequest, page
 from .questions import Question, ask, is_confirmed

@@ -11,10 +11,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET
 
-from invoices.access import deliveries_of
-from lifecycle import queries
+from invoices.people.access import deliveries_of
+from lifecycle.lists import queries
 from lifecycle.models import RelayState, RelayTask
-from lifecycle.relay_actions import actions_of, with_actions
+from lifecycle.outbox.actions import actions_of, with_actions
 from providers.models import WebhookDelivery
 
 from .page import DeskRequest, digest, page, piece

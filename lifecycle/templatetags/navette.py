@@ -15,11 +15,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from invoices.documents.wording import as_iban, as_money
-from lifecycle.audit_words import detail_words
-from lifecycle.codes import STATUSES, Role, reason_label, status_label, status_tone
-from lifecycle.instalments import rests_of
+from lifecycle.history.instalments import rests_of
 from lifecycle.models import RelayState
+from lifecycle.pages.audit_words import detail_words
+from providers.formats.en16931.wording import as_iban, as_money
+from providers.norm.codes import STATUSES, Role, reason_label, status_label, status_tone
 
 register = template.Library()
 

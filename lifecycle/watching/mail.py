@@ -16,8 +16,8 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from invoices.models import Membership, Role
+from lifecycle.models import RelayTask, ToldFinding
 
-from .models import RelayTask, ToldFinding
 from .watch import Finding, findings
 
 logger = logging.getLogger(__name__)

@@ -19,15 +19,14 @@ from django.utils.translation import gettext_lazy
 from django_q.models import Schedule
 
 from invoices.models import Invoice, Validation
-from providers import health
-from providers.kinds import find_adapter_class
+from lifecycle.history import zones
+from lifecycle.lists.queries import UNTOLD
+from lifecycle.models import HistoryAnchor, RelayState, RelayTask, StatusEvent
+from providers.connections import health
+from providers.connections.registry import get_adapter
+from providers.contract.kinds import find_adapter_class
 from providers.models import Connection, WebhookDelivery
-from providers.registry import get_adapter
-
-from . import zones
-from .codes import PPF_DEADLINE_HOURS
-from .models import HistoryAnchor, RelayState, RelayTask, StatusEvent
-from .queries import UNTOLD
+from providers.norm.codes import PPF_DEADLINE_HOURS
 
 # The sweep runs every minute: after this nobody runs it any more.
 WORKER_GONE_AFTER = timedelta(minutes=5)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from django.utils.translation import gettext as _
 
-from ..base import (
+from providers.contract.base import (
     MIB,
     Bell,
     Capabilities,
@@ -31,9 +31,10 @@ from ..base import (
     UncertainError,
     Unsupported,
 )
-from ..formats import MEDIA_TYPES, find_format
-from ..http import find_filename
-from ..told import pick_told
+from providers.contract.http import find_filename
+from providers.contract.told import pick_told
+from providers.formats.files import MEDIA_TYPES, find_format
+
 from . import fields, lifecycle, polling, reading, tables, webhooks
 from .companies import Companies
 from .destinations import Destinations

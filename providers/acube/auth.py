@@ -10,8 +10,9 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from ..base import LoginRefused, TemporaryError
-from ..http import Wire
+from providers.contract.base import LoginRefused, TemporaryError
+from providers.contract.http import Wire
+
 from . import tables
 
 RENEW_BEFORE = timedelta(minutes=5)

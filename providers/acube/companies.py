@@ -13,8 +13,17 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from ..base import DirectoryEntry, Line, Party, PermanentError, PlatformError, Subscription, TemporaryError
-from ..companies import siren_in
+from providers.contract.base import (
+    DirectoryEntry,
+    Line,
+    Party,
+    PermanentError,
+    PlatformError,
+    Subscription,
+    TemporaryError,
+)
+from providers.norm.companies import siren_in
+
 from . import reading, tables
 from .session import JSON, Session
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from ..base import PermanentError, Unsupported
+from providers.contract.base import PermanentError, Unsupported
+
 from . import tables
 from .session import Session
 

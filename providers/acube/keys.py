@@ -17,8 +17,9 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.utils.translation import gettext as _
 
-from ..base import NotYet, PermanentError, PlatformError
-from ..doors import at_the_door
+from providers.contract.base import NotYet, PermanentError, PlatformError
+from providers.contract.doors import at_the_door
+
 from . import webhooks
 from .session import JSON, Session
 

@@ -12,10 +12,10 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from lifecycle.codes import Role, Side
+from providers.contract.base import Payment, StatusMessage, StatusReport, Unsupported
+from providers.contract.told import text_of
+from providers.norm.codes import Role, Side
 
-from ..base import Payment, StatusMessage, StatusReport, Unsupported
-from ..told import text_of
 from . import tables
 
 NO_NEGATIVE = gettext_lazy(

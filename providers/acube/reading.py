@@ -11,12 +11,12 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from lifecycle.codes import CREDIT_NOTE_TYPES, Role
+from providers.contract.base import InvoiceReport, Party, Payment, Reason, StatusReport
+from providers.contract.moments import zone_read
+from providers.formats.decimals import read_decimal
+from providers.norm.codes import CREDIT_NOTE_TYPES, Role
+from providers.norm.processing import rule_in
 
-from ..base import InvoiceReport, Party, Payment, Reason, StatusReport
-from ..decimals import read_decimal
-from ..moments import zone_read
-from ..processing import rule_in
 from . import tables
 
 DIRECTIONS = {"INBOUND": "received", "OUTBOUND": "issued"}

@@ -7,8 +7,9 @@ from urllib.parse import quote
 
 from django.utils.translation import gettext as _
 
-from ..base import MIB, LoginRefused, PermanentError
-from ..http import Answer, HttpAdapter
+from providers.contract.base import MIB, LoginRefused, PermanentError
+from providers.contract.http import Answer, HttpAdapter
+
 from . import auth, reading, tables
 
 JSON = "application/json"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lifecycle.codes import REASONS as NATIONAL
-from lifecycle.codes import STATUSES, Role, Side
+from providers.norm.codes import REASONS as NATIONAL
+from providers.norm.codes import STATUSES, Role, Side
 
 # Status names. Seed, "Invoice lifecycle". The platform takes codes as well: a setting chooses.
 NAMES = {

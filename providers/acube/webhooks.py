@@ -27,8 +27,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from ..base import Bell, Delivery, HookRequest, Malformed, NotGenuine
-from ..http import load_json
+from providers.contract.base import Bell, Delivery, HookRequest, Malformed, NotGenuine
+from providers.contract.http import load_json
+
 from . import reading, tables
 
 MAX_BODY = 256 * 1024

@@ -12,10 +12,8 @@ from zoneinfo import ZoneInfo
 from django.utils.translation import gettext as _
 from lxml import etree
 
-from lifecycle.codes import SELF_BILLED_TYPES, Role, Side
-
-from .. import cdar, renewal
-from ..base import (
+from providers.contract import renewal
+from providers.contract.base import (
     MIB,
     Bell,
     Capabilities,
@@ -37,11 +35,14 @@ from ..base import (
     Unsupported,
     Verdict,
 )
-from ..formats import MEDIA_TYPES, find_format
-from ..http import find_filename, safe_filename
-from ..moments import STATUS_TIMEZONE
-from ..processing import rule_in
-from ..xml import UnreadableDocument, parse_xml
+from providers.contract.http import find_filename, safe_filename
+from providers.contract.moments import STATUS_TIMEZONE
+from providers.formats import cdar
+from providers.formats.files import MEDIA_TYPES, find_format
+from providers.formats.xml import UnreadableDocument, parse_xml
+from providers.norm.codes import SELF_BILLED_TYPES, Role, Side
+from providers.norm.processing import rule_in
+
 from . import fields, registrations, tables, webhooks
 from .directory import Directory
 from .flows import Flow, parse_flow

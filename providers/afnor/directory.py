@@ -8,8 +8,9 @@ from urllib.parse import quote
 
 from django.utils.translation import gettext as _
 
-from ..base import DirectoryEntry, Unsupported
-from ..companies import siren_in
+from providers.contract.base import DirectoryEntry, Unsupported
+from providers.norm.companies import siren_in
+
 from . import tables
 from .session import Session
 

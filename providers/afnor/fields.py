@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-from .. import renewal
-from ..base import Field
-from ..moments import STATUS_TIMEZONE_FIELD
+from providers.contract import renewal
+from providers.contract.base import Field
+from providers.contract.moments import STATUS_TIMEZONE_FIELD
 
 SETTINGS = (
     Field(

@@ -10,7 +10,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from ..base import Reason
+from providers.contract.base import Reason
+
 from . import tables
 
 # What may stand in a path; the contract allows any text of 64 characters.

@@ -10,8 +10,9 @@ from urllib.parse import quote
 
 from django.utils.translation import gettext as _
 
-from .. import renewal
-from ..base import MIB, PermanentError, Unsupported
+from providers.contract import renewal
+from providers.contract.base import MIB, PermanentError, Unsupported
+
 from . import tables
 from .session import Session
 

@@ -15,7 +15,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from ..base import PermanentError, PollPage, Push, TemporaryError
+from providers.contract.base import PermanentError, PollPage, Push, TemporaryError
+
 from . import tables
 from .flows import Flow, parse_flow, parse_time, write_time
 from .session import Session

@@ -13,9 +13,10 @@ from urllib.parse import quote, quote_plus, urlsplit
 
 from django.utils.translation import gettext as _
 
-from ..base import MIB, LoginRefused, PermanentError, PlatformError, TemporaryError
-from ..decimals import read_decimal
-from ..http import Answer, HttpAdapter, explain
+from providers.contract.base import MIB, LoginRefused, PermanentError, PlatformError, TemporaryError
+from providers.contract.http import Answer, HttpAdapter, explain
+from providers.formats.decimals import read_decimal
+
 from . import flows
 
 JSON = "application/json"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
 
-from lifecycle.codes import Side
+from providers.norm.codes import Side
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise

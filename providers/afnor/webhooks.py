@@ -10,9 +10,10 @@ import hashlib
 import hmac
 from collections.abc import Iterable
 
-from ..base import Delivery, HookRequest, Malformed, NotGenuine
-from ..http import load_json
-from ..shapes import LONGEST_KEY
+from providers.contract.base import Delivery, HookRequest, Malformed, NotGenuine
+from providers.contract.http import load_json
+from providers.contract.shapes import LONGEST_KEY
+
 from .flows import parse_flow
 
 MAX_BODY = 256 * 1024

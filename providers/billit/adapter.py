@@ -8,14 +8,8 @@ from urllib.parse import urlsplit
 
 from django.utils.translation import gettext as _
 
-from ..base import (
-    Capabilities,
-    CheckResult,
-    Delivery,
-    HookRequest,
-    PermanentError,
-    PlatformError,
-)
+from providers.contract.base import Capabilities, CheckResult, Delivery, HookRequest, PermanentError, PlatformError
+
 from . import fields, reading, telling, webhooks
 from .entities import Entities
 from .hooks import Hooks

@@ -7,7 +7,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from ..base import Line, Party, PermanentError, UncertainError
+from providers.contract.base import Line, Party, PermanentError, UncertainError
+
 from . import reading, tables
 from .session import NAME, Session, objects, registered
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from ..base import (
+from providers.contract.base import (
     HookRequest,
     Line,
     Malformed,
@@ -28,6 +28,7 @@ from ..base import (
     Subscription,
     Unsupported,
 )
+
 from . import reading, tables, webhooks
 from .session import NUMBER, Entity, Session, entity_of, objects, registered
 

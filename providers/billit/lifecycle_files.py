@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from lifecycle.codes import INVOICE_STATUSES, Role
+from providers.contract.base import StatusReport
+from providers.formats import cdar
+from providers.norm.codes import INVOICE_STATUSES, Role
 
-from .. import cdar
-from ..base import StatusReport
 from . import tables
 
 ROLES = frozenset(role.value for role in Role)

@@ -9,7 +9,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from ..base import Bell, InvoiceFacts, PermanentError, PollPage, Receipt, UncertainError
+from providers.contract.base import Bell, InvoiceFacts, PermanentError, PollPage, Receipt, UncertainError
+
 from . import reading, tables
 from .orders import Orders
 from .session import Entity, objects

@@ -15,8 +15,8 @@ from urllib.parse import urlencode
 
 from django.utils.translation import gettext as _
 
-from ..base import LoginRefused, TemporaryError
-from ..http import Answer, Wire
+from providers.contract.base import LoginRefused, TemporaryError
+from providers.contract.http import Answer, Wire
 
 if TYPE_CHECKING:
     from .session import Session

@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.utils.translation import gettext as _
 
-from ..base import MIB, File, InvoiceReport, PermanentError, StatusReport, TemporaryError
-from ..formats import INVOICE_ROOTS
-from ..http import Answer, find_filename, safe_filename
-from ..xml import UnreadableDocument, parse_xml, root_name
+from providers.contract.base import MIB, File, InvoiceReport, PermanentError, StatusReport, TemporaryError
+from providers.contract.http import Answer, find_filename, safe_filename
+from providers.formats.files import INVOICE_ROOTS
+from providers.formats.xml import UnreadableDocument, parse_xml, root_name
+
 from . import lifecycle_files, reading, tables
 from .session import Entity, Session
 

@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
 
-from .. import companies
-from ..base import InvoiceReport, Line, Party, Reason, StatusReport
-from ..decimals import read_decimal
-from ..processing import rule_in
+from providers.contract.base import InvoiceReport, Line, Party, Reason, StatusReport
+from providers.formats.decimals import read_decimal
+from providers.norm import companies
+from providers.norm.processing import rule_in
+
 from . import tables
 from .session import NUMBER, objects
 

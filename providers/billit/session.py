@@ -13,8 +13,9 @@ from urllib.parse import quote
 
 from django.utils.translation import gettext as _
 
-from ..base import MIB, Line, LoginRefused, PermanentError, TemporaryError
-from ..http import Answer, HttpAdapter
+from providers.contract.base import MIB, Line, LoginRefused, PermanentError, TemporaryError
+from providers.contract.http import Answer, HttpAdapter
+
 from . import oauth, tables
 
 JSON = "application/json"

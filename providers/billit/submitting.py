@@ -7,7 +7,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from ..base import MIB, File, InvoiceFacts, PermanentError, Receipt, UncertainError
+from providers.contract.base import MIB, File, InvoiceFacts, PermanentError, Receipt, UncertainError
+
 from . import reading
 from .listing import Listing
 from .session import NUMBER, objects

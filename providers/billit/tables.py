@@ -7,7 +7,7 @@ Sources, read in November 2026 and dated by their examples to May and June 2026:
 
 from __future__ import annotations
 
-from lifecycle.codes import STATUSES, Role
+from providers.norm.codes import STATUSES, Role
 
 API_URLS = {"sandbox": "https://api.sandbox.billit.be", "production": "https://api.billit.be"}
 PORTAL_URLS = {"sandbox": "https://my.sandbox.billit.be", "production": "https://my.billit.be"}

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from lifecycle.codes import Role, Side
+from providers.contract.base import InvoiceFacts, PermanentError, Receipt, StatusMessage, UncertainError, Unsupported
+from providers.contract.told import note_of, text_of
+from providers.formats.cdar import PARIS
+from providers.formats.decimals import read_decimal
+from providers.norm.codes import Role, Side
 
-from ..base import InvoiceFacts, PermanentError, Receipt, StatusMessage, UncertainError, Unsupported
-from ..cdar import PARIS
-from ..decimals import read_decimal
-from ..told import note_of, text_of
 from . import reading, tables
 from .orders import Orders
 from .session import NUMBER

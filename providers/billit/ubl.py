@@ -15,10 +15,11 @@ from typing import Any
 from django.utils.translation import gettext as _
 from lxml import etree
 
-from ..base import PermanentError, Unsupported
-from ..decimals import read_decimal
-from ..http import safe_filename
-from ..xml import UnreadableDocument, Xml, read_binary, read_xml
+from providers.contract.base import PermanentError, Unsupported
+from providers.contract.http import safe_filename
+from providers.formats.decimals import read_decimal
+from providers.formats.xml import UnreadableDocument, Xml, read_binary, read_xml
+
 from . import tables
 
 SYNTAX = "urn:oasis:names:specification:ubl:schema:xsd:"

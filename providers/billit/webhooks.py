@@ -16,8 +16,9 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ..base import Bell, Delivery, HookRequest, Line, Malformed, NotGenuine, StatusReport
-from ..http import load_json
+from providers.contract.base import Bell, Delivery, HookRequest, Line, Malformed, NotGenuine, StatusReport
+from providers.contract.http import load_json
+
 from . import reading, tables
 from .session import NUMBER
 

@@ -14,9 +14,7 @@ from urllib.parse import quote
 
 from django.utils.translation import gettext as _
 
-from lifecycle.codes import Role, Side
-
-from ..base import (
+from providers.contract.base import (
     Capabilities,
     CheckResult,
     File,
@@ -33,7 +31,9 @@ from ..base import (
     Subscription,
     Unsupported,
 )
-from ..http import Answer
+from providers.contract.http import Answer
+from providers.norm.codes import Role, Side
+
 from . import fields, reading, tables, writing
 from .seat import JSON, platform_word, reference_in, status_of
 from .session import Session

@@ -12,9 +12,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from lifecycle.codes import Role, Status
-
-from ..base import (
+from providers.contract.base import (
     Delivery,
     File,
     HookRequest,
@@ -27,12 +25,14 @@ from ..base import (
     StatusReport,
     WrongLine,
 )
-from ..companies import siren_in
-from ..decimals import read_decimal
-from ..http import load_json, safe_filename
-from ..moments import zone_read
-from ..processing import rule_in
-from ..shapes import LONGEST_KEY
+from providers.contract.http import load_json, safe_filename
+from providers.contract.moments import zone_read
+from providers.contract.shapes import LONGEST_KEY
+from providers.formats.decimals import read_decimal
+from providers.norm.codes import Role, Status
+from providers.norm.companies import siren_in
+from providers.norm.processing import rule_in
+
 from . import tables
 from .words import Words
 

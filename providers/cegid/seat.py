@@ -8,8 +8,9 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from ..base import MIB, Delivery, HookRequest, InvoiceFacts, Receipt, StatusMessage, Unsupported
-from ..http import Answer, HttpAdapter
+from providers.contract.base import MIB, Delivery, HookRequest, InvoiceFacts, Receipt, StatusMessage, Unsupported
+from providers.contract.http import Answer, HttpAdapter
+
 from . import reading, tables
 from .words import Words
 

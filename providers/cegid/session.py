@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 from django.utils.translation import gettext as _
 
-from ..base import Line, LoginRefused, TemporaryError
-from ..http import Answer, Wire
+from providers.contract.base import Line, LoginRefused, TemporaryError
+from providers.contract.http import Answer, Wire
+
 from .seat import JSON, Seat
 
 RENEW_BEFORE = timedelta(seconds=60)

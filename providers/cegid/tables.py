@@ -6,7 +6,7 @@ four kinds of messages and no word of their content: what is marked "ours" is th
 
 from __future__ import annotations
 
-from lifecycle.codes import CREDIT_NOTE_TYPES, STATUSES, DataType, Role, Side, Status
+from providers.norm.codes import CREDIT_NOTE_TYPES, STATUSES, DataType, Role, Side, Status
 
 # "Incoming" and "outgoing" are seen from the customer (pages, NominalUseCase), so both seats read them alike.
 KINDS = {"received": "incoming", "issued": "outgoing"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from lifecycle.codes import STATUSES
+from providers.norm.codes import STATUSES
 
 
 @dataclass(frozen=True)

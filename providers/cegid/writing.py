@@ -12,9 +12,10 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from ..base import File, InvoiceFacts, StatusMessage, Unsupported
-from ..formats import find_format
-from ..told import note_of
+from providers.contract.base import File, InvoiceFacts, StatusMessage, Unsupported
+from providers.contract.told import note_of
+from providers.formats.files import find_format
+
 from . import tables
 from .words import Words
 

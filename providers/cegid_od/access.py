@@ -20,7 +20,7 @@ from django.core import signing
 from oauthlib.common import Request
 from oauthlib.oauth2 import BackendApplicationServer, OAuth2Error, RequestValidator
 
-from ..base import HookRequest, Line, Lines, Malformed, NotGenuine, Refusal, Reply
+from providers.contract.base import HookRequest, Line, Lines, Malformed, NotGenuine, Refusal, Reply
 
 # At a level below, the library writes tokens into its log.
 logging.getLogger("oauthlib").setLevel(logging.INFO)

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from ..base import (
+from providers.contract.base import (
     Capabilities,
     CheckResult,
     ConnectionData,
@@ -34,7 +34,8 @@ from ..base import (
     Unsupported,
     WrongLine,
 )
-from ..callbacks import ForbiddenAddress, check_reachable, check_url
+from providers.network.callbacks import ForbiddenAddress, check_reachable, check_url
+
 from ..cegid import reading, tables, writing
 from ..cegid.seat import JSON, Seat, reference_in
 from . import fields

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-from ..base import Field
+from providers.contract.base import Field
+from providers.contract.moments import STATUS_TIMEZONE_FIELD
+
 from ..cegid.fields import HANDLING, PATHS, SUBSCRIPTION_KEY_HEADER, WORDS
-from ..moments import STATUS_TIMEZONE_FIELD
 
 SETTINGS = (
     *PATHS,

@@ -13,11 +13,12 @@ from django.db import transaction
 from django.db.models import Exists, Q
 from django.utils import timezone
 
+from providers.contract.base import CheckResult
+from providers.contract.kinds import UnknownKind
+from providers.models import Connection
+from providers.network.deadlines import within
+
 from . import services
-from .base import CheckResult
-from .deadlines import within
-from .kinds import UnknownKind
-from .models import Connection
 from .nudge import nudge
 from .sealing import SealBroken
 

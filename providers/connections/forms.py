@@ -9,10 +9,11 @@ from django import forms
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from .base import Field
+from providers.contract.base import Field
+from providers.contract.kinds import ADAPTERS, adapter_class
+from providers.models import Connection
+
 from .hosts import goes_elsewhere
-from .kinds import ADAPTERS, adapter_class
-from .models import Connection
 from .sealing import SealBroken, Secrets
 
 SETTING, SECRET, FORGET = "setting_", "secret_", "forget_secrets"

@@ -17,9 +17,10 @@ from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from .errors import LoginRefused, PermanentError, PlatformError, TemporaryError, UncertainError
-from .kinds import UnknownKind
-from .models import Connection
+from providers.contract.errors import LoginRefused, PermanentError, PlatformError, TemporaryError, UncertainError
+from providers.contract.kinds import UnknownKind
+from providers.models import Connection
+
 from .sealing import SealBroken
 
 Health = Connection.Health

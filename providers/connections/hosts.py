@@ -7,8 +7,9 @@ from typing import Any
 
 import httpx
 
-from .kinds import find_adapter_class
-from .models import CachedToken, Connection
+from providers.contract.kinds import find_adapter_class
+from providers.models import CachedToken, Connection
+
 from .sealing import SealBroken, Secrets
 
 Hosts = Mapping[str, tuple[Any, ...]]

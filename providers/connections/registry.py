@@ -11,11 +11,12 @@ from typing import Any
 import httpx
 from django.conf import settings
 
-from . import base
-from .callbacks import GuardedTransport, Policy
-from .deadlines import keep_deadlines
-from .kinds import adapter_class
-from .models import Connection
+from providers.contract import base
+from providers.contract.kinds import adapter_class
+from providers.models import Connection
+from providers.network.callbacks import GuardedTransport, Policy
+from providers.network.deadlines import keep_deadlines
+
 from .pace import next_turn
 from .subscriptions import ConnectionSubscriptions
 from .tokens import ConnectionMemory, ConnectionVault, SharedTokens

@@ -16,11 +16,13 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from . import base, found, health
-from .hiding import hide
+from providers.contract import base, found
+from providers.contract.kinds import UnknownKind, adapter_class, find_adapter_class
+from providers.models import Connection, Hook, RefusedRequest, Subscription, WebhookDelivery
+from providers.network.hiding import hide
+
+from . import health
 from .hosts import forget_credentials, goes_elsewhere
-from .kinds import UnknownKind, adapter_class, find_adapter_class
-from .models import Connection, Hook, RefusedRequest, Subscription, WebhookDelivery
 from .registry import as_line, get_adapter
 from .sealing import SealBroken, Secrets
 

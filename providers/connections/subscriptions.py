@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from django.utils import timezone
 
-from . import base
-from .models import Connection, Subscription
+from providers.contract import base
+from providers.models import Connection, Subscription
+
 from .sealing import Secrets
 
 

@@ -15,8 +15,9 @@ from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from .errors import TemporaryError, UncertainError
-from .models import CachedToken, Connection
+from providers.contract.errors import TemporaryError, UncertainError
+from providers.models import CachedToken, Connection
+
 from .sealing import Secrets
 
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import httpx
 
-from lifecycle.codes import Side
+from providers.network.callbacks import Policy
+from providers.norm.codes import Side
 
-from .callbacks import Policy
 from .errors import (
     HookError,
     LoginRefused,

@@ -10,8 +10,9 @@ from threading import BoundedSemaphore
 
 from django.utils.translation import gettext as _
 
+from providers.network.deadlines import within
+
 from .base import TemporaryError
-from .deadlines import within
 
 # For all calls of one page together.
 SECONDS = 8

@@ -17,10 +17,11 @@ from typing import Any
 import httpx
 from django.utils.translation import gettext as _
 
+from providers.network.callbacks import ForbiddenAddress
+from providers.network.deadlines import within
+from providers.network.hiding import HIDDEN, hide
+
 from .base import MIB, Adapter, PermanentError, PlatformError, Spoken, TemporaryError, UncertainError
-from .callbacks import ForbiddenAddress
-from .deadlines import within
-from .hiding import HIDDEN, hide
 
 # Over a whole exchange, from the connection to the last byte; a task has 120. The shorter one is for what must not be
 # said twice.

@@ -8,9 +8,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from lifecycle.codes import Side
-
-from . import companies
+from providers.norm import companies
+from providers.norm.codes import Side
 
 # --- what platforms say ----------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from django.utils.translation import gettext as _
 
-from lifecycle.codes import REASONS, official_comment
+from providers.norm.codes import REASONS, official_comment
 
 from .errors import UncertainError
 from .shapes import Reason, StatusMessage, StatusReport

@@ -12,7 +12,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from .companies import VAT_SCHEMES, Company, compact, identify
+from providers.norm.companies import VAT_SCHEMES, Company, compact, identify
+
 from .decimals import read_decimal
 
 Terms = Mapping[str, Any]

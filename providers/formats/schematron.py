@@ -70,7 +70,7 @@ class Schematron:
         self.stylesheet = stylesheet
 
     def check(self, root: etree._Element) -> list[Failure]:
-        """The rules broken, in the order of the report. `root` comes out of `providers.xml`. Raises RulesStopped."""
+        """The rules broken, in the order of the report. `root` comes out of `xml`. Raises RulesStopped."""
         return list(self.each(root))
 
     def each(self, root: etree._Element) -> Iterator[Failure]:

@@ -15,10 +15,11 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from . import base, services
-from .limits import Limit, spend
-from .models import Hook, WebhookDelivery
-from .nudge import nudge
+from providers.connections import services
+from providers.connections.limits import Limit, spend
+from providers.connections.nudge import nudge
+from providers.contract import base
+from providers.models import Hook, WebhookDelivery
 
 Lane = WebhookDelivery.Lane
 # The layer above drains each lane by a task of its own.

@@ -3,7 +3,7 @@
 import django.db.models.deletion
 import django.utils.timezone
 import providers.models
-import providers.sealing
+import providers.connections.sealing
 import uuid
 from django.db import migrations, models
 
@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
                 ('kind', models.CharField(max_length=20, verbose_name='platform')),
                 ('environment', models.CharField(choices=[('sandbox', 'Sandbox'), ('production', 'Production')], default='sandbox', max_length=10, verbose_name='environment')),
                 ('settings', models.JSONField(blank=True, default=dict, verbose_name='settings')),
-                ('secrets', providers.sealing.SealedField(blank=True, default=dict, verbose_name='secrets')),
+                ('secrets', providers.connections.sealing.SealedField(blank=True, default=dict, verbose_name='secrets')),
                 ('state', models.CharField(choices=[('active', 'Active'), ('paused', 'Paused')], default='active', max_length=10, verbose_name='state')),
                 ('memory', models.JSONField(blank=True, default=dict, editable=False, verbose_name='learned facts')),
                 ('poll_cursor', models.JSONField(blank=True, default=dict, editable=False, verbose_name='poll cursor')),
@@ -61,7 +61,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('scope', models.CharField(max_length=125)),
-                ('value', providers.sealing.SealedField(default=dict)),
+                ('value', providers.connections.sealing.SealedField(default=dict)),
                 ('expires_at', models.DateTimeField(null=True)),
                 ('connection', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='cached_tokens', to='providers.connection')),
             ],

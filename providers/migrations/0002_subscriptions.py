@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import providers.sealing
+import providers.connections.sealing
 from django.db import migrations, models
 
 
@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
                 ('line_identifier', models.CharField(max_length=125, verbose_name='addressing line')),
                 ('state', models.CharField(choices=[('draft', 'Waiting for the connection data'), ('connection_data_received', 'Connection data received'), ('subscribing', 'Subscribing'), ('active', 'Active'), ('failed', 'Failed'), ('suspended', 'Suspended'), ('closed', 'Closed')], default='draft', max_length=30, verbose_name='state')),
                 ('reference', models.CharField(blank=True, max_length=200, verbose_name='reference')),
-                ('callback', providers.sealing.SealedField(blank=True, default=dict)),
+                ('callback', providers.connections.sealing.SealedField(blank=True, default=dict)),
                 ('last_error', models.TextField(blank=True, verbose_name='last error')),
                 ('changed_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='changed at')),
                 ('connection', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='subscriptions', to='providers.connection')),

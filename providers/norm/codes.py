@@ -16,8 +16,8 @@ from django.utils.functional import Promise
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
-from lifecycle.reasons import CLOSED_LIST as CLOSED_LIST
-from lifecycle.reasons import MISPRINTED, REASONS, ReasonInfo
+from .reasons import CLOSED_LIST as CLOSED_LIST
+from .reasons import MISPRINTED, REASONS, ReasonInfo
 
 Obligation = Literal["mandatory", "conditional", "optional", "between platforms"]
 Rule = Literal["required", "allowed", "none"]

@@ -9,9 +9,8 @@ from __future__ import annotations
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from providers.processing import INTERNATIONAL, Rule
-
 from .codes import Status
+from .processing import INTERNATIONAL, Rule
 
 # Rule to the one sentence that keeps every status from being told.
 SILENT: dict[str, Promise | str] = {

@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
-from lifecycle.codes import (
+from .codes import (
     FINAL_STATUSES,
     INVOICE_STATUSES,
     REASONS,

@@ -14,8 +14,8 @@ from urllib.parse import quote, urlsplit
 
 from django.utils.translation import gettext as _
 
-from .. import renewal
-from ..base import (
+from providers.contract import renewal
+from providers.contract.base import (
     MIB,
     Capabilities,
     CheckResult,
@@ -36,9 +36,10 @@ from ..base import (
     UncertainError,
     Unsupported,
 )
-from ..formats import MEDIA_TYPES, find_format
-from ..http import Answer, load_json
-from ..json_terms import text
+from providers.contract.http import Answer, load_json
+from providers.formats.files import MEDIA_TYPES, find_format
+from providers.formats.json_terms import text
+
 from . import drafts, fields, mandates, reading, registration, tables, telling, usage, webhooks
 from .session import LIMITS_MEMORY, objects
 

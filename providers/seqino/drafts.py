@@ -11,8 +11,9 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from ..base import InvoiceFacts, PermanentError, UncertainError
-from ..json_terms import text
+from providers.contract.base import InvoiceFacts, PermanentError, UncertainError
+from providers.formats.json_terms import text
+
 from .session import Session
 
 DRAFTS_MEMORY = "drafts"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-from .. import renewal
-from ..base import Field
-from ..moments import STATUS_TIMEZONE_FIELD
+from providers.contract import renewal
+from providers.contract.base import Field
+from providers.contract.moments import STATUS_TIMEZONE_FIELD
 
 SETTINGS = (
     Field(name="api_url", type="url", default="", help=_("Address of the API. Empty: the environment's own.")),

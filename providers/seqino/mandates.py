@@ -12,8 +12,17 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from ..base import DirectoryEntry, Line, Party, PermanentError, PlatformError, Subscription, Unsupported
-from ..json_terms import text
+from providers.contract.base import (
+    DirectoryEntry,
+    Line,
+    Party,
+    PermanentError,
+    PlatformError,
+    Subscription,
+    Unsupported,
+)
+from providers.formats.json_terms import text
+
 from . import reading, tables
 from .session import Session, objects
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from lifecycle.codes import REASONS, Role
+from providers.contract.base import DirectoryEntry, InvoiceReport, Line, Party, Reason, StatusReport
+from providers.contract.moments import in_utc, zone_read
+from providers.formats import json_terms
+from providers.formats.json_terms import TOTALS, term, text
+from providers.norm.codes import REASONS, Role
+from providers.norm.processing import rule_in
 
-from .. import json_terms
-from ..base import DirectoryEntry, InvoiceReport, Line, Party, Reason, StatusReport
-from ..json_terms import TOTALS, term, text
-from ..moments import in_utc, zone_read
-from ..processing import rule_in
 from . import tables
 
 # --- statuses ---------------------------------------------------------------------------------------------------------

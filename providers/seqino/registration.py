@@ -7,9 +7,10 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from .. import renewal
-from ..base import PermanentError, UncertainError, Unsupported
-from ..json_terms import text
+from providers.contract import renewal
+from providers.contract.base import PermanentError, UncertainError, Unsupported
+from providers.formats.json_terms import text
+
 from .session import Session
 
 ENTERED = "entered"  # the print of the secret that a person had entered when the webhook was made

@@ -11,8 +11,9 @@ from urllib.parse import quote, urlsplit
 import httpx
 from django.utils.translation import gettext as _
 
-from ..base import MIB, Account, Line, LoginRefused, Memory, PermanentError, Tokens, UncertainError
-from ..http import Answer, HttpAdapter, Wire
+from providers.contract.base import MIB, Account, Line, LoginRefused, Memory, PermanentError, Tokens, UncertainError
+from providers.contract.http import Answer, HttpAdapter, Wire
+
 from . import tables, usage
 
 # May come from a push, and stands in a path or a header.

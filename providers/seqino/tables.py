@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-from lifecycle.codes import INVOICE_STATUSES, Role
+from providers.norm.codes import INVOICE_STATUSES, Role
 
 INVOICE = "InvoiceLifecycleStatus"
 

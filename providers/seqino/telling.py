@@ -8,10 +8,10 @@ from datetime import timedelta
 
 from django.utils.translation import gettext as _
 
-from lifecycle.codes import Role, Side
+from providers.contract.base import StatusMessage, StatusReport, UncertainError, Unsupported
+from providers.contract.told import pick_told, text_of
+from providers.norm.codes import Role, Side
 
-from ..base import StatusMessage, StatusReport, UncertainError, Unsupported
-from ..told import pick_told, text_of
 from . import tables
 
 SELLER_ROLES = frozenset({Role.SELLER, Role.SELLER_AGENT, Role.FACTOR, Role.PAYEE, Role.INVOICER})

@@ -14,9 +14,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..base import Bell, Delivery, HookRequest, Malformed, NotGenuine
-from ..http import load_json
-from ..json_terms import text
+from providers.contract.base import Bell, Delivery, HookRequest, Malformed, NotGenuine
+from providers.contract.http import load_json
+from providers.formats.json_terms import text
+
 from . import reading, tables
 from .session import REFERENCE
 

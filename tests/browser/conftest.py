@@ -3,9 +3,9 @@ from itertools import chain
 
 import pytest
 
-from providers.registry import get_adapter
+from providers.connections.registry import get_adapter
+from providers.connections.services import open_hook
 from providers.sandbox.server import SandboxServer
-from providers.services import open_hook
 from tests.factories import SIREN, make_connection, make_customer, make_line, make_user
 from tests.processes import Navette
 

@@ -9,12 +9,12 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.urls import reverse
 from playwright.sync_api import expect
 
-from invoices.staff import match_memberships
+from invoices.people.staff import match_memberships
+from lifecycle.decisions.services import issue_status
+from lifecycle.decisions.wishes import Wish
 from lifecycle.models import RelayTask
-from lifecycle.services import issue_status
-from lifecycle.wishes import Wish
-from providers.base import Payment, Reason
-from providers.services import open_hook
+from providers.connections.services import open_hook
+from providers.contract.base import Payment, Reason
 from tests import fake_provider
 from tests.factories import make_connection, make_customer, make_delivery, make_invoice, make_line, make_user
 

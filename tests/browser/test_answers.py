@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from providers.base import Reason
+from providers.contract.base import Reason
 from providers.models import Connection
 from tests.factories import make_customer, make_event, make_invoice
 

@@ -7,10 +7,10 @@ from django.conf import settings
 from django.utils.translation import override
 from playwright.sync_api import expect
 
-from invoices import services
-from invoices.documents.readable import render_readable
-from invoices.documents.reader import read_invoice
-from providers.base import File
+from invoices.register import services
+from providers.contract.base import File
+from providers.formats.en16931.readable import render_readable
+from providers.formats.en16931.reader import read_invoice
 from providers.models import Connection
 from tests.factories import make_customer, make_invoice
 

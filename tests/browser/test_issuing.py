@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from invoices.documents.writer import write_invoice
+from providers.formats.en16931.writer import write_invoice
 from tests.invoices.documents.issued import make_document
 from tests.invoices.drafting.test_drafts import TYPED
 

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.urls import reverse
 
-from providers.sealing import unseal
+from providers.connections.sealing import unseal
 from tests.factories import make_customer, make_user
 
 pytestmark = pytest.mark.django_db

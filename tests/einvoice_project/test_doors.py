@@ -10,13 +10,13 @@ from django.contrib import admin
 from django.urls import reverse
 
 from invoices.drafting.services import begin
-from invoices.urls import urlpatterns as files
+from invoices.register.urls import urlpatterns as files
 from lifecycle.api.urls import urlpatterns as api
-from lifecycle.services import issue_status
-from lifecycle.urls import urlpatterns as pages
-from lifecycle.wishes import Wish
-from providers.base import HookRequest
-from providers.services import storable
+from lifecycle.decisions.services import issue_status
+from lifecycle.decisions.wishes import Wish
+from lifecycle.pages.urls import urlpatterns as pages
+from providers.connections.services import storable
+from providers.contract.base import HookRequest
 from tests import fake_provider
 from tests.factories import make_connection, make_customer, make_delivery, make_invoice, make_line, make_user
 

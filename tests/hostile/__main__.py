@@ -21,8 +21,8 @@ SECONDS = 60
 
 def main(only: str = "") -> None:
     django.setup()
-    from invoices.documents.reader import read_invoice
-    from providers.cdar.reader import read
+    from providers.formats.cdar.reader import read
+    from providers.formats.en16931.reader import read_invoice
 
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
     made = {name: make() for name, make in (INVOICES | MESSAGES).items() if only in name}
@@ -32,7 +32,7 @@ def main(only: str = "") -> None:
 
 
 def report(name: str, read: Callable[[bytes], Any], content: bytes) -> None:
-    from providers.xml import UnreadableDocument
+    from providers.formats.xml import UnreadableDocument
 
     began = time.process_time()
     try:

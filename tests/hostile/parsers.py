@@ -6,14 +6,14 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from invoices.documents.readable import render_readable
-from invoices.documents.reader import read_invoice
-from invoices.documents.source import show_xml
-from invoices.issuing import CannotIssue, read_for_issue
-from providers.base import File, HookError, PlatformError
-from providers.cdar.reader import read as read_message
-from providers.shapes import LONGEST_KEY
-from providers.xml import UnreadableDocument
+from invoices.drafting.issuing import CannotIssue, read_for_issue
+from providers.contract.base import File, HookError, PlatformError
+from providers.contract.shapes import LONGEST_KEY
+from providers.formats.cdar.reader import read as read_message
+from providers.formats.en16931.readable import render_readable
+from providers.formats.en16931.reader import read_invoice
+from providers.formats.en16931.source import show_xml
+from providers.formats.xml import UnreadableDocument
 from tests.invoices.documents.pdfs import Inner, make_pdf
 from tests.invoices.odd_files import CII, SAMPLES, UBL
 from tests.providers.battery import PAYLOADS, Case

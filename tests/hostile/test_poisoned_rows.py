@@ -15,12 +15,12 @@ from django.db import models
 from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
-from invoices import services as invoices
 from invoices.models import Invoice, InvoiceDocument, Validation
-from lifecycle import services
+from invoices.register import services as invoices
+from lifecycle.decisions import services
+from lifecycle.decisions.wishes import Wish
 from lifecycle.models import RelayAttempt, RelayState, RelayTask, StatusEvent
-from lifecycle.wishes import Wish
-from providers.base import File
+from providers.contract.base import File
 from providers.models import Connection, RefusedRequest, WebhookDelivery
 from tests import fake_provider
 from tests.factories import make_connection, make_customer, make_delivery, make_invoice, make_line, make_user

@@ -3,8 +3,8 @@
 import pytest
 from django.contrib.auth.models import AnonymousUser
 
-from invoices.access import customers_of, has_role, invoices_of, role_of
 from invoices.models import Role
+from invoices.people.access import customers_of, has_role, invoices_of, role_of
 from tests.factories import OTHER_SIREN, make_customer, make_invoice, make_user
 
 pytestmark = pytest.mark.django_db

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
-from invoices.accounts import acknowledge, known_accounts
-from invoices.documents.checks import check_iban
-from invoices.documents.reader import read_invoice
 from invoices.models import AccountChange, PaymentAccount
-from invoices.services import receive_invoice
-from providers.base import File, InvoiceReport, Party
+from invoices.register.accounts import acknowledge, known_accounts
+from invoices.register.services import receive_invoice
+from providers.contract.base import File, InvoiceReport, Party
+from providers.formats.en16931.checks import check_iban
+from providers.formats.en16931.reader import read_invoice
 from tests.factories import SIREN, make_connection, make_customer, make_line, make_user
 
 UBL = (Path(__file__).parent.parent / "samples" / "invoices" / "invoice.ubl.xml").read_text()

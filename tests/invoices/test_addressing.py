@@ -5,8 +5,8 @@ from django.contrib.messages import get_messages
 from django.core.exceptions import ValidationError
 from django.urls import reverse
 
-from invoices.addressing import Address, parse_address
 from invoices.models import AddressingLine, validate_addressing
+from providers.norm.addressing import Address, parse_address
 from tests.factories import SIREN, make_connection, make_customer, make_user
 
 SIRET = f"{SIREN}00014"

@@ -15,10 +15,10 @@ from django.urls import reverse
 from rest_framework.test import APIClient
 
 from invoices.models import AddressingLine, ApiToken, Customer, Invoice, Membership, Role
-from invoices.staff import ADMINISTRATORS, RIGHTS, STAFF, grant_administrator_permissions, match_memberships
+from invoices.people.staff import ADMINISTRATORS, RIGHTS, STAFF, grant_administrator_permissions, match_memberships
 from providers.admin import EstimatePaginator
+from providers.connections.services import open_hook
 from providers.models import Hook
-from providers.services import open_hook
 from tests import fake_provider
 from tests.factories import OTHER_SIREN, SIREN, make_connection, make_customer, make_invoice, make_line, make_user
 

@@ -9,11 +9,13 @@ from django.db import IntegrityError, connection, transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from invoices import audit
 from invoices.models import AuditEntry, Membership
-from lifecycle import inbox, provisioning, services
+from invoices.people import audit
+from lifecycle import provisioning
+from lifecycle.decisions import services
+from lifecycle.decisions.wishes import Wish
+from lifecycle.inbox import deliveries
 from lifecycle.models import RelayState, RelayTask
-from lifecycle.wishes import Wish
 from tests import fake_provider
 from tests.factories import (
     OTHER_SIREN,
@@ -184,7 +186,7 @@ def test_exports_files_and_replays_are_written_for_the_customer(client, ada):
     client.get(reverse("lifecycle:export_one", args=[first.pk]))
     client.get(reverse("lifecycle:export_many"))
     client.get(reverse("invoices:readable_pdf", args=[first.pk]))
-    inbox.replay(user=ada, delivery_id=make_delivery(line, key="push-1", line_identifier=customer.siren).pk)
+    deliveries.replay(user=ada, delivery_id=make_delivery(line, key="push-1", line_identifier=customer.siren).pk)
     rows = AuditEntry.objects.filter(action__in=["exported", "file_opened", "replayed"]).order_by("action", "at")
     assert {(row.action, row.customer.siren, row.subject) for row in rows} == {
         ("exported", customer.siren, first.number), ("exported", other.siren, second.number),

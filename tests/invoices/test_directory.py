@@ -4,9 +4,9 @@ import pytest
 from django.urls import reverse
 
 from invoices.models import AddressingLine
-from invoices.staff import grant_administrator_permissions
-from providers import kinds
-from providers.base import Capabilities, DirectoryEntry, TemporaryError, Unsupported
+from invoices.people.staff import grant_administrator_permissions
+from providers.contract import kinds
+from providers.contract.base import Capabilities, DirectoryEntry, TemporaryError, Unsupported
 from tests import fake_provider
 from tests.factories import OTHER_SIREN, SIREN, make_connection, make_customer, make_line, make_user
 

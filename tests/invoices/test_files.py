@@ -14,9 +14,9 @@ from django.test import Client
 from django.urls import reverse
 from pypdf import PdfReader
 
-from invoices import files, prepared, services
 from invoices.models import Invoice
-from providers.base import File
+from invoices.register import files, prepared, services
+from providers.contract.base import File
 from tests import fake_provider
 from tests.factories import OTHER_SIREN, make_connection, make_customer, make_invoice, make_user
 

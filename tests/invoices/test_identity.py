@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
-from invoices.documents.model import Address, Identifier, Line, ParsedInvoice, Party, Reference
-from invoices.identity import key_of, references_in, seller_key
+from invoices.models.identity import key_of, references_in, seller_key
+from providers.formats.en16931.model import Address, Identifier, Line, ParsedInvoice, Party, Reference
 from tests.factories import OTHER_SIREN, make_invoice
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invoices import money
-from lifecycle.codes import CREDIT_NOTE_TYPES
+from invoices.models import money
+from providers.norm.codes import CREDIT_NOTE_TYPES
 
 NOTES = sorted(CREDIT_NOTE_TYPES)
 OTHERS = ["380", "384", "386", "389", "393", "471", "472", "473", "500", "501"]

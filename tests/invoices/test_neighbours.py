@@ -9,19 +9,19 @@ from django.core.exceptions import PermissionDenied
 from django.urls import reverse
 from django.utils import timezone
 
-from invoices.access import deliveries_of, hooks_of, wholly_administered_connections
-from invoices.lines import OfAnotherCompany, set_up_line
+from invoices.customers.lines import OfAnotherCompany, set_up_line
 from invoices.models import Membership
-from invoices.services import UnknownOwner, receive_invoice
-from invoices.staff import match_memberships
-from lifecycle import inbox
+from invoices.people.access import deliveries_of, hooks_of, wholly_administered_connections
+from invoices.people.staff import match_memberships
+from invoices.register.services import UnknownOwner, receive_invoice
+from lifecycle.decisions.services import issue_status
+from lifecycle.decisions.wishes import Wish
+from lifecycle.inbox import deliveries
 from lifecycle.models import RelayTask
 from lifecycle.provisioning import WishRefused, provision
-from lifecycle.services import issue_status
-from lifecycle.wishes import Wish
-from providers.base import Field, InvoiceReport, Line, Party
-from providers.kinds import ADAPTERS, adapter_class
-from providers.services import open_hook
+from providers.connections.services import open_hook
+from providers.contract.base import Field, InvoiceReport, Line, Party
+from providers.contract.kinds import ADAPTERS, adapter_class
 from tests import fake_provider
 from tests.factories import (
     OTHER_SIREN,
@@ -105,10 +105,10 @@ def test_replay_reaches_what_is_seen_and_nothing_else(shared, key, is_taken_up):
     row.state = "quarantined"
     row.save()
     if is_taken_up:
-        inbox.replay(user=administrator(SIREN), delivery_id=row.pk)
+        deliveries.replay(user=administrator(SIREN), delivery_id=row.pk)
     else:
         with pytest.raises(PermissionDenied):
-            inbox.replay(user=administrator(SIREN), delivery_id=row.pk)
+            deliveries.replay(user=administrator(SIREN), delivery_id=row.pk)
     row.refresh_from_db()
     assert row.state == ("received" if is_taken_up else "quarantined")
 

@@ -3,7 +3,7 @@ from datetime import date
 import pytest
 from django.utils.translation import override
 
-from invoices.numbers import number_warning
+from providers.norm.numbers import number_warning
 
 BEFORE, AFTER = date(2026, 12, 31), date(2027, 1, 1)
 

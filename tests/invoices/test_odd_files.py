@@ -13,13 +13,13 @@ from django.conf import settings
 from django.utils.translation import override
 
 from invoices.models import Invoice, Validation
-from invoices.services import receive_invoice
-from invoices.stored import read_stored_original
+from invoices.register.services import receive_invoice
+from invoices.register.stored import read_stored_original
 from invoices.tasks import drain_validations
 from invoices.validation import validate
 from invoices.validation.runner import MAX_RULED_ELEMENTS
-from providers.base import File, InvoiceReport, Party
-from providers.xml import MAX_XML_MARKS
+from providers.contract.base import File, InvoiceReport, Party
+from providers.formats.xml import MAX_XML_MARKS
 from tests.factories import SIREN, make_connection, make_customer, make_line
 from tests.invoices.odd_files import CII, MB, UBL, body, pdf, with_doctype, with_lines
 
@@ -217,7 +217,7 @@ MEASURE = """
 import json, re, sys
 import django
 django.setup()
-from invoices.documents.reader import read_invoice
+from providers.formats.en16931.reader import read_invoice
 
 def peak():
     # Not ru_maxrss: that is inherited from the process which started this one.

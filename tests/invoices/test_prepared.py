@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 from django.utils.translation import override
 
-from invoices import prepared
-from invoices.documents.kept import read_kept, write_kept
-from invoices.documents.pdf import render_pdf
-from invoices.documents.reader import read_invoice
 from invoices.models import Prepared
-from invoices.services import reread, store_document
-from providers.base import File
-from providers.xml import UnreadableDocument
+from invoices.register import prepared
+from invoices.register.services import reread, store_document
+from providers.contract.base import File
+from providers.formats.en16931.kept import read_kept, write_kept
+from providers.formats.en16931.pdf import render_pdf
+from providers.formats.en16931.reader import read_invoice
+from providers.formats.xml import UnreadableDocument
 from tests.factories import make_connection, make_customer, make_invoice, make_line, make_user
 from tests.fake_provider import register
 from tests.invoices.documents.pdfs import Inner, make_pdf

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from invoices.services import receive_invoice
-from providers.base import File, InvoiceReport, Party
+from invoices.register.services import receive_invoice
+from providers.contract.base import File, InvoiceReport, Party
 from tests.factories import SIREN, make_connection, make_customer, make_line
 
 pytestmark = pytest.mark.django_db

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from invoices.models import Invoice, InvoiceDocument
-from invoices.services import UnknownOwner, receive_invoice, store_document
-from invoices.stored import read_stored_original
-from lifecycle import events, services
-from lifecycle.messages import facts_for_platform
-from lifecycle.wishes import Wish
-from providers.base import File, InvoiceReport, Party, StatusReport
+from invoices.register.services import UnknownOwner, receive_invoice, store_document
+from invoices.register.stored import read_stored_original
+from lifecycle.decisions import services
+from lifecycle.decisions.messages import facts_for_platform
+from lifecycle.decisions.wishes import Wish
+from lifecycle.history import events
+from providers.contract.base import File, InvoiceReport, Party, StatusReport
 from tests.factories import (
     OTHER_SIREN,
     SIREN,

@@ -10,9 +10,9 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils.translation import override
 
-from invoices.services import receive_invoice
-from invoices.stored import read_stored_original
-from providers.base import File, InvoiceReport, Party
+from invoices.register.services import receive_invoice
+from invoices.register.stored import read_stored_original
+from providers.contract.base import File, InvoiceReport, Party
 from tests.factories import SIREN, make_connection, make_customer, make_line, make_user
 from tests.providers.seqino.samples import make_data
 

@@ -9,9 +9,9 @@ from django.core.management import call_command
 from django.urls import reverse
 from django.utils.translation import override
 
-from invoices.lines import set_up_line
+from invoices.customers.lines import set_up_line
 from invoices.models import AddressingLine
-from invoices.staff import grant_administrator_permissions
+from invoices.people.staff import grant_administrator_permissions
 from lifecycle import provisioning
 from providers.models import Connection, Subscription
 from providers.sandbox.server import SandboxServer

@@ -11,11 +11,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from invoices.models import AddressingLine
-from invoices.staff import grant_administrator_permissions
+from invoices.people.staff import grant_administrator_permissions
 from lifecycle.provisioning import provision
-from providers import services
+from providers.connections import services
+from providers.connections.registry import as_line, get_adapter
 from providers.models import Hook, Subscription
-from providers.registry import as_line, get_adapter
 from tests.factories import OTHER_SIREN, SIREN, make_connection, make_customer, make_line, make_user
 
 pytestmark = pytest.mark.django_db

@@ -8,9 +8,9 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from invoices import tokens
 from invoices.models import ApiToken, AuditEntry
-from invoices.token_models import Scope
+from invoices.models.tokens import Scope
+from invoices.people import tokens
 from lifecycle import provisioning
 from lifecycle.api.urls import urlpatterns
 from lifecycle.api.views.base import ApiView

@@ -2,10 +2,10 @@
 
 from django.utils import timezone
 
-from lifecycle import relay_claims, relay_states, relays
 from lifecycle.models import RelayAttempt, RelayTask
-from providers import health
-from providers.base import UncertainError
+from lifecycle.outbox import claims, relays, states
+from providers.connections import health
+from providers.contract.base import UncertainError
 from providers.models import Connection
 
 CUT = UncertainError("The connection broke off after the request was sent.")
@@ -36,8 +36,8 @@ def outcomes(relay):
 
 def begin(relay):
     """As a worker does that tells it now and has no answer yet: the claim, and the mark that it spoke."""
-    (claim,) = [each for each in relay_claims.claim_to_tell() if each.relay.pk == relay.pk]
-    return claim, relay_states.speak([claim])[relay.pk]
+    (claim,) = [each for each in claims.claim_to_tell() if each.relay.pk == relay.pk]
+    return claim, states.speak([claim])[relay.pk]
 
 
 def ended(claim, spoke_at, **outcome):

@@ -10,10 +10,10 @@ from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from invoices.staff import grant_administrator_permissions, match_memberships
+from invoices.people.staff import grant_administrator_permissions, match_memberships
+from lifecycle.decisions.services import issue_status
+from lifecycle.decisions.wishes import Wish
 from lifecycle.models import RelayAttempt, RelayState, RelayTask, StatusEvent
-from lifecycle.services import issue_status
-from lifecycle.wishes import Wish
 from providers.models import WebhookDelivery
 from tests import fake_provider, pages
 from tests.factories import (

@@ -8,11 +8,11 @@ from django.urls import reverse
 from django.utils import translation
 
 from invoices.models import AccountChange
-from invoices.staff import match_memberships
+from invoices.people.staff import match_memberships
+from lifecycle.decisions.services import issue_status
+from lifecycle.decisions.wishes import Wish
 from lifecycle.models import RelayState, RelayTask
-from lifecycle.services import issue_status
-from lifecycle.wishes import Wish
-from providers.base import Reason
+from providers.contract.base import Reason
 from tests import fake_provider, pages
 from tests.factories import OTHER_SIREN, make_connection, make_customer, make_event, make_invoice, make_line, make_user
 

@@ -8,10 +8,10 @@ from django.contrib.contenttypes.models import ContentType
 from django.urls import reverse
 
 from invoices.models import Invoice
-from invoices.staff import match_memberships
+from invoices.people.staff import match_memberships
+from lifecycle.decisions.services import issue_status
+from lifecycle.decisions.wishes import Wish
 from lifecycle.models import RelayTask, StatusEvent
-from lifecycle.services import issue_status
-from lifecycle.wishes import Wish
 from tests import fake_provider
 from tests.factories import make_connection, make_customer, make_delivery, make_invoice, make_line, make_user
 

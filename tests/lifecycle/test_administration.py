@@ -7,10 +7,11 @@ import pytest
 from django.utils import timezone
 from django.utils.translation import override
 
-from lifecycle import relays, services
-from lifecycle.administration import deadline_of, goes_to_administration, remarks_on, reported_in_words
-from lifecycle.wishes import Wish
-from providers.base import Payment, Reason
+from lifecycle.decisions import services
+from lifecycle.decisions.administration import deadline_of, goes_to_administration, remarks_on, reported_in_words
+from lifecycle.decisions.wishes import Wish
+from lifecycle.outbox import relays
+from providers.contract.base import Payment, Reason
 from tests.factories import make_connection, make_customer, make_invoice, make_token, make_user
 
 pytestmark = pytest.mark.django_db

@@ -15,12 +15,13 @@ from django.db import connection as database
 from django.utils import timezone
 
 from invoices.models import Invoice
-from invoices.services import reread, store_document
-from lifecycle import anchors, events, exchanges, relays, seals
+from invoices.register.services import reread, store_document
+from lifecycle.decisions.services import issue_status
+from lifecycle.decisions.wishes import Wish
+from lifecycle.history import anchors, events, exchanges, seals
 from lifecycle.models import HistoryAnchor, PurgedInvoice, RelayState, RelayTask
-from lifecycle.services import issue_status
-from lifecycle.wishes import Wish
-from providers.base import File, Receipt, UncertainError
+from lifecycle.outbox import relays
+from providers.contract.base import File, Receipt, UncertainError
 from tests import fake_provider
 from tests.factories import make_connection, make_customer, make_event, make_invoice, make_user
 from tests.scripted import platform as platform

@@ -9,11 +9,14 @@ from django.core.exceptions import PermissionDenied
 from django.utils import timezone
 from django.utils.translation import override
 
-from lifecycle import answers, events, inbox, relays, services
+from lifecycle.decisions import services
+from lifecycle.decisions.services import AlreadySettled
+from lifecycle.decisions.wishes import Wish
+from lifecycle.history import answers, events
+from lifecycle.inbox import deliveries
 from lifecycle.models import RelayState, RelayTask
-from lifecycle.services import AlreadySettled
-from lifecycle.wishes import Wish
-from providers.base import Delivery, InvoiceKey, Payment, Reason, Receipt, StatusReport
+from lifecycle.outbox import relays
+from providers.contract.base import Delivery, InvoiceKey, Payment, Reason, Receipt, StatusReport
 from providers.models import WebhookDelivery
 from tests.factories import (
     OTHER_SIREN,
@@ -72,7 +75,7 @@ def hear(connection, far_end, **report):
     row = WebhookDelivery.objects.create(
         connection=connection, key=f"n{timezone.now()}", url="", body=b'{"key": "n", "at": "n"}'
     )
-    inbox.drain()
+    deliveries.drain()
     row.refresh_from_db()
     return row
 

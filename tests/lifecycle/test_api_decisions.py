@@ -6,9 +6,10 @@ import pytest
 from django.db import connections
 from rest_framework.test import APIClient
 
-from lifecycle import inbox, services
+from lifecycle.decisions import services
+from lifecycle.decisions.wishes import Wish
+from lifecycle.inbox import deliveries
 from lifecycle.models import RelayTask, StatusEvent
-from lifecycle.wishes import Wish
 from providers.models import WebhookDelivery
 from tests import fake_provider
 from tests.factories import (
@@ -297,7 +298,7 @@ def test_replayed_delivery_is_due_again():
     administrator = client_of(make_user(make_customer(), "administrator"))
     answer = administrator.post(f"/api/v1/deliveries/{delivery.pk}/replay/")
     assert (answer.status_code, answer.json()["state"], answer.json()["error"]) == (200, "received", "")
-    assert [row.pk for row in inbox.claim()] == [delivery.pk]
+    assert [row.pk for row in deliveries.claim()] == [delivery.pk]
 
 
 def test_deliveries_are_filtered_by_state():

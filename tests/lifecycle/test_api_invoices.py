@@ -10,12 +10,13 @@ from django.db import connections, transaction
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from invoices import services as invoices
 from invoices.models import ApiToken, Invoice
-from lifecycle import codes, services
+from invoices.register import services as invoices
+from lifecycle.decisions import services
+from lifecycle.decisions.wishes import Wish
 from lifecycle.models import RelayTask
-from lifecycle.wishes import Wish
-from providers.base import File, Payment, Reason
+from providers.contract.base import File, Payment, Reason
+from providers.norm import codes
 from tests import fake_provider
 from tests.factories import (
     OTHER_SIREN,

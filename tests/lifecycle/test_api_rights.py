@@ -4,13 +4,13 @@ import pytest
 from django.urls import reverse
 from rest_framework.test import APIClient
 
-from invoices import services as invoices
 from invoices.models import AccountChange
-from lifecycle import services
+from invoices.register import services as invoices
 from lifecycle.api.urls import urlpatterns
+from lifecycle.decisions import services
+from lifecycle.decisions.wishes import Wish
 from lifecycle.models import RelayTask
-from lifecycle.wishes import Wish
-from providers.base import File
+from providers.contract.base import File
 from tests import fake_provider
 from tests.factories import (
     OTHER_SIREN,

@@ -8,11 +8,11 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from rest_framework.test import APIClient
 
-from invoices.documents.writer import write_invoice
-from invoices.issuing import MAX_ISSUED_BYTES
+from invoices.drafting.issuing import MAX_ISSUED_BYTES
 from invoices.models import Invoice, Validation
-from lifecycle import relays
 from lifecycle.models import RelayTask
+from lifecycle.outbox import relays
+from providers.formats.en16931.writer import write_invoice
 from tests.factories import OTHER_SIREN, SIREN, make_connection, make_customer, make_line, make_token, make_user
 from tests.invoices.documents.issued import BUYER, SELLER, make_document
 

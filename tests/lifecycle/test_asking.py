@@ -8,9 +8,10 @@ import pytest
 from django.utils import timezone
 
 from invoices.models import Invoice
-from lifecycle import asking, inbox, polling, tasks
+from lifecycle import tasks
+from lifecycle.inbox import asking, deliveries, polling
 from lifecycle.models import PlannedLook, StatusEvent
-from providers.base import PermanentError, StatusReport, TemporaryError
+from providers.contract.base import PermanentError, StatusReport, TemporaryError
 from providers.models import Connection, WebhookDelivery
 from tests.factories import SIREN, make_connection, make_customer, make_event, make_invoice, make_line
 from tests.scripted import Scripted, together
@@ -352,7 +353,7 @@ def ring(connection, key="d1", **body):
         url="",
         body=json.dumps({"key": key, "bells": [{"ref": "inv-1"}], **body}).encode(),
     )
-    inbox.drain()
+    deliveries.drain()
 
 
 @pytest.mark.django_db(transaction=True)

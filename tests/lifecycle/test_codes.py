@@ -6,7 +6,7 @@ import pytest
 from django.conf import settings
 from django.utils.translation import override
 
-from lifecycle.codes import (
+from providers.norm.codes import (
     CLOSED_LIST,
     FINAL_STATUSES,
     INVOICE_STATUSES,

@@ -14,13 +14,13 @@ from django.db import connection as database
 from django.utils import timezone
 
 from invoices.models import AddressingLine
+from lifecycle.decisions.services import issue_status
+from lifecycle.decisions.wishes import Wish
 from lifecycle.models import RelayState, RelayTask, StatusEvent
-from lifecycle.services import issue_status
-from lifecycle.wishes import Wish
-from providers import kinds
-from providers.base import CheckResult, PollPage, StatusReport, TemporaryError
+from providers.connections.sealing import Secrets
+from providers.contract import kinds
+from providers.contract.base import CheckResult, PollPage, StatusReport, TemporaryError
 from providers.models import CachedToken, Connection, WebhookDelivery
-from providers.sealing import Secrets
 from tests import fake_provider
 from tests.factories import (
     OTHER_SIREN,

@@ -11,15 +11,16 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from invoices.accounts import acknowledge
-from invoices.documents.model import PaymentMeans
-from invoices.documents.writer import write_invoice
 from invoices.models import AccountChange, Invoice, InvoiceOrigin, PaymentAccount
-from invoices.origins import with_twins
-from invoices.services import reread
-from lifecycle import events, inbox
-from providers.base import File, InvoiceReport, Party, StatusReport
-from providers.moments import STATUS_TIMEZONE
+from invoices.register.accounts import acknowledge
+from invoices.register.origins import with_twins
+from invoices.register.services import reread
+from lifecycle.history import events
+from lifecycle.inbox import deliveries
+from providers.contract.base import File, InvoiceReport, Party, StatusReport
+from providers.contract.moments import STATUS_TIMEZONE
+from providers.formats.en16931.model import PaymentMeans
+from providers.formats.en16931.writer import write_invoice
 from tests import fake_provider
 from tests.factories import (
     SIREN,
@@ -59,7 +60,7 @@ def bring(line, ref, **values):
     document = make_document(seller=BUYER, buyer=SELLER, **values)
     file = File(kind="original", content=write_invoice(document, "cii"), media_type="application/xml")
     report = InvoiceReport(provider_ref=ref, direction="received", buyer=Party(siren=SIREN))
-    inbox.save_invoice(line.connection, report, (file,))
+    deliveries.save_invoice(line.connection, report, (file,))
 
 
 def announce(line, ref, **values):
@@ -68,7 +69,7 @@ def announce(line, ref, **values):
     told = {"number": issued.number, "issue_date": issued.issue_date, "currency": "EUR", "type_code": "380"} | values
     seller = Party(siren=issued.seller.company.siren)
     report = InvoiceReport(provider_ref=ref, direction="received", buyer=Party(siren=SIREN), seller=seller, **told)
-    inbox.save_invoice(line.connection, report, ())
+    deliveries.save_invoice(line.connection, report, ())
 
 
 def only():

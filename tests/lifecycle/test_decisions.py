@@ -10,11 +10,11 @@ from django.core.exceptions import PermissionDenied
 from django.utils import timezone
 
 from invoices.models import Role
-from lifecycle import services
+from lifecycle.decisions import services
+from lifecycle.decisions.services import DecisionRefused, KeyReused, StaleInvoice, WrongRelayState
+from lifecycle.decisions.wishes import Wish
 from lifecycle.models import IdempotencyKey, RelayTask, StatusEvent
-from lifecycle.services import DecisionRefused, KeyReused, StaleInvoice, WrongRelayState
-from lifecycle.wishes import Wish
-from providers.base import Capabilities, Payment, Reason
+from providers.contract.base import Capabilities, Payment, Reason
 from tests.factories import OTHER_SIREN, make_connection, make_customer, make_event, make_invoice, make_user
 from tests.scripted import Scripted, together
 

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 import pytest
 from django.utils import timezone
 
-from lifecycle import events, inbox
-from providers.base import StatusReport
+from lifecycle.history import events
+from lifecycle.inbox import deliveries
+from providers.contract.base import StatusReport
 from providers.models import WebhookDelivery
 from tests.factories import make_connection, make_event, make_invoice
 from tests.lifecycle.test_inbox import connection as connection
@@ -124,7 +125,7 @@ def test_history_that_explains_the_word_tells_the_news(push, far_end, connection
     far_end.has("inv-1", shown)
     make_invoice(connection=connection, provider_ref="inv-1")
     row = push("d1", bells=hint(**news))
-    inbox.drain()
+    deliveries.drain()
     assert state_of(row) == "processed"
     events_of = list(connection.invoices.get().status_events.values_list("status", "native_status"))
     assert events_of == [(shown.status, shown.native_status)]
@@ -134,7 +135,7 @@ def test_known_code_of_another_word_is_other_news(push, far_end, connection):
     far_end.has("inv-1", StatusReport(provider_ref="inv-1", status="210", native_status="Refused"))
     make_invoice(connection=connection, provider_ref="inv-1")
     row = push("d1", bells=hint(status="213", word="Refused"))
-    inbox.drain()
+    deliveries.drain()
     assert state_of(row) == "received"
 
 
@@ -143,8 +144,8 @@ def test_step_left_behind_is_no_news(push, far_end, connection, standing, derive
     far_end.has("inv-1", StatusReport(provider_ref="inv-1", status=standing, native_status="x", occurred_at=NOON))
     make_invoice(connection=connection, provider_ref="inv-1")
     row = push("d1", bells=hint(status=derived, word="y", derived=True))
-    for _ in range(inbox.HISTORY_PATIENCE + 1):
+    for _ in range(deliveries.HISTORY_PATIENCE + 1):
         WebhookDelivery.objects.filter(pk=row.pk).update(next_attempt_at=timezone.now())
-        inbox.drain()
+        deliveries.drain()
     assert (state_of(row), connection.invoices.get().status_events.count()) == ("processed", rows)
     assert connection.invoices.get().status == max(standing, derived if standing != "210" else "210")

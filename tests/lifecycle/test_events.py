@@ -8,10 +8,12 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from lifecycle import events, relays, services
+from lifecycle.decisions import services
+from lifecycle.decisions.wishes import Wish
+from lifecycle.history import events
 from lifecycle.models import RelayState, RelayTask, SeenReport, StatusEvent
-from lifecycle.wishes import Wish
-from providers.base import Payment, Reason, Receipt, StatusReport
+from lifecycle.outbox import relays
+from providers.contract.base import Payment, Reason, Receipt, StatusReport
 from tests.factories import make_connection, make_customer, make_event, make_invoice, make_user
 from tests.scripted import together
 

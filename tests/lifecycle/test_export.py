@@ -20,14 +20,14 @@ from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 
-from invoices import services as invoices
 from invoices.models import Invoice
-from lifecycle import exchanges, export, seals
-from lifecycle.export_check import NotAnExport, check_export
+from invoices.register import services as invoices
+from lifecycle.decisions.services import issue_status
+from lifecycle.decisions.wishes import Wish
+from lifecycle.history import exchanges, export, seals
+from lifecycle.history.export_check import NotAnExport, check_export
 from lifecycle.models import RelayAttempt, RelayTask
-from lifecycle.services import issue_status
-from lifecycle.wishes import Wish
-from providers.base import File, Spoken
+from providers.contract.base import File, Spoken
 from tests import fake_provider
 from tests.factories import (
     OTHER_SIREN,

@@ -8,10 +8,10 @@ import pytest
 from django.utils import timezone
 
 from invoices.models import Invoice
-from lifecycle import inbox, polling
+from lifecycle.inbox import deliveries, polling
 from lifecycle.models import StatusEvent
-from providers import services
-from providers.base import (
+from providers.connections import services
+from providers.contract.base import (
     Bell,
     Delivery,
     File,
@@ -78,7 +78,7 @@ def test_what_a_poll_finds_is_stored_once_and_fetched_by_the_inbox(poll, far_end
     far_end.answer("fetch_delivery", news(bells=(Bell(provider_ref="inv-1", is_new_invoice=True),)))
 
     assert (poll("n1", "n2"), poll("n1", "n2", "n3")) == (2, 1)
-    assert inbox.drain() == 3
+    assert deliveries.drain() == 3
     assert states() == {"n1": "processed", "n2": "processed", "n3": "processed"}
     assert sorted(far_end.asked[:3]) == [("delivery", ref) for ref in ("n1", "n2", "n3")]
     assert far_end.asked[3:] == [
@@ -90,13 +90,13 @@ def test_slow_platform_is_asked_as_far_as_time_goes_and_no_try_is_counted(poll, 
     settings.INBOX_THREADS = 2
     far_end.answer("fetch_delivery", lambda ref: time.sleep(0.2) or news(ignored="Nothing."))
     poll(*(f"n{number}" for number in range(6)))
-    inbox.ingest()
-    inbox.fetch(seconds=0.1)
+    deliveries.ingest()
+    deliveries.fetch(seconds=0.1)
 
     assert sorted(states().values()) == ["ignored"] * 2 + ["received"] * 4
     waiting = WebhookDelivery.objects.filter(state="received")
     assert set(waiting.values_list("attempts", "leased_until")) == {(0, None)}
-    assert inbox.drain() == 4
+    assert deliveries.drain() == 4
 
 
 def test_cursor_moves_only_together_with_what_was_found(poll, connection, monkeypatch):
@@ -116,7 +116,7 @@ def test_news_that_cannot_be_fetched_stops_no_other(poll, far_end, connection, e
     answers = {"n1": error, "n2": news(statuses=(told(),))}
     far_end.answer("fetch_delivery", lambda ref: answers[ref])
     poll("n1", "n2")
-    inbox.drain()
+    deliveries.drain()
 
     assert states() == {"n1": state, "n2": "processed"}
     assert [event.status for event in StatusEvent.objects.order_by("sequence")] == ["203", "207"]
@@ -129,7 +129,7 @@ def test_status_finds_its_invoice_by_seller_number_and_year(poll, far_end, conne
     make_named(make_connection("scripted"), provider_ref="inv-1")
     far_end.answer("fetch_delivery", news(statuses=(told(),)))
     poll("n1")
-    inbox.drain()
+    deliveries.drain()
 
     assert StatusEvent.objects.get(status="207").invoice.provider_ref == "inv-1"
     assert states() == {"n1": "processed"}
@@ -141,7 +141,7 @@ def test_files_that_came_with_a_status_are_kept_once(poll, far_end, connection):
     far_end.answer("fetch_delivery", news(statuses=(told("209", files=(note, note)),)))
     poll("n1")
     poll("n2")
-    inbox.drain()
+    deliveries.drain()
 
     (document,) = invoice.documents.all()
     assert (document.kind, document.filename, document.size) == ("attachment", "bon.pdf", 8)
@@ -152,7 +152,7 @@ def test_status_that_fits_two_invoices_is_put_on_neither(poll, far_end, connecti
     make_named(connection, provider_ref="inv-2")
     far_end.answer("fetch_delivery", news(statuses=(told(),)))
     poll("n1")
-    inbox.drain()
+    deliveries.drain()
 
     assert (StatusEvent.objects.count(), states()) == (0, {"n1": "quarantined"})
 
@@ -163,16 +163,16 @@ def test_status_that_comes_first_is_recorded_when_its_invoice_appears(poll, far_
     key = InvoiceKey(seller_siren=SELLER, number="F/1", issue_date=issue_date)
     far_end.answer("fetch_delivery", news(statuses=(told(key=key),)))
     poll("n1")
-    inbox.drain()
+    deliveries.drain()
     waiting = WebhookDelivery.objects.get()
     assert (waiting.state, waiting.waits_for) == ("quarantined", f"{SELLER}/F/1")
 
     invoice = make_named(connection)
     if by_sweep:
-        inbox.retry_waiting()
+        deliveries.retry_waiting()
     else:
-        inbox.wake(invoice)
-    inbox.drain()
+        deliveries.wake(invoice)
+    deliveries.drain()
 
     assert ([event.status for event in StatusEvent.objects.all()], states()) == (["207"], {"n1": "processed"})
 
@@ -185,7 +185,7 @@ def test_buyer_is_not_told_what_came_before_its_first_status(poll, far_end, conn
     invoice = make_named(connection, direction=direction)
     far_end.answer("fetch_delivery", news(statuses=(told(status, key=replace_direction(direction)),)))
     poll("n1")
-    inbox.drain()
+    deliveries.drain()
 
     assert invoice.status_events.get().unexpected is unexpected
 
@@ -215,7 +215,7 @@ def announce(connection):
 
 def drain_in_time():
     WebhookDelivery.objects.update(next_attempt_at=timezone.now())
-    inbox.drain()
+    deliveries.drain()
 
 
 def test_announced_invoice_is_asked_for_again_until_the_platform_shows_it(announce, far_end):
@@ -228,13 +228,17 @@ def test_announced_invoice_is_asked_for_again_until_the_platform_shows_it(announ
 
 
 def test_announced_invoice_nobody_shows_waits_for_other_news_of_it(announce, far_end, connection):
-    for _time in range(inbox.ARRIVAL_PATIENCE):
+    for _time in range(deliveries.ARRIVAL_PATIENCE):
         drain_in_time()
     announce.refresh_from_db()
-    assert (announce.state, announce.waits_for, announce.attempts) == ("quarantined", "inv-1", inbox.ARRIVAL_PATIENCE)
+    assert (announce.state, announce.waits_for, announce.attempts) == (
+        "quarantined",
+        "inv-1",
+        deliveries.ARRIVAL_PATIENCE,
+    )
 
     far_end.has("inv-1", StatusReport(provider_ref="inv-1", status="203", key="1"))
     make_invoice(connection=connection, provider_ref="inv-1")
-    inbox.retry_waiting()
+    deliveries.retry_waiting()
     drain_in_time()
     assert states() == {"d1": "processed"}

@@ -9,14 +9,16 @@ from django.db import transaction
 from django.utils import timezone
 
 from invoices.models import Invoice, Validation
-from lifecycle import inbox, relays, services
-from lifecycle.desk import Desk
-from lifecycle.finding import NotShown
+from invoices.people.desk import Desk
+from lifecycle.decisions import services
+from lifecycle.decisions.services import DecisionRefused
+from lifecycle.inbox import deliveries
+from lifecycle.inbox.finding import NotShown
 from lifecycle.models import RelayTask
-from lifecycle.relay_actions import actions_of
-from lifecycle.relay_waits import waits_for
-from lifecycle.services import DecisionRefused
-from providers.base import InvoiceReport, Receipt, UncertainError
+from lifecycle.outbox import relays
+from lifecycle.outbox.actions import actions_of
+from lifecycle.outbox.waits import waits_for
+from providers.contract.base import InvoiceReport, Receipt, UncertainError
 from providers.models import Connection
 from tests.factories import make_connection, make_customer, make_invoice, make_line, make_user
 from tests.scripted import Scripted, together
@@ -52,7 +54,7 @@ def checked(relay: RelayTask) -> RelayTask:
 
 def announce(line, ref: str) -> None:
     """A platform's word of an issued invoice that names nothing but its own reference."""
-    inbox.save_invoice(line.connection, InvoiceReport(provider_ref=ref, direction="issued"), ())
+    deliveries.save_invoice(line.connection, InvoiceReport(provider_ref=ref, direction="issued"), ())
 
 
 def test_nameless_announcement_waits_for_our_answer_and_makes_no_twin(approver, line):

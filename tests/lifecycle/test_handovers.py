@@ -3,14 +3,16 @@
 import pytest
 from rest_framework.test import APIClient
 
-from invoices.documents.writer import write_invoice
 from invoices.models import Invoice, Validation
-from lifecycle import inbox, relays, services
+from lifecycle.decisions import services
+from lifecycle.inbox import deliveries
 from lifecycle.models import RelayState, RelayTask
-from providers import services as platforms
-from providers.registry import as_line
+from lifecycle.outbox import relays
+from providers.connections import services as platforms
+from providers.connections.registry import as_line
+from providers.connections.sealing import Secrets
+from providers.formats.en16931.writer import write_invoice
 from providers.sandbox.server import SandboxServer
-from providers.sealing import Secrets
 from tests.factories import SIREN, make_connection, make_customer, make_event, make_line, make_token, make_user
 from tests.invoices.documents.issued import BUYER, SELLER, make_document
 from tests.processes import wait_until
@@ -104,7 +106,7 @@ def test_customer_decides_about_what_it_was_handed(line, api, live_server, setti
 
         def is_approved():
             relays.drain()
-            inbox.drain()
+            deliveries.drain()
             return Invoice.objects.filter(status="205").exists()
 
         wait_until(is_approved, 20, lambda: list(RelayTask.objects.values_list("state", "last_error")))

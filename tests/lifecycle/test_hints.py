@@ -1,7 +1,7 @@
 """Pushes whose news the platform's history does not show."""
 
-from lifecycle import looking
-from providers.base import PermanentError
+from lifecycle.inbox import looking
+from providers.contract.base import PermanentError
 
 
 class Silent:

@@ -11,12 +11,14 @@ from django.db import connection as database
 from django.utils import timezone
 
 from invoices.models import Invoice
-from lifecycle import events, inbox, tasks
-from lifecycle.calling import Calls
+from lifecycle import tasks
+from lifecycle.history import events
+from lifecycle.inbox import deliveries
+from lifecycle.inbox.calling import Calls
 from lifecycle.models import StatusEvent
-from providers.base import File, HookRequest, Party, PermanentError, StatusReport
+from providers.connections.services import open_hook, store_delivery
+from providers.contract.base import File, HookRequest, Party, PermanentError, StatusReport
 from providers.models import Connection, WebhookDelivery
-from providers.services import open_hook, store_delivery
 from tests.factories import OTHER_SIREN, SIREN, make_connection, make_customer, make_invoice, make_line, make_user
 from tests.scripted import together
 
@@ -77,7 +79,7 @@ def end_outage():
 def ask_for(rows):
     """One run of the lane for what was claimed before."""
     with Calls(each=2) as calls:
-        run = inbox.Run(calls)
+        run = deliveries.Run(calls)
         run.begin(rows)
         while calls:
             run.go_on()
@@ -100,7 +102,7 @@ def test_bell_of_a_new_invoice_brings_everything(push, far_end):
     far_end.has("inv-1", report("inv-1", "200", key="1"), report("inv-1", "203", key="2"), files=(original,))
     row = push("d1", bells=[{"ref": "inv-1", "new": True}])
 
-    assert inbox.drain() == 1
+    assert deliveries.drain() == 1
     invoice = Invoice.objects.get(provider_ref="inv-1")
     assert (invoice.status, invoice.document_state, invoice.documents.count()) == ("203", "read", 1)
     done = row_of(row)
@@ -112,7 +114,7 @@ def test_bell_of_a_known_invoice_asks_for_its_history_only(push, far_end, connec
     make_invoice(connection=connection, provider_ref="inv-1", document_state="read")
     far_end.has("inv-1", report("inv-1", "204", key="1"))
     push("d1", bells=[{"ref": "inv-1"}])
-    inbox.drain()
+    deliveries.drain()
 
     assert (far_end.asked, statuses("inv-1")) == ([("statuses", "inv-1")], ["204"])
 
@@ -120,7 +122,7 @@ def test_bell_of_a_known_invoice_asks_for_its_history_only(push, far_end, connec
 def test_bells_of_one_batch_ask_once_per_invoice(push, far_end):
     far_end.has("inv-1", report("inv-1", "203", key="1"))
     rows = [push(f"d{number}", bells=[{"ref": "inv-1", "new": True}]) for number in range(5)]
-    inbox.drain()
+    deliveries.drain()
 
     assert far_end.asked == [("invoice", "inv-1"), ("files", "inv-1"), ("statuses", "inv-1")]
     assert {state_of(row) for row in rows} == {"processed"}
@@ -131,12 +133,12 @@ def test_same_push_twice_is_one_row(push, far_end):
     for _time in range(2):
         push("d1", bells=[{"ref": "inv-1", "new": True}])
 
-    assert (inbox.drain(), inbox.drain(), WebhookDelivery.objects.count()) == (1, 0, 1)
+    assert (deliveries.drain(), deliveries.drain(), WebhookDelivery.objects.count()) == (1, 0, 1)
 
 
 def test_push_of_no_concern_is_ignored_with_the_reason(push):
     row = push("d1", ignored="Onboarding of a company.")
-    inbox.drain()
+    deliveries.drain()
 
     assert (state_of(row), row_of(row).error) == ("ignored", "Onboarding of a company.")
 
@@ -144,7 +146,7 @@ def test_push_of_no_concern_is_ignored_with_the_reason(push):
 def test_push_with_the_news_itself_is_recorded(push, connection):
     make_invoice(connection=connection, provider_ref="inv-1", statuses=["203"])
     push("d1", statuses=[{"ref": "inv-1", "status": "207", "note": "Voir BL"}])
-    inbox.drain()
+    deliveries.drain()
 
     assert statuses("inv-1") == ["203", "207"]
 
@@ -152,7 +154,7 @@ def test_push_with_the_news_itself_is_recorded(push, connection):
 def test_unknown_word_is_stored_without_status(push, connection):
     invoice = make_invoice(connection=connection, provider_ref="inv-1", statuses=["203"])
     row = push("d1", statuses=[{"ref": "inv-1", "word": "MARINATED"}])
-    inbox.drain()
+    deliveries.drain()
 
     event = invoice.status_events.last()
     invoice.refresh_from_db()
@@ -162,12 +164,12 @@ def test_unknown_word_is_stored_without_status(push, connection):
 def test_same_undated_news_in_two_pushes_is_two_facts_and_a_replay_none(push, connection):
     make_invoice(connection=connection, provider_ref="inv-1", statuses=["203"])
     rows = [push(key, statuses=[{"ref": "inv-1", "status": "207"}]) for key in ("d1", "d2")]
-    inbox.drain()
+    deliveries.drain()
     assert statuses("inv-1") == ["203", "207", "207"]
 
     for row in rows:
-        inbox.replay(user=make_user(is_superuser=True), delivery_id=row.pk)
-    inbox.drain()
+        deliveries.replay(user=make_user(is_superuser=True), delivery_id=row.pk)
+    deliveries.drain()
     assert statuses("inv-1") == ["203", "207", "207"]
 
 
@@ -178,18 +180,18 @@ def test_news_before_the_history_shows_it_waits_then_is_recorded(push, far_end, 
     make_invoice(connection=connection, provider_ref="inv-1", document_state="read", statuses=["203"])
     far_end.has("inv-1")
     row = push("d1", bells=[{"ref": "inv-1", "hint": {"status": "205", "word": "OK"}}])
-    for attempt in range(1, inbox.HISTORY_PATIENCE + 1):
+    for attempt in range(1, deliveries.HISTORY_PATIENCE + 1):
         make_due()
-        inbox.drain()
+        deliveries.drain()
         assert (state_of(row), row_of(row).attempts, statuses("inv-1")) == ("received", attempt, ["203"])
 
     make_due()
-    inbox.drain()
+    deliveries.drain()
     assert (state_of(row), statuses("inv-1")) == ("processed", ["203", "205"])
 
     far_end.has("inv-1", report("inv-1", "205", native_status="205", issuer_role="BY", occurred_at=timezone.now()))
     push("d2", bells=[{"ref": "inv-1"}])
-    inbox.drain()
+    deliveries.drain()
     assert statuses("inv-1") == ["203", "205"]
 
 
@@ -197,9 +199,9 @@ def test_history_that_catches_up_tells_the_news_itself(push, far_end, connection
     make_invoice(connection=connection, provider_ref="inv-1", document_state="read", statuses=["203"])
     far_end.answer("fetch_statuses", (), (report("inv-1", "205", occurred_at=timezone.now()),))
     row = push("d1", bells=[{"ref": "inv-1", "hint": {"status": "205"}}])
-    inbox.drain()
+    deliveries.drain()
     make_due()
-    inbox.drain()
+    deliveries.drain()
 
     assert (state_of(row), statuses("inv-1")) == ("processed", ["203", "205"])
 
@@ -209,7 +211,7 @@ def test_old_dispute_in_the_history_is_not_the_new_one(push, far_end, connection
     now = timezone.now()
     far_end.has("inv-1", report("inv-1", "207", occurred_at=now - timedelta(days=9)))
     row = push("d1", bells=[{"ref": "inv-1", "hint": {"status": "207", "at": now.isoformat()}}])
-    inbox.drain()
+    deliveries.drain()
 
     assert state_of(row) == "received"
 
@@ -220,11 +222,11 @@ def test_old_dispute_in_the_history_is_not_the_new_one(push, far_end, connection
 def test_claim_survives_a_crash_and_is_counted(push, far_end):
     far_end.has("inv-1")
     row = push("d1", bells=[{"ref": "inv-1", "new": True}])
-    (claimed,) = inbox.claim(lane="fetch")
-    assert (claimed.pk, row_of(row).attempts, inbox.claim(lane="fetch")) == (row.pk, 1, [])
+    (claimed,) = deliveries.claim(lane="fetch")
+    assert (claimed.pk, row_of(row).attempts, deliveries.claim(lane="fetch")) == (row.pk, 1, [])
 
     end_leases()
-    inbox.drain()
+    deliveries.drain()
     assert (state_of(row), row_of(row).attempts) == ("processed", 2)
 
 
@@ -236,52 +238,52 @@ def test_delivery_that_kills_its_worker_is_quarantined_and_its_neighbours_pass(p
 
     def worker():
         """One that dies of the poison, whatever else it had taken up."""
-        while rows := inbox.claim():
+        while rows := deliveries.claim():
             if any(row.pk == poison.pk for row in rows):
                 return
-            inbox._ingest(rows)
+            deliveries._ingest(rows)
 
-    for _time in range(inbox.MAX_CLAIMS + 3):
+    for _time in range(deliveries.MAX_CLAIMS + 3):
         worker()
         end_leases()
 
     assert {state_of(row) for row in neighbours} == {"processed"}
     assert max(row_of(row).attempts for row in neighbours) == 2
     after = row_of(poison)
-    assert (after.state, after.attempts) == ("quarantined", inbox.MAX_CLAIMS)
-    assert str(inbox.MAX_CLAIMS) in after.error
+    assert (after.state, after.attempts) == ("quarantined", deliveries.MAX_CLAIMS)
+    assert str(deliveries.MAX_CLAIMS) in after.error
 
 
 def test_expired_claim_is_taken_alone(push):
     for number in range(3):
         push(f"d{number}")
-    assert len(inbox.claim()) == 3
+    assert len(deliveries.claim()) == 3
     end_leases()
 
-    assert [len(inbox.claim()) for _time in range(4)] == [1, 1, 1, 0]
+    assert [len(deliveries.claim()) for _time in range(4)] == [1, 1, 1, 0]
 
 
 def test_fault_of_our_own_code_stays_on_its_row(push, far_end, caplog):
     far_end.answer("parse", lambda body: ZeroDivisionError("oops") if body["key"] == "bad" else None)
     far_end.has("inv-1")
     bad, good = push("bad"), push("good", bells=[{"ref": "inv-1", "new": True}])
-    inbox.drain()
+    deliveries.drain()
 
     assert (state_of(good), state_of(bad)) == ("processed", "received")
     assert row_of(bad).error.endswith("ZeroDivisionError: oops")
 
-    for _time in range(inbox.MAX_CLAIMS):
+    for _time in range(deliveries.MAX_CLAIMS):
         make_due()
-        inbox.drain()
-    assert (state_of(bad), row_of(bad).attempts) == ("quarantined", inbox.MAX_CLAIMS)
+        deliveries.drain()
+    assert (state_of(bad), row_of(bad).attempts) == ("quarantined", deliveries.MAX_CLAIMS)
 
 
 def test_result_after_the_lease_was_lost_is_not_written(push, far_end):
     far_end.has("inv-1")
     row = push("d1", bells=[{"ref": "inv-1", "new": True}])
-    slow = inbox.claim(lane="fetch")
+    slow = deliveries.claim(lane="fetch")
     end_leases()
-    (quick,) = inbox.claim(lane="fetch")
+    (quick,) = deliveries.claim(lane="fetch")
     ask_for(slow)
     assert (state_of(row), row_of(row).leased_until) == ("received", quick.leased_until)
 
@@ -301,7 +303,7 @@ def test_connection_that_cannot_be_set_up_stops_nobody(push, far_end, broken, co
                 f"UPDATE providers_connection SET {column} = %s WHERE id = %s",  # noqa: S608 - our own names
                 [value, other.pk],
             )
-    inbox.drain()
+    deliveries.drain()
 
     assert state_of(good) == "processed"
     assert state_of(bad) == ("received" if "kind" in broken else "processed")
@@ -310,7 +312,7 @@ def test_connection_that_cannot_be_set_up_stops_nobody(push, far_end, broken, co
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_claim_different_deliveries(push):
     rows = [push(f"d{number}") for number in range(20)]
-    claimed = [row.pk for rows in together(*[partial(inbox.claim, 6)] * 4) for row in rows]
+    claimed = [row.pk for rows in together(*[partial(deliveries.claim, 6)] * 4) for row in rows]
 
     assert (len(claimed), set(claimed)) == (20, {row.pk for row in rows})
 
@@ -320,7 +322,7 @@ def test_many_workers_process_everything_once(push, far_end):
     for number in range(10):
         far_end.has(f"inv-{number}", report(f"inv-{number}", "203", occurred_at=timezone.now()))
     rows = [push(f"d{number}", bells=[{"ref": f"inv-{number % 10}", "new": True}]) for number in range(30)]
-    done = together(*[partial(inbox.drain, 4)] * 4)
+    done = together(*[partial(deliveries.drain, 4)] * 4)
 
     assert sum(done) == 30
     assert {state_of(row) for row in rows} == {"processed"}
@@ -337,7 +339,7 @@ def test_many_workers_process_everything_once(push, far_end):
 )
 def test_news_of_an_unknown_invoice_is_quarantined_at_once_and_woken_when_it_appears(push, far_end, body):
     row = push("d1", **body)
-    inbox.drain()
+    deliveries.drain()
     waiting = row_of(row)
     assert (waiting.state, waiting.waits_for, waiting.attempts, "inv-9" in waiting.error) == (
         "quarantined", "inv-9", 1, True,
@@ -345,13 +347,13 @@ def test_news_of_an_unknown_invoice_is_quarantined_at_once_and_woken_when_it_app
 
     far_end.has("inv-9")
     push("d2", bells=[{"ref": "inv-9", "new": True}])
-    inbox.drain()
+    deliveries.drain()
     assert (state_of(row), row_of(row).waits_for, row_of(row).error) == ("processed", "", "")
 
 
 def test_news_of_an_unknown_invoice_is_woken_by_the_sweep(push, connection):
     row = push("d1", statuses=[{"ref": "inv-9", "status": "205"}])
-    inbox.drain()
+    deliveries.drain()
     tasks.sweep()
     assert state_of(row) == "quarantined"
 
@@ -362,7 +364,7 @@ def test_news_of_an_unknown_invoice_is_woken_by_the_sweep(push, connection):
 
 def test_invoice_of_the_same_name_on_another_connection_wakes_nobody(push):
     row = push("d1", statuses=[{"ref": "inv-9", "status": "205"}])
-    inbox.drain()
+    deliveries.drain()
     make_invoice(connection=make_connection("scripted"), provider_ref="inv-9")
     tasks.sweep()
 
@@ -372,7 +374,7 @@ def test_invoice_of_the_same_name_on_another_connection_wakes_nobody(push):
 def test_known_news_beside_an_unknown_invoice_is_recorded_now(push, connection):
     make_invoice(connection=connection, provider_ref="inv-1", statuses=["203"])
     row = push("d1", statuses=[{"ref": "inv-9", "status": "205"}, {"ref": "inv-1", "status": "204"}])
-    inbox.drain()
+    deliveries.drain()
 
     assert (statuses("inv-1"), state_of(row), row_of(row).waits_for) == (["203", "204"], "quarantined", "inv-9")
 
@@ -383,7 +385,7 @@ def test_broken_document_keeps_the_invoice_and_the_bytes(push, far_end):
     far_end.has("inv-2")
     row = push("d1", bells=[{"ref": "inv-1", "new": True}])
     other = push("d2", bells=[{"ref": "inv-2", "new": True}])
-    inbox.drain()
+    deliveries.drain()
 
     invoice = Invoice.objects.get(provider_ref="inv-1")
     assert (invoice.document_state, invoice.number, invoice.status) == ("unreadable", "F-1", "203")
@@ -397,10 +399,10 @@ def test_broken_document_keeps_the_invoice_and_the_bytes(push, far_end):
 def test_broken_document_mended_by_the_platform_is_read_on_replay(push, far_end):
     far_end.has("inv-1", files=(File(kind="original", content=b"<Invoice"),))
     row = push("d1", bells=[{"ref": "inv-1", "new": True}])
-    inbox.drain()
+    deliveries.drain()
     far_end.has("inv-1", files=(File(kind="original", content=SAMPLE.read_bytes()),))
-    inbox.replay(user=make_user(is_superuser=True), delivery_id=row.pk)
-    inbox.drain()
+    deliveries.replay(user=make_user(is_superuser=True), delivery_id=row.pk)
+    deliveries.drain()
 
     assert (state_of(row), Invoice.objects.get().document_state) == ("processed", "read")
 
@@ -408,20 +410,20 @@ def test_broken_document_mended_by_the_platform_is_read_on_replay(push, far_end)
 def test_unknown_owner_is_quarantined_with_what_to_do(push, far_end, connection):
     far_end.has("inv-1", buyer=Party(siren=OTHER_SIREN))
     row = push("d1", bells=[{"ref": "inv-1", "new": True}])
-    inbox.drain()
+    deliveries.drain()
     told = row_of(row)
     assert (told.state, connection.name in told.error, OTHER_SIREN in told.error) == ("quarantined", True, True)
 
     make_line(make_customer(OTHER_SIREN), connection)
-    inbox.replay(user=make_user(is_superuser=True), delivery_id=row.pk)
-    inbox.drain()
+    deliveries.replay(user=make_user(is_superuser=True), delivery_id=row.pk)
+    deliveries.drain()
     assert (state_of(row), Invoice.objects.get().customer.siren) == ("processed", OTHER_SIREN)
 
 
 def test_invoice_the_platform_refuses_to_show_is_quarantined(push, far_end):
     far_end.answer("fetch_invoice", PermanentError("Not yours.", status_code=403))
     row = push("d1", bells=[{"ref": "inv-1", "new": True}])
-    inbox.drain()
+    deliveries.drain()
 
     assert (state_of(row), row_of(row).error) == ("quarantined", "Not yours.")
 
@@ -430,7 +432,7 @@ def test_missing_file_keeps_the_invoice(push, far_end):
     far_end.has("inv-1", report("inv-1", "203", key="1"))
     far_end.answer("fetch_files", PermanentError("Gone."))
     row = push("d1", bells=[{"ref": "inv-1", "new": True}])
-    inbox.drain()
+    deliveries.drain()
 
     assert (state_of(row), row_of(row).error, statuses("inv-1")) == ("quarantined", "Gone.", ["203"])
 
@@ -443,14 +445,14 @@ def test_replay_without_the_right_is_refused(push, role):
     row = push("d1")
 
     with pytest.raises(PermissionDenied):
-        inbox.replay(user=make_user(make_customer(SIREN), role), delivery_id=row.pk)
+        deliveries.replay(user=make_user(make_customer(SIREN), role), delivery_id=row.pk)
 
 
 def test_replay_by_an_administrator_of_somebody_else_is_refused(push):
     row = push("d1")
 
     with pytest.raises(PermissionDenied):
-        inbox.replay(user=make_user(make_customer(OTHER_SIREN), "administrator"), delivery_id=row.pk)
+        deliveries.replay(user=make_user(make_customer(OTHER_SIREN), "administrator"), delivery_id=row.pk)
 
 
 def test_replay_tells_nothing_twice(push, far_end):
@@ -459,10 +461,10 @@ def test_replay_tells_nothing_twice(push, far_end):
     row = push("d1", bells=[{"ref": "inv-1", "new": True}])
     administrator = make_user(make_customer(SIREN), "administrator")
     for _time in range(3):
-        inbox.drain()
-        again = inbox.replay(user=administrator, delivery_id=row.pk)
+        deliveries.drain()
+        again = deliveries.replay(user=administrator, delivery_id=row.pk)
         assert (again.state, again.attempts, again.error) == ("received", 0, "")
-    inbox.drain()
+    deliveries.drain()
 
     invoice = Invoice.objects.get()
     assert (statuses("inv-1"), invoice.documents.count(), events.find_break(invoice)) == (["203"], 1, "")

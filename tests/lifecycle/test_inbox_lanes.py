@@ -14,11 +14,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from invoices.models import Invoice
-from lifecycle import claims, inbox, tasks
-from providers import health
-from providers.base import LoginRefused, Party, PermanentError, StatusReport, TemporaryError, UncertainError
+from lifecycle import tasks
+from lifecycle.inbox import deliveries, queue
+from providers.connections import health
+from providers.connections.services import open_hook
+from providers.contract.base import LoginRefused, Party, PermanentError, StatusReport, TemporaryError, UncertainError
 from providers.models import Connection, WebhookDelivery
-from providers.services import open_hook
 from tests.factories import OTHER_SIREN, SIREN, make_connection, make_customer, make_invoice, make_line
 
 pytestmark = pytest.mark.django_db
@@ -72,9 +73,9 @@ def test_platform_down_is_asked_again_later_until_it_answers_and_no_try_is_count
     far_end.has("inv-1")
     far_end.answer("fetch_invoice", error)
     row = ring(connection, "inv-1")
-    for delay in (*inbox.RETRY_DELAYS[: health.OUTAGE_AFTER - 1], *[claims.WAIT] * 20):
+    for delay in (*deliveries.RETRY_DELAYS[: health.OUTAGE_AFTER - 1], *[queue.WAIT] * 20):
         make_due()
-        inbox.drain()
+        deliveries.drain()
         after = row_of(row)
         assert (after.state, after.error, after.leased_until) == ("received", error.message, None)
         assert abs((after.next_attempt_at - timezone.now()).total_seconds() - delay) < 1
@@ -82,7 +83,7 @@ def test_platform_down_is_asked_again_later_until_it_answers_and_no_try_is_count
 
     far_end.answers.clear()
     make_due()
-    inbox.drain()
+    deliveries.drain()
     assert row_of(row).state == "processed"
 
 
@@ -92,13 +93,13 @@ def test_delivery_that_alone_meets_a_fault_of_the_platform_is_quarantined_at_las
     choke = TemporaryError("A problem of its own.", status_code=500)
     far_end.answer("fetch_invoice", lambda ref: choke if ref == "inv-1" else far_end.invoices[ref])
     row = ring(connection, "inv-1")
-    for number in range(inbox.MAX_CLAIMS):
+    for number in range(deliveries.MAX_CLAIMS):
         make_due()
-        inbox.drain()
+        deliveries.drain()
         ring(connection, "inv-2", f"other-{number}")
-        inbox.drain()
+        deliveries.drain()
 
-    assert (row_of(row).state, row_of(row).attempts) == ("quarantined", inbox.MAX_CLAIMS)
+    assert (row_of(row).state, row_of(row).attempts) == ("quarantined", deliveries.MAX_CLAIMS)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def test_expired_password_is_the_connection_s_and_everything_resumes_when_it_is_
     far_end.answer(call, error)
     for _day in range(3):
         make_due()
-        inbox.drain()
+        deliveries.drain()
     assert states(connection) == {"received"}
     assert max(connection.deliveries.values_list("attempts", flat=True)) == 0
     ill = Connection.objects.get()
@@ -133,17 +134,17 @@ def test_one_discovers_an_outage_and_one_probe_ends_it(connection, far_end, sett
         far_end.has(f"inv-{number}")
         ring(connection, f"inv-{number}")
     far_end.answer("fetch_invoice", TemporaryError("Nobody answers."))
-    inbox.drain()
+    deliveries.drain()
     assert len(far_end.asked) <= 2 * settings.INBOX_THREADS  # not once for each
     far_end.asked.clear()
     for _minute in range(5):
         make_due()
-        inbox.drain()
+        deliveries.drain()
     assert len(far_end.asked) == 5
 
     far_end.answers.clear()
     make_due()
-    inbox.drain()
+    deliveries.drain()
     assert (states(connection), Invoice.objects.count()) == ({"processed"}, 40)
 
 
@@ -155,7 +156,7 @@ def test_probes_take_turns_so_that_one_bad_delivery_does_not_keep_the_connection
     far_end.answer("fetch_invoice", choke)
     for _time in range(health.OUTAGE_AFTER):
         WebhookDelivery.objects.update(next_attempt_at=timezone.now())
-        inbox.drain()
+        deliveries.drain()
     assert Connection.objects.get().health == "outage"
     far_end.answer("fetch_invoice", lambda ref: choke if ref == "bad" else far_end.invoices[ref])
     for _probe in range(2):
@@ -163,7 +164,7 @@ def test_probes_take_turns_so_that_one_bad_delivery_does_not_keep_the_connection
         WebhookDelivery.objects.filter(next_attempt_at__gt=timezone.now()).update(
             next_attempt_at=timezone.now() - timedelta(milliseconds=1)
         )
-        inbox.drain()
+        deliveries.drain()
 
     assert Invoice.objects.get().provider_ref == "good"
 
@@ -173,7 +174,7 @@ def test_probe_that_makes_no_call_is_given_back(connection, far_end):
     push(connection, "lost", bells=[{"ref": "nobody"}])  # of an invoice we do not have: quarantined without a call
     ring(connection, "inv-1")
     Connection.objects.update(health="outage", ill_since=timezone.now(), probe_at=timezone.now())
-    inbox.drain()
+    deliveries.drain()
 
     assert (Connection.objects.get().health, Invoice.objects.count()) == ("well", 1)
 
@@ -182,17 +183,17 @@ def test_platform_that_asks_for_patience_is_left_alone_and_no_try_is_counted(con
     far_end.has("inv-1")
     far_end.answer("fetch_statuses", TemporaryError("Slowly.", status_code=429, retry_after=25))
     row = ring(connection, "inv-1")
-    inbox.drain()
+    deliveries.drain()
     asked = len(far_end.asked)
     WebhookDelivery.objects.update(next_attempt_at=timezone.now())
-    inbox.drain()
+    deliveries.drain()
     assert (len(far_end.asked), row_of(row).state, row_of(row).attempts) == (asked, "received", 0)
     assert 23 < (Connection.objects.get().quiet_until - timezone.now()).total_seconds() <= 25
-    assert 23 < (claims.next_moment("fetch") - timezone.now()).total_seconds() <= 25
+    assert 23 < (queue.next_moment("fetch") - timezone.now()).total_seconds() <= 25
 
     far_end.answers.clear()
     make_due()
-    inbox.drain()
+    deliveries.drain()
     assert row_of(row).state == "processed"
 
 
@@ -200,7 +201,7 @@ def test_news_that_needs_no_call_is_recorded_while_the_platform_is_ill(connectio
     make_invoice(connection=connection, provider_ref="inv-1", statuses=["203"])
     Connection.objects.update(health="outage", quiet_until=timezone.now() + timedelta(hours=1))
     push(connection, "d1", statuses=[{"ref": "inv-1", "status": "205"}])
-    inbox.drain()
+    deliveries.drain()
 
     assert Invoice.objects.get().status == "205"
 
@@ -212,11 +213,11 @@ def test_paused_connection_waits_and_goes_on_when_it_is_resumed(connection, far_
     push(connection, "d2", statuses=[{"ref": "inv-2", "status": "205"}])
     Connection.objects.update(state="paused")
     for _time in range(3):
-        inbox.drain()
+        deliveries.drain()
     assert (set(connection.deliveries.values_list("state", "attempts")), far_end.asked) == ({("received", 0)}, [])
 
     Connection.objects.update(state="active")
-    inbox.drain()
+    deliveries.drain()
     assert states(connection) == {"processed"}
 
 
@@ -229,7 +230,7 @@ def test_claim_is_shared_between_connections(connection):
         push(connection, f"d{number}")
     for number in range(3):
         push(other, f"d{number}")
-    claimed = [row.connection_id for row in inbox.claim(20)]
+    claimed = [row.connection_id for row in deliveries.claim(20)]
 
     assert (claimed.count(connection.pk), claimed.count(other.pk)) == (10, 3)
 
@@ -240,7 +241,7 @@ def test_waiting_connections_cost_a_claim_nothing(connection, values):
     WebhookDelivery.objects.bulk_create(rows)
     Connection.objects.update(**values)
     with CaptureQueriesContext(database) as captured:
-        assert inbox.claim(lane="fetch") == []
+        assert deliveries.claim(lane="fetch") == []
 
     assert len(captured) <= 8
 
@@ -255,7 +256,7 @@ def test_slow_platform_and_a_flood_delay_nobody_else(connection, far_end, settin
         ring(connection, f"slow-{number}")
     far_end.has("quick", buyer=Party(siren=OTHER_SIREN))
     far_end.answer("fetch_invoice", lambda ref: time.sleep(0.5 * ref.startswith("slow")) or far_end.invoices[ref])
-    worker = threading.Thread(target=lambda: (inbox.fetch(seconds=3), connections.close_all()))
+    worker = threading.Thread(target=lambda: (deliveries.fetch(seconds=3), connections.close_all()))
     worker.start()
     time.sleep(0.7)  # in the middle of the slow ones
     row, begun = ring(healthy, "quick"), time.monotonic()
@@ -273,29 +274,29 @@ def test_worker_s_lost_claims_do_not_wait_for_the_end_of_a_flood(connection):
     for number in range(6):
         push(connection, f"d{number}")
     done = []
-    original = inbox._ingest
+    original = deliveries._ingest
 
     def note(rows):
         done.extend(row.key for row in rows)
         return original(rows)
 
-    inbox._ingest = note
+    deliveries._ingest = note
     try:
-        inbox.ingest(2)
+        deliveries.ingest(2)
     finally:
-        inbox._ingest = original
+        deliveries._ingest = original
 
     assert (done.index("lost"), row_of(lost).state) == (2, "processed")
 
 
 def test_drain_ends_in_time_though_a_call_does_not(connection, far_end, monkeypatch):
     """Its row is due again when the lease is over."""
-    monkeypatch.setattr(inbox, "CALL_SECONDS", 0.2)
+    monkeypatch.setattr(deliveries, "CALL_SECONDS", 0.2)
     far_end.has("inv-1")
     far_end.answer("fetch_invoice", lambda ref: time.sleep(2) or far_end.invoices[ref])
     row = ring(connection, "inv-1")
     begun = time.monotonic()
-    inbox.fetch(seconds=0.2)
+    deliveries.fetch(seconds=0.2)
 
     assert time.monotonic() - begun < 1.9
     assert (row_of(row).state, row_of(row).leased_until > timezone.now()) == ("received", True)
@@ -305,11 +306,11 @@ def test_drain_ends_in_time_though_a_call_does_not(connection, far_end, monkeypa
 
 
 def test_bodies_are_held_a_few_at_a_time(connection, far_end, monkeypatch):
-    monkeypatch.setattr(claims, "BATCH_BYTES", 2500)
+    monkeypatch.setattr(queue, "BATCH_BYTES", 2500)
     for number in range(9):
         push(connection, f"d{number}", unclear="x" * 900)
     with CaptureQueriesContext(database) as captured:
-        inbox.ingest()
+        deliveries.ingest()
 
     fetched = [
         query["sql"]
@@ -332,7 +333,7 @@ def test_two_statements_wake_however_many_wait(connection):
     make_invoice(connection=connection, number="OLD-7", seller_siren="905334413", provider_ref="x")
     make_invoice(connection=connection, provider_ref="905334413/OLD-9")
     with CaptureQueriesContext(database) as captured:
-        assert inbox.retry_waiting() == 2
+        assert deliveries.retry_waiting() == 2
 
     assert len(captured) == 2
     assert sorted(connection.deliveries.filter(state="received").values_list("key", flat=True)) == ["k7", "k9"]

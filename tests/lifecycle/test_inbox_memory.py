@@ -7,8 +7,8 @@ import tracemalloc
 
 import pytest
 
-from lifecycle import inbox
-from providers.base import MIB
+from lifecycle.inbox import deliveries
+from providers.contract.base import MIB
 from providers.models import WebhookDelivery
 from tests.factories import SIREN, make_connection, make_customer, make_line
 from tests.providers.cegid.samples import LINE, make_body
@@ -31,7 +31,7 @@ def test_batch_of_large_messages_is_held_one_at_a_time():
         WebhookDelivery.objects.create(**row, body=json.dumps(body).encode())
         del content, document, body
     tracemalloc.start()
-    inbox.drain()
+    deliveries.drain()
     _now, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 

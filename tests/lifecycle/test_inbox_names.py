@@ -7,12 +7,12 @@ import pytest
 from django.utils import timezone
 
 from invoices.models import Customer, Invoice, InvoiceOrigin
-from lifecycle import inbox
+from lifecycle.inbox import deliveries
 from lifecycle.models import StatusEvent
-from providers.base import HookRequest, Party
+from providers.connections.registry import get_adapter
+from providers.connections.services import open_hook, store_delivery
+from providers.contract.base import HookRequest, Party
 from providers.models import WebhookDelivery
-from providers.registry import get_adapter
-from providers.services import open_hook, store_delivery
 from tests.factories import OTHER_SIREN, SIREN, make_connection, make_customer, make_invoice, make_line, make_user
 
 pytestmark = pytest.mark.django_db
@@ -52,7 +52,7 @@ def push(connection):
             line=get_adapter(connection).account.lines.find(line) if line else None,
         )
         store_delivery(hook=hook, pushed=pushed, key=key)
-        inbox.drain()
+        deliveries.drain()
         return WebhookDelivery.objects.get(connection=connection, key=key)
 
     return push
@@ -119,8 +119,8 @@ def test_direction_tells_the_two_copies_apart(push, connection, lines):
 def test_push_waits_for_the_names_of_an_invoice(push, connection, lines):
     row = push("k-1", line=LINE, statuses=[{"names": NAMES, "status": "204"}])
     invoice = make_named(connection, lines[0])
-    woken = inbox.retry_waiting()
-    inbox.drain()
+    woken = deliveries.retry_waiting()
+    deliveries.drain()
     row.refresh_from_db()
 
     assert (woken, row.state, statuses(invoice)) == (1, "processed", ["204"])
@@ -131,7 +131,7 @@ def test_push_is_woken_when_the_invoice_arrives(push, connection, lines, far_end
     parties = {"seller": Party(siren=OTHER_SIREN), "buyer": Party(siren=SIREN, identifier=LINE)}
     far_end.has("ref-1", number="F-1", issue_date=date(2026, 10, 4), **parties)
     push("k-2", bells=[{"ref": "ref-1", "new": True}])
-    inbox.drain()
+    deliveries.drain()
     row.refresh_from_db()
 
     assert (row.state, statuses(Invoice.objects.get())) == ("processed", ["204"])
@@ -141,11 +141,11 @@ def test_push_about_an_invoice_of_another_line_is_not_woken_again_and_again(push
     invoice = make_named(connection, lines[0])
     push("k-1", line=OTHER_LINE, statuses=[{"names": NAMES, "status": "204"}])
 
-    assert inbox.retry_waiting() == 0
+    assert deliveries.retry_waiting() == 0
     invoice.save()  # something about it changed
-    assert inbox.retry_waiting() == 1
-    inbox.drain()
-    assert (inbox.retry_waiting(), statuses(invoice)) == (0, [])
+    assert deliveries.retry_waiting() == 1
+    deliveries.drain()
+    assert (deliveries.retry_waiting(), statuses(invoice)) == (0, [])
 
 
 def test_push_that_is_not_understood_is_put_aside_with_the_reason(push, connection, lines):
@@ -203,11 +203,11 @@ def test_push_of_an_unknown_owner_comes_in_by_itself_once_the_line_is_there(
 
     make_line(make_customer(OTHER_SIREN), make_connection("scripted"), f"{OTHER_SIREN}_ELSEWHERE")
     make_line(make_customer("552100554"), connection, "552100554_COMPTA")
-    assert inbox.retry_waiting() == 0
+    assert deliveries.retry_waiting() == 0
 
     make_line(Customer.objects.get(siren=OTHER_SIREN), connection, identifier)
-    assert (inbox.retry_waiting(), inbox.retry_waiting()) == (1, 0)
-    inbox.drain()
+    assert (deliveries.retry_waiting(), deliveries.retry_waiting()) == (1, 0)
+    deliveries.drain()
     row.refresh_from_db()
     assert (row.state, row.waits_for, Invoice.objects.get().customer.siren) == ("processed", "", OTHER_SIREN)
 

@@ -12,13 +12,14 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from invoices.documents.model import Reference
-from invoices.documents.writer import write_invoice
 from invoices.models import Invoice
-from invoices.services import receive_invoice, reread
-from lifecycle import events, inbox
-from lifecycle.instalments import parts_of
-from providers.base import File, InvoiceReport, Party, Payment, Reason, StatusReport
+from invoices.register.services import receive_invoice, reread
+from lifecycle.history import events
+from lifecycle.history.instalments import parts_of
+from lifecycle.inbox import deliveries
+from providers.contract.base import File, InvoiceReport, Party, Payment, Reason, StatusReport
+from providers.formats.en16931.model import Reference
+from providers.formats.en16931.writer import write_invoice
 from tests import fake_provider
 from tests.factories import SIREN, make_connection, make_customer, make_event, make_invoice, make_line, make_user
 from tests.invoices.documents.issued import BUYER, SELLER, make_document
@@ -158,7 +159,7 @@ def test_credit_note_received_without_any_status_counts_too(monkeypatch: pytest.
         seller=BUYER, buyer=SELLER, type_code="381", number="A-1", preceding_invoices=(Reference(number="F-1"),)
     )
     file = File(kind="original", content=write_invoice(document, "ubl"), media_type="application/xml")
-    inbox.save_invoice(
+    deliveries.save_invoice(
         connection, InvoiceReport(provider_ref="a-1", direction="received", buyer=Party(siren=SIREN)), (file,)
     )
     note = Invoice.objects.get(number="A-1")

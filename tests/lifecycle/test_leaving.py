@@ -5,15 +5,16 @@ from datetime import date, timedelta
 import pytest
 from django.utils import timezone
 
-from invoices.documents.writer import write_invoice
-from invoices.issuing import CannotIssue
-from lifecycle import relays, services, submissions
-from lifecycle.desk import Desk
-from lifecycle.issuing_forms import lines_for_issuing
-from lifecycle.services import DecisionRefused
-from lifecycle.submissions import Submission
-from lifecycle.wishes import Wish
-from providers.base import File
+from invoices.drafting.issuing import CannotIssue
+from invoices.people.desk import Desk
+from lifecycle.decisions import services
+from lifecycle.decisions.services import DecisionRefused
+from lifecycle.decisions.wishes import Wish
+from lifecycle.outbox import relays, submissions
+from lifecycle.outbox.submissions import Submission
+from lifecycle.pages.issuing_forms import lines_for_issuing
+from providers.contract.base import File
+from providers.formats.en16931.writer import write_invoice
 from tests.factories import make_connection, make_customer, make_event, make_invoice, make_line, make_user
 from tests.invoices.documents.issued import make_document
 

@@ -3,8 +3,8 @@
 import pytest
 from django.urls import reverse
 
-from invoices import tokens
-from providers.limits import Limit, spend
+from invoices.people import tokens
+from providers.connections.limits import Limit, spend
 from providers.models import RateWindow
 from tests.factories import make_customer, make_invoice, make_user
 
@@ -15,7 +15,7 @@ LIST = "/api/v1/customers/"
 @pytest.fixture(autouse=True)
 def clock(monkeypatch):
     now = [1_800_000_010]
-    monkeypatch.setattr("providers.limits.time.time", lambda: now[0])
+    monkeypatch.setattr("providers.connections.limits.time.time", lambda: now[0])
     return now
 
 

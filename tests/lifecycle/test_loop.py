@@ -5,14 +5,16 @@ import time
 import pytest
 
 from invoices.models import Invoice
-from lifecycle import inbox, relays, services
+from lifecycle.decisions import services
+from lifecycle.decisions.wishes import Wish
+from lifecycle.inbox import deliveries as inbox
 from lifecycle.models import RelayState, RelayTask
-from lifecycle.wishes import Wish
-from providers.base import Payment, Reason
+from lifecycle.outbox import relays
+from providers.connections.registry import get_adapter
+from providers.connections.services import open_hook
+from providers.contract.base import Payment, Reason
 from providers.models import WebhookDelivery
-from providers.registry import get_adapter
 from providers.sandbox.server import SandboxServer
-from providers.services import open_hook
 from tests.factories import make_connection, make_customer, make_line, make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -5,17 +5,18 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from invoices.documents.writer import write_invoice
 from invoices.models import Invoice, Validation
-from lifecycle import claims, polling, relays, submissions
+from lifecycle.inbox import polling, queue
 from lifecycle.models import RelayState, RelayTask
-from lifecycle.submissions import Submission
-from providers import cdar
-from providers.base import File, InvoiceFacts, Party, Payment, Reason
+from lifecycle.outbox import relays, submissions
+from lifecycle.outbox.submissions import Submission
+from providers.connections.registry import get_adapter
+from providers.connections.services import open_hook
+from providers.contract.base import File, InvoiceFacts, Party, Payment, Reason
+from providers.formats import cdar
+from providers.formats.en16931.writer import write_invoice
 from providers.models import RefusedRequest, WebhookDelivery
-from providers.registry import get_adapter
 from providers.sandbox.server import SandboxServer
-from providers.services import open_hook
 from tests.factories import make_connection, make_customer, make_line, make_user
 from tests.invoices.documents.issued import make_document
 
@@ -270,7 +271,7 @@ def test_refused_file_of_other_software_is_noted_with_the_reasons(desk):
 def impatient(monkeypatch):
     monkeypatch.setattr(relays, "LOOK_UP_DELAYS", (0.1, 0.1, 0.1))
     monkeypatch.setattr(relays, "RETRY_DELAYS", (0.1,) * 5)
-    monkeypatch.setattr(claims, "RETRY_DELAYS", (0.1,) * 8)
+    monkeypatch.setattr(queue, "RETRY_DELAYS", (0.1,) * 8)
 
 
 @pytest.mark.parametrize(("fault", "hidden"), [("cut_after", 0), ("server_error_after", 2)])

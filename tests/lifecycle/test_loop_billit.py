@@ -7,15 +7,16 @@ from django.db import connection as database
 from django.urls import reverse
 
 from invoices.models import Invoice
-from lifecycle import claims, inbox, polling, relays
+from lifecycle.inbox import deliveries, polling, queue
 from lifecycle.models import RelayState
+from lifecycle.outbox import relays
 from lifecycle.provisioning import provision
-from providers.base import Payment, Reason
 from providers.billit.orders import forget_files
+from providers.connections.registry import get_adapter
+from providers.connections.services import check_connection, open_hook
+from providers.contract.base import Payment, Reason
 from providers.models import CachedToken, Connection, RefusedRequest, WebhookDelivery
-from providers.registry import get_adapter
 from providers.sandbox.server import SandboxServer
-from providers.services import check_connection, open_hook
 from tests.factories import make_connection, make_customer, make_line, make_user
 
 from .test_loop import SIREN, Desk
@@ -74,7 +75,7 @@ def sandbox():
 def desk(sandbox, live_server, settings, monkeypatch):
     settings.PUBLIC_URL = live_server.url
     settings.LANGUAGE_CODE = "en"
-    monkeypatch.setattr(claims, "RETRY_DELAYS", (0.1, 0.1, 0.2, 0.5, 0.5, 0.5, 0.5))
+    monkeypatch.setattr(queue, "RETRY_DELAYS", (0.1, 0.1, 0.2, 0.5, 0.5, 0.5, 0.5))
     return BillitDesk(sandbox)
 
 
@@ -233,12 +234,12 @@ def test_poll_brings_what_no_webhook_told(desk):
     ref = desk.deposit()
     desk.connection.refresh_from_db()
     assert polling.poll(desk.connection) == 1
-    inbox.drain()
+    deliveries.drain()
     assert desk.invoice(ref).status == "203"
     history = desk.history(desk.invoice(ref))
     desk.connection.refresh_from_db()
     polling.poll(desk.connection)  # overlapping: it is looked at again, and nothing is new
-    inbox.drain()
+    deliveries.drain()
     assert desk.history(desk.invoice(ref)) == history
 
 

@@ -4,14 +4,15 @@ import httpx
 import pytest
 
 from invoices.models import Invoice
-from lifecycle import relays, services
+from lifecycle.decisions import services
 from lifecycle.models import RelayState, StatusEvent
-from providers import services as platforms
-from providers.base import Reason
+from lifecycle.outbox import relays
+from providers.connections import services as platforms
+from providers.connections.registry import as_line, get_adapter
+from providers.connections.sealing import Secrets
+from providers.contract.base import Reason
 from providers.models import Subscription, WebhookDelivery
-from providers.registry import as_line, get_adapter
 from providers.sandbox.server import SandboxServer
-from providers.sealing import Secrets
 from tests.factories import make_connection, make_customer, make_line, make_user
 from tests.processes import wait_until
 

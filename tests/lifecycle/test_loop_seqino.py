@@ -10,13 +10,15 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import override
 
-from invoices.lines import set_up_line
+from invoices.customers.lines import set_up_line
 from invoices.models import AddressingLine, Invoice
-from lifecycle import asking, claims, inbox, polling, provisioning, relays
+from lifecycle import provisioning
+from lifecycle.inbox import asking, deliveries, polling, queue
 from lifecycle.models import PlannedLook, RelayState, RelayTask
-from providers.base import Reason
+from lifecycle.outbox import relays
+from providers.connections.registry import get_adapter
+from providers.contract.base import Reason
 from providers.models import Connection, Subscription, WebhookDelivery
-from providers.registry import get_adapter
 from providers.sandbox.server import SandboxServer
 from tests.factories import make_user
 
@@ -124,7 +126,7 @@ def test_status_comes_by_asking_where_nobody_rings(desk):
     desk.sandbox.sandbox.dialect("seqino").report(
         desk.sandbox.sandbox.state.invoices["seqino"][invoice.provider_ref], "205", echo=True
     )
-    assert (inbox.drain(), desk.status(invoice)) == (0, "203")
+    assert (deliveries.drain(), desk.status(invoice)) == (0, "203")
 
     PlannedLook.objects.update(due_at=timezone.now() - timedelta(seconds=1))
     assert asking.ask_due() == 1
@@ -220,7 +222,7 @@ FAULTS = {
 
 
 def test_misbehaving_platform_loses_nothing_and_doubles_nothing(desk, monkeypatch):
-    monkeypatch.setattr(claims, "RETRY_DELAYS", (0.1,) * 7)
+    monkeypatch.setattr(queue, "RETRY_DELAYS", (0.1,) * 7)
     histories = {}
     for fault, path in FAULTS.items():
         desk.sandbox.control("faults", kind=fault, path=path, delay=0.1)

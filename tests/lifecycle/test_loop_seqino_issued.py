@@ -5,13 +5,13 @@ import json
 import pytest
 from django.utils import timezone
 
-from invoices.documents.writer import write_invoice
-from invoices.issuing import CannotIssue
+from invoices.drafting.issuing import CannotIssue
 from invoices.models import AddressingLine, Invoice, Validation
-from lifecycle import relays, submissions
 from lifecycle.models import RelayState, RelayTask
-from lifecycle.submissions import Submission
-from providers.base import File
+from lifecycle.outbox import relays, submissions
+from lifecycle.outbox.submissions import Submission
+from providers.contract.base import File
+from providers.formats.en16931.writer import write_invoice
 from tests.invoices.documents.issued import make_document
 from tests.providers.seqino.samples import make_data
 

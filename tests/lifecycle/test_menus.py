@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from invoices.staff import match_memberships
+from invoices.people.staff import match_memberships
 from tests import fake_provider
 from tests.factories import make_connection, make_customer, make_line, make_user
 from tests.pages import parse

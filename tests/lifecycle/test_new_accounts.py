@@ -5,7 +5,7 @@ from django.urls import reverse
 from rest_framework.test import APIClient
 
 from invoices.models import AccountChange, PaymentAccount
-from lifecycle.export import invoice_facts
+from lifecycle.history.export import invoice_facts
 from tests import fake_provider
 from tests.factories import make_customer, make_invoice, make_token, make_user
 from tests.pages import texts

@@ -4,14 +4,14 @@ import pytest
 from django.core.management import call_command
 
 from invoices.models import Invoice
-from lifecycle import inbox, polling
+from lifecycle.inbox import deliveries, polling
 from lifecycle.models import RelayState
-from providers.base import Reason
-from providers.kinds import ADAPTERS
+from providers.connections.registry import get_adapter
+from providers.connections.services import check_connection, open_hook
+from providers.contract.base import Reason
+from providers.contract.kinds import ADAPTERS
 from providers.models import Connection, WebhookDelivery
-from providers.registry import get_adapter
 from providers.sandbox.server import SandboxServer
-from providers.services import check_connection, open_hook
 from tests.factories import make_connection, make_customer, make_line, make_user
 from tests.providers.pigeon.dialect import PigeonLoft
 
@@ -90,7 +90,7 @@ def test_invoice_without_a_push_is_found_by_polling(desk):
     desk.sandbox.sandbox.dialect("pigeon").state.destinations.clear()
     ref = desk.deposit()
     polling.poll(desk.connection)
-    inbox.drain()
+    deliveries.drain()
 
     assert (desk.invoice(ref).status, WebhookDelivery.objects.get().key) == ("203", f"bell {ref}")
 

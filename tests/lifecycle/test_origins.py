@@ -7,17 +7,19 @@ from typing import Any
 
 import pytest
 
-from invoices.documents.writer import write_invoice
 from invoices.models import Invoice, InvoiceOrigin
-from invoices.services import UnknownOwner, receive_invoice
-from lifecycle import events, inbox, messages, services
-from lifecycle.answers import alerts_of
-from lifecycle.finding import find_invoice
-from lifecycle.links import links_of
+from invoices.register.services import UnknownOwner, receive_invoice
+from lifecycle.decisions import messages, services
+from lifecycle.decisions.wishes import Wish
+from lifecycle.history import events
+from lifecycle.history.answers import alerts_of
+from lifecycle.history.links import links_of
+from lifecycle.inbox import deliveries
+from lifecycle.inbox.finding import find_invoice
 from lifecycle.management.commands import reconcile
 from lifecycle.models import RelayTask, StatusEvent
-from lifecycle.wishes import Wish
-from providers.base import File, InvoiceReport, Party, Reason, StatusReport
+from providers.contract.base import File, InvoiceReport, Party, Reason, StatusReport
+from providers.formats.en16931.writer import write_invoice
 from providers.models import WebhookDelivery
 from tests import fake_provider
 from tests.factories import SIREN, make_connection, make_customer, make_delivery, make_line, make_user
@@ -51,7 +53,7 @@ def arrive(line: Any, ref: str, syntax: str = "ubl", **values: Any) -> Invoice:
     document = make_document(seller=BUYER, buyer=SELLER, **values)
     report = InvoiceReport(provider_ref=ref, direction="received", buyer=Party(siren=SIREN))
     file = File(kind="original", content=write_invoice(document, syntax), media_type="application/xml")
-    inbox.save_invoice(line.connection, report, (file,))
+    deliveries.save_invoice(line.connection, report, (file,))
     found = find_invoice(line.connection, ref)
     assert found is not None
     return found
@@ -231,7 +233,7 @@ def test_copy_of_the_platform_that_was_left_joins_although_the_line_moved(old):
     document = write_invoice(make_document(seller=BUYER, buyer=SELLER), "cii")
     file = File(kind="original", content=document, media_type="application/xml")
     late = InvoiceReport(provider_ref="o-1", direction="received", buyer=Party(siren=SIREN))
-    inbox.save_invoice(left, late, (file,))
+    deliveries.save_invoice(left, late, (file,))
     assert [each.provider_ref for each in find_invoice(left, "o-1").origins] == ["n-1", "o-1"]
     assert Invoice.objects.count() == 2
     events.record_report(invoice.pk, report("n-1", "203"))
@@ -245,7 +247,7 @@ def test_platform_that_never_served_the_customer_joins_nothing(old):
     late = InvoiceReport(provider_ref="x-1", direction="received", buyer=Party(siren=SIREN))
     document = write_invoice(make_document(seller=BUYER, buyer=SELLER), "ubl")
     with pytest.raises(UnknownOwner):
-        inbox.save_invoice(foreign, late, (File(kind="original", content=document, media_type="application/xml"),))
+        deliveries.save_invoice(foreign, late, (File(kind="original", content=document, media_type="application/xml"),))
     assert (Invoice.objects.count(), InvoiceOrigin.objects.count()) == (1, 0)
 
 

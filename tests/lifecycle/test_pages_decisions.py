@@ -12,11 +12,11 @@ from django.test import Client
 from django.urls import reverse
 
 from invoices.models import Comment, Customer, Invoice
-from lifecycle import services
-from lifecycle.forms import payments_left
+from lifecycle.decisions import services
+from lifecycle.decisions.forms import payments_left
+from lifecycle.decisions.wishes import Wish
 from lifecycle.models import RelayState, RelayTask, StatusEvent
-from lifecycle.wishes import Wish
-from providers.base import Payment, Reason
+from providers.contract.base import Payment, Reason
 from providers.models import Connection
 from tests import fake_provider
 from tests.factories import make_connection, make_customer, make_event, make_invoice, make_line, make_user
@@ -374,8 +374,8 @@ def test_release_leaves_time_to_undo(client: Client, customer: Customer, invoice
 
 def test_buttons_are_what_the_services_accept(client: Client, customer: Customer, invoice: Invoice) -> None:
     """The table of buttons mirrors the services: every button works, and what is not offered is refused."""
-    from lifecycle.desk import Desk
-    from lifecycle.relay_actions import ACTIONS
+    from invoices.people.desk import Desk
+    from lifecycle.outbox.actions import ACTIONS
 
     decider = make_user(customer, "approver")
     relay, _new = services.issue_status(user=decider, invoice_id=invoice.pk, wish=Wish(status="205"))

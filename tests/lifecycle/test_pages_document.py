@@ -11,9 +11,9 @@ from django.test import Client
 from django.urls import reverse
 from pypdf import PdfWriter
 
-from invoices import prepared, services
 from invoices.models import DocumentState, Invoice
-from providers.base import File
+from invoices.register import prepared, services
+from providers.contract.base import File
 from tests import fake_provider
 from tests.factories import make_connection, make_customer, make_invoice, make_user
 from tests.pages import inline_code, parse, texts

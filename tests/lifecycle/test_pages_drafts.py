@@ -8,9 +8,10 @@ import pytest
 
 from invoices.drafting import prefill
 from invoices.models import Invoice, InvoiceDraft, Validation
-from lifecycle import relays, services
+from lifecycle.decisions import services
 from lifecycle.models import RelayTask
-from providers.base import DirectoryEntry, TemporaryError
+from lifecycle.outbox import relays
+from providers.contract.base import DirectoryEntry, TemporaryError
 from tests.factories import OTHER_SIREN, SIREN, make_connection, make_customer, make_event, make_line, make_user
 from tests.invoices.drafting.test_drafts import TYPED
 from tests.pages import inline_code, parse, texts

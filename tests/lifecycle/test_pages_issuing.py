@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from invoices.documents.writer import write_invoice
 from invoices.models import Invoice, Validation
-from lifecycle import events, relays
+from lifecycle.history import events
 from lifecycle.models import RelayTask
-from providers.base import Capabilities
+from lifecycle.outbox import relays
+from providers.contract.base import Capabilities
+from providers.formats.en16931.writer import write_invoice
 from tests.factories import OTHER_SIREN, SIREN, make_connection, make_customer, make_line, make_user
 from tests.invoices.documents.issued import make_document
 from tests.pages import inline_code, texts

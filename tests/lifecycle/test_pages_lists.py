@@ -15,13 +15,14 @@ from django.utils import timezone
 from django.utils.translation import override
 
 from invoices.models import Customer, Invoice
-from lifecycle import queries, services
-from lifecycle.desk import Desk
+from invoices.people.desk import Desk
+from lifecycle.decisions import services
+from lifecycle.decisions.wishes import Wish
+from lifecycle.lists import queries
 from lifecycle.models import RelayState, RelayTask
 from lifecycle.templatetags.navette import rate
-from lifecycle.wishes import Wish
-from providers import health
-from providers.base import LoginRefused
+from providers.connections import health
+from providers.contract.base import LoginRefused
 from providers.models import Connection, WebhookDelivery
 from tests import fake_provider
 from tests.factories import (

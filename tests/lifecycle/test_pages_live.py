@@ -9,12 +9,12 @@ from django.test import Client
 from django.urls import reverse
 from lxml import html
 
-from invoices import services as invoices
 from invoices.models import Invoice
-from lifecycle import services
+from invoices.register import services as invoices
+from lifecycle.decisions import services
+from lifecycle.decisions.wishes import Wish
 from lifecycle.models import RelayState, RelayTask
-from lifecycle.wishes import Wish
-from providers.base import File
+from providers.contract.base import File
 from tests import fake_provider
 from tests.factories import (
     make_connection,

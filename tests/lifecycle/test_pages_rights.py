@@ -8,11 +8,11 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from invoices import services as invoices
-from lifecycle import services
+from invoices.register import services as invoices
+from lifecycle.decisions import services
+from lifecycle.decisions.wishes import Wish
 from lifecycle.models import RelayState, RelayTask
-from lifecycle.wishes import Wish
-from providers.base import File
+from providers.contract.base import File
 from tests import fake_provider
 from tests.factories import (
     OTHER_SIREN,
@@ -159,7 +159,7 @@ def test_failed_relay_offers_what_the_role_allows(
 
 
 def test_only_administrators_see_the_hook(client: Client, world: dict[str, Any]) -> None:
-    from providers.services import open_hook
+    from providers.connections.services import open_hook
 
     hook, _created = open_hook(connection=world["connection"])
     seen = {}

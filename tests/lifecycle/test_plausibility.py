@@ -10,12 +10,12 @@ import pytest
 from django.utils import timezone
 
 from invoices.models import Invoice
-from invoices.staff import match_memberships
-from lifecycle import plausibility, services
+from invoices.people.staff import match_memberships
+from lifecycle.decisions import plausibility, services
+from lifecycle.decisions.services import DecisionRefused
+from lifecycle.decisions.wishes import Wish
 from lifecycle.models import StatusEvent
-from lifecycle.services import DecisionRefused
-from lifecycle.wishes import Wish
-from providers.base import Payment
+from providers.contract.base import Payment
 from tests import fake_provider
 from tests.factories import make_customer, make_event, make_invoice, make_user
 from tests.pages import parse

@@ -6,10 +6,11 @@ import pytest
 from django.utils import timezone
 
 from invoices.models import Invoice
-from lifecycle import claims, inbox, polling, tasks
+from lifecycle import tasks
+from lifecycle.inbox import deliveries, polling, queue
 from lifecycle.models import StatusEvent
-from providers import services
-from providers.base import (
+from providers.connections import services
+from providers.contract.base import (
     Bell,
     InvoiceKey,
     InvoiceReport,
@@ -48,7 +49,7 @@ def poll(connection):
     """One poll, and what it found is worked on; how many things it found to look at."""
     connection.refresh_from_db()
     new = polling.poll(connection)
-    inbox.drain()
+    deliveries.drain()
     return new
 
 
@@ -126,7 +127,7 @@ def test_invoices_of_an_unknown_owner_come_when_the_line_is_added_however_many(f
     far_end.answer("poll", page, PollPage(cursor={"n": 1}))
     assert (polling.poll(connection), connection.deliveries.count()) == (1100, 1100)
     connection.deliveries.exclude(key__in=["bell inv-0", "bell inv-1099"]).delete()  # the rest would take long
-    inbox.drain()
+    deliveries.drain()
     assert Invoice.objects.count() == 0
 
     make_line(make_customer(OTHER_SIREN), connection)
@@ -146,13 +147,13 @@ def test_bell_rung_while_its_look_is_under_way_is_looked_at_once_more(far_end, c
     make_invoice(connection=connection, provider_ref="inv-1", document_state="read", statuses=["203"])
     far_end.answer("poll", PollPage(bells=(Bell(provider_ref="inv-1"),)))
     polling.poll(connection)
-    (under_way,) = inbox.claim(lane="fetch")
+    (under_way,) = deliveries.claim(lane="fetch")
     polling.poll(connection)
-    claims.finish(under_way, "processed")
+    queue.finish(under_way, "processed")
     row = connection.deliveries.get()
     assert (row.state, row.attempts, row.leased_until) == ("received", 1, None)
 
-    inbox.drain()
+    deliveries.drain()
     assert (connection.deliveries.get().state, far_end.asked) == ("processed", [("statuses", "inv-1")])
 
 

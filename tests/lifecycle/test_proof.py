@@ -14,8 +14,8 @@ from django.test import Client
 from django.urls import reverse
 
 from invoices.models import Invoice
-from lifecycle import export, seals
-from lifecycle.export_check import check_export
+from lifecycle.history import export, seals
+from lifecycle.history.export_check import check_export
 from tests.factories import OTHER_SIREN, make_customer, make_token, make_user
 from tests.lifecycle.test_export import SENT, rewritten
 from tests.lifecycle.test_export import invoice as invoice

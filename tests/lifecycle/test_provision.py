@@ -11,10 +11,10 @@ from django.core.management import CommandError, call_command
 from rest_framework.test import APIClient
 
 from invoices.models import AddressingLine, ApiToken, Customer, Membership
-from invoices.staff import STAFF
+from invoices.people.staff import STAFF
+from providers.connections.registry import explain
+from providers.connections.services import find_hook
 from providers.models import Connection, Hook
-from providers.registry import explain
-from providers.services import find_hook
 from tests import fake_provider
 
 pytestmark = pytest.mark.django_db

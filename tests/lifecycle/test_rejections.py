@@ -7,12 +7,13 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from invoices.issuing import CannotIssue
+from invoices.drafting.issuing import CannotIssue
 from invoices.models import Invoice
-from lifecycle import services, submissions
+from lifecycle.decisions import services
 from lifecycle.models import RelayAttempt, RelayTask
-from lifecycle.submissions import Submission
-from providers.base import File, Reason
+from lifecycle.outbox import submissions
+from lifecycle.outbox.submissions import Submission
+from providers.contract.base import File, Reason
 from tests.factories import make_connection, make_customer, make_event, make_invoice, make_line, make_user
 
 pytestmark = pytest.mark.django_db

@@ -8,12 +8,17 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from lifecycle import inbox, polling, relay_claims, relay_lanes, relay_states, relays, services
+from lifecycle.decisions import services
+from lifecycle.decisions.wishes import Wish
+from lifecycle.inbox import deliveries, polling
 from lifecycle.models import RelayTask
-from lifecycle.relay_claims import claim_to_tell
-from lifecycle.wishes import Wish
-from providers import health, http
-from providers.base import Reason, Receipt, TemporaryError, UncertainError
+from lifecycle.outbox import claims as relay_claims
+from lifecycle.outbox import lanes, relays
+from lifecycle.outbox import states as relay_states
+from lifecycle.outbox.claims import claim_to_tell
+from providers.connections import health
+from providers.contract import http
+from providers.contract.base import Reason, Receipt, TemporaryError, UncertainError
 from providers.models import WebhookDelivery
 from tests.factories import make_connection, make_invoice, make_user
 from tests.scripted import Scripted
@@ -101,7 +106,7 @@ def test_slow_look_ups_hold_up_no_decision(decide, far_end, settings):
 
 def test_share_of_a_connection_leaves_room_for_the_next(settings):
     settings.RELAY_THREADS = 8
-    lane = relay_lanes.Drain(relays.record).lanes[0]
+    lane = lanes.Drain(relays.record).lanes[0]
     taken = []
     for connection in range(6):
         limit = lane._limit(connection)
@@ -109,7 +114,7 @@ def test_share_of_a_connection_leaves_room_for_the_next(settings):
         taken.append(limit)
 
     assert taken[0] == 8  # alone, it has all that one may have
-    assert sum(taken) < 8 * relay_lanes.WIDTH
+    assert sum(taken) < 8 * lanes.WIDTH
     assert min(taken) >= 1
 
 
@@ -154,13 +159,13 @@ def test_nearest_legal_deadline_goes_first_then_age(decide, far_end, settings):
 
 
 def test_large_files_go_a_few_at_a_time(monkeypatch):
-    monkeypatch.setattr(relay_lanes, "BYTES_UNDER_WAY", 100)
-    monkeypatch.setattr(relay_lanes.Job, "size", property(lambda job: job.claim))
-    lane = relay_lanes.Lane("send", relay_claims.claim_to_tell, 8)
+    monkeypatch.setattr(lanes, "BYTES_UNDER_WAY", 100)
+    monkeypatch.setattr(lanes.Job, "size", property(lambda job: job.claim))
+    lane = lanes.Lane("send", relay_claims.claim_to_tell, 8)
     lane.pool.submit = lambda run, lane, job: None
-    monkeypatch.setattr(relay_lanes.Job, "connection_id", 1)
+    monkeypatch.setattr(lanes.Job, "connection_id", 1)
     sizes = [60, 30, 30, 500, 10]
-    jobs = [relay_lanes.Job(size, None) for size in sizes]
+    jobs = [lanes.Job(size, None) for size in sizes]
     lane.waiting[1].extend(jobs)
     lane.start(None)
     assert [job.size for job in lane.waiting[1]] == [30, 500, 10]  # 60 and 30 fit
@@ -234,7 +239,7 @@ def test_backlog_of_an_outage_follows_at_once_when_it_ends(decide, far_end, cloc
 def found_by_inbox(connection, far_end):
     body = json.dumps({"key": "bell", "bells": [{"ref": "inv-1"}]}).encode()
     WebhookDelivery.objects.create(connection=connection, key="bell", body=body, url="")
-    inbox.drain()
+    deliveries.drain()
 
 
 def found_by_poll(connection, far_end):
@@ -347,7 +352,7 @@ def test_not_shown_within_the_platform_s_patience_means_nothing(decide, far_end,
 @threaded
 def test_drain_that_is_out_of_time_leaves_the_rest_pending_at_once(decide, far_end, settings, monkeypatch):
     settings.RELAY_THREADS = 2
-    monkeypatch.setattr(relay_lanes, "DRAIN_SECONDS", 0.2)
+    monkeypatch.setattr(lanes, "DRAIN_SECONDS", 0.2)
     connection = make_connection("scripted")
     made = [decide(connection) for _number in range(12)]
     far_end.answer("send", lambda message: (threading.Event().wait(0.3) and None) or Receipt())
@@ -361,5 +366,5 @@ def test_drain_that_is_out_of_time_leaves_the_rest_pending_at_once(decide, far_e
 
 def test_task_of_a_drain_lasts_longer_than_all_that_it_may_start(settings):
     longest = 5 + 120 + http.LONGEST_RECEIPT_SECONDS  # connecting, AFNOR's upload, a dripping answer
-    assert relay_lanes.DRAIN_SECONDS + longest + sum(relay_lanes.RECORD_DELAYS) < relay_states.TASK_SECONDS
+    assert lanes.DRAIN_SECONDS + longest + sum(lanes.RECORD_DELAYS) < relay_states.TASK_SECONDS
     assert settings.Q_CLUSTER["retry"] > relay_states.TASK_SECONDS

@@ -8,11 +8,12 @@ from django.db import connection as database
 from django.db import transaction
 from django.utils import timezone
 
-from lifecycle import relay_states, relays, services
+from lifecycle.decisions import services
+from lifecycle.decisions.wishes import Wish
 from lifecycle.models import RelayTask
-from lifecycle.relay_claims import claim_to_tell
-from lifecycle.wishes import Wish
-from providers.base import PermanentError, Reason, Receipt, TemporaryError
+from lifecycle.outbox import relays, states
+from lifecycle.outbox.claims import claim_to_tell
+from providers.contract.base import PermanentError, Reason, Receipt, TemporaryError
 from providers.models import Connection
 from tests.factories import make_connection, make_invoice, make_user
 from tests.scripted import together
@@ -150,7 +151,7 @@ def test_late_result_after_the_lease_is_not_written(decide, far_end):
     relay = decide()
     claim, spoke_at = begin(relay)
     RelayTask.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
-    relay_states.doubt_killed()
+    states.doubt_killed()
     ended(claim, spoke_at, error=PermanentError("No."))
 
     assert (state_of(relay), fresh(relay).attempts) == ("uncertain", 1)
@@ -162,7 +163,7 @@ def test_worker_that_waited_too_long_does_not_speak(decide):
     (claim,) = claim_to_tell()
     RelayTask.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
 
-    assert relay_states.speak([claim]) == {}
+    assert states.speak([claim]) == {}
     assert (state_of(relay), fresh(relay).spoke_at) == ("pending", None)
 
 

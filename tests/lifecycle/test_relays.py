@@ -5,10 +5,20 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from lifecycle import events, relays, services
-from lifecycle.relays import CONFIRM_DELAYS, LOOK_UP_DELAYS, RETRY_DELAYS
-from lifecycle.wishes import Wish
-from providers.base import PermanentError, Reason, Receipt, StatusReport, TemporaryError, UncertainError, Unsupported
+from lifecycle.decisions import services
+from lifecycle.decisions.wishes import Wish
+from lifecycle.history import events
+from lifecycle.outbox import relays
+from lifecycle.outbox.relays import CONFIRM_DELAYS, LOOK_UP_DELAYS, RETRY_DELAYS
+from providers.contract.base import (
+    PermanentError,
+    Reason,
+    Receipt,
+    StatusReport,
+    TemporaryError,
+    UncertainError,
+    Unsupported,
+)
 from providers.models import Connection
 from tests.factories import make_connection, make_invoice, make_line, make_user
 

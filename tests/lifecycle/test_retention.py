@@ -13,11 +13,12 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from invoices import services as invoices
 from invoices.models import Customer, Invoice, InvoiceDocument
-from lifecycle import provisioning, retention
+from invoices.register import services as invoices
+from lifecycle import provisioning
+from lifecycle.history import retention
 from lifecycle.models import PurgedInvoice, RelayAttempt, RelayTask, SeenReport, StatusEvent
-from providers.base import File
+from providers.contract.base import File
 from providers.models import WebhookDelivery
 from tests import fake_provider
 from tests.factories import (

@@ -3,10 +3,12 @@
 import pytest
 from django.utils import timezone
 
-from lifecycle import events, relays, services
+from lifecycle.decisions import services
+from lifecycle.decisions.wishes import Wish
+from lifecycle.history import events
 from lifecycle.models import RelayTask
-from lifecycle.wishes import Wish
-from providers.base import Reason, Receipt, StatusReport, UncertainError
+from lifecycle.outbox import relays
+from providers.contract.base import Reason, Receipt, StatusReport, UncertainError
 from tests.factories import make_connection, make_invoice, make_user
 
 pytestmark = pytest.mark.django_db

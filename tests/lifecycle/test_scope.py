@@ -6,14 +6,14 @@ import pytest
 from django.urls import reverse
 from rest_framework.test import APIClient
 
-from lifecycle import bulk, services
-from lifecycle.codes import INVOICE_STATUSES
+from lifecycle.decisions import bulk, services
+from lifecycle.decisions.services import DecisionRefused
+from lifecycle.decisions.wishes import Wish
 from lifecycle.models import RelayTask
-from lifecycle.scope import objection
-from lifecycle.services import DecisionRefused
-from lifecycle.wishes import Wish
 from providers.afnor.adapter import Afnor
-from providers.base import Payment
+from providers.contract.base import Payment
+from providers.norm.codes import INVOICE_STATUSES
+from providers.norm.scope import objection
 from tests import fake_provider
 from tests.factories import make_connection, make_customer, make_event, make_invoice, make_token, make_user
 from tests.pages import parse, texts

@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from invoices.models import Invoice
-from lifecycle import services
-from lifecycle.forms import payments_left
-from lifecycle.links import links_of
-from lifecycle.settlement import settlement_of, spread
-from lifecycle.wishes import Wish
-from providers.base import Payment
+from lifecycle.decisions import services
+from lifecycle.decisions.forms import payments_left
+from lifecycle.decisions.settlement import settlement_of, spread
+from lifecycle.decisions.wishes import Wish
+from lifecycle.history.links import links_of
+from providers.contract.base import Payment
 from tests import fake_provider
 from tests.factories import OTHER_SIREN, SIREN, make_connection, make_customer, make_event, make_invoice, make_user
 

@@ -8,13 +8,15 @@ import pytest
 from django.db import OperationalError, connections, transaction
 from django.utils import timezone
 
-from lifecycle import events, relay_lanes, relay_states, relays, services
+from lifecycle.decisions import services
+from lifecycle.decisions.services import DecisionRefused
+from lifecycle.decisions.wishes import Wish
+from lifecycle.history import events
 from lifecycle.models import RelayAttempt, RelayTask
-from lifecycle.relay_claims import claim_to_tell
-from lifecycle.services import DecisionRefused
-from lifecycle.wishes import Wish
-from providers import kinds
-from providers.base import (
+from lifecycle.outbox import lanes, relays, states
+from lifecycle.outbox.claims import claim_to_tell
+from providers.contract import kinds
+from providers.contract.base import (
     LoginRefused,
     PermanentError,
     Reason,
@@ -105,9 +107,9 @@ def test_what_a_killed_worker_had_only_taken_up_is_still_to_be_told(decide, far_
 def test_of_what_a_killed_worker_held_only_what_spoke_is_uncertain(decide):
     held = [decide() for _number in range(6)]
     claims = claim_to_tell()
-    relay_states.speak(claims[:2])
+    states.speak(claims[:2])
     expire_leases()
-    relay_states.doubt_killed()
+    states.doubt_killed()
 
     spoken = {claim.relay.pk for claim in claims[:2]}
     assert {state_of(relay) for relay in held if relay.pk in spoken} == {"uncertain"}
@@ -147,7 +149,7 @@ def test_what_changed_since_the_claim_is_asked_before_speaking(decide, connectio
         "ill": lambda: account.update(health="outage", probe_at=soon),
     }[change]()
 
-    assert relay_states.speak([claim]) == {}
+    assert states.speak([claim]) == {}
     assert fresh(relay).spoke_at is None
 
 
@@ -156,7 +158,7 @@ def test_one_that_may_not_speak_keeps_nobody_else_silent(decide):
     claims = claim_to_tell()
     RelayTask.objects.filter(pk=relays_[1].pk).update(state="cancelled")
 
-    assert set(relay_states.speak(claims)) == {relay.pk for relay in relays_} - {relays_[1].pk}
+    assert set(states.speak(claims)) == {relay.pk for relay in relays_} - {relays_[1].pk}
 
 
 @threaded
@@ -197,8 +199,8 @@ def test_claimed_relay_is_not_told_after_a_final_status(decide, far_end, connect
     (claim,) = claim_to_tell()
     events.record_report(invoice.pk, report(invoice, "210", minutes=1))
 
-    assert relay_states.speak([claim]) == {}
-    relay_states.let_go([claim])
+    assert states.speak([claim]) == {}
+    states.let_go([claim])
     relays.drain()
     assert (far_end.told, state_of(relay)) == ([], "failed")
 
@@ -208,7 +210,7 @@ def test_claimed_relay_is_not_told_once_the_platform_has_confirmed_it(decide, fa
     (claim,) = claim_to_tell()
     events.confirm(fresh(relay))
 
-    assert relay_states.speak([claim]) == {}
+    assert states.speak([claim]) == {}
     assert state_of(relay) == "confirmed"
 
 
@@ -304,7 +306,7 @@ def test_waiting_for_its_turn_is_no_try(decide, far_end):
     for _time in range(20):
         for claim in claim_to_tell():
             expire_leases()
-            assert relay_states.speak([claim]) == {}
+            assert states.speak([claim]) == {}
     assert (fresh(relay).attempts, state_of(relay), outcomes(relay)) == (0, "pending", [])
     relays.drain()
     assert state_of(relay) == "sent"
@@ -336,7 +338,7 @@ def test_database_error_on_one_loses_no_other_s_receipt(decide, monkeypatch):
         write(tries)
 
     monkeypatch.setattr(relays, "record", record)
-    monkeypatch.setattr(relay_lanes, "RECORD_DELAYS", (0.01,))
+    monkeypatch.setattr(lanes, "RECORD_DELAYS", (0.01,))
     relays.drain()
 
     assert {state_of(relay) for relay in made} == {"sent"}  # also the one whose recording failed once
@@ -353,7 +355,7 @@ def test_outcome_that_cannot_be_written_is_looked_up(decide, far_end, monkeypatc
         write(tries)
 
     monkeypatch.setattr(relays, "record", record)
-    monkeypatch.setattr(relay_lanes, "RECORD_DELAYS", (0.01,))
+    monkeypatch.setattr(lanes, "RECORD_DELAYS", (0.01,))
     relays.drain()
     assert (state_of(lost), state_of(other)) == ("sending", "sent")
 
@@ -384,7 +386,7 @@ def test_receipt_that_comes_after_the_lease_is_the_truth(decide):
     relay = decide()
     claim, spoke_at = begin(relay)
     expire_leases()
-    relay_states.doubt_killed()
+    states.doubt_killed()
     ended(claim, spoke_at, receipt=Receipt(reference="late"))
 
     assert (state_of(relay), fresh(relay).receipt["reference"]) == ("sent", "late")
@@ -399,7 +401,7 @@ def not_shown(relay):
     for _look in relays.LOOK_UP_DELAYS:
         make_due()
         if state_of(relay) == "uncertain":
-            for claim in relay_lanes.claim_to_look_up():
+            for claim in lanes.claim_to_look_up():
                 relays.record([relays.Try(claim, "look_up", timezone.now(), 0.1)])
     assert state_of(relay) == "pending"
 
@@ -409,7 +411,7 @@ def test_verdict_that_comes_while_it_waits_to_be_told_again_settles_it(decide, f
     far_end.answer("send", CUT, Receipt())
     relay = decide()
     not_shown(relay)
-    relay_states.record_verdict(connection, Verdict(message_id=str(relay.pk), is_accepted=is_accepted, text="No."))
+    states.record_verdict(connection, Verdict(message_id=str(relay.pk), is_accepted=is_accepted, text="No."))
     relays.drain()
 
     assert (state_of(relay), len(far_end.told)) == (state, 1)

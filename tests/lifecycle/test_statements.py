@@ -9,13 +9,16 @@ from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lifecycle import events, relays, services, watch
-from lifecycle.messages import message_of
+from lifecycle.decisions import services
+from lifecycle.decisions.messages import message_of
+from lifecycle.decisions.settlement import settlement_of
+from lifecycle.decisions.wishes import Wish
+from lifecycle.history import events
 from lifecycle.models import RelayTask, SeenReport
-from lifecycle.settlement import settlement_of
-from lifecycle.wishes import Wish
-from providers import cdar
-from providers.base import Payment, Reason, Receipt, StatusReport, TemporaryError
+from lifecycle.outbox import relays
+from lifecycle.watching import watch
+from providers.contract.base import Payment, Reason, Receipt, StatusReport, TemporaryError
+from providers.formats import cdar
 from tests.factories import make_connection, make_invoice, make_user
 
 pytestmark = pytest.mark.django_db

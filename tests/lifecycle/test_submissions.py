@@ -12,18 +12,17 @@ from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError
 from django.utils import timezone
 
-from invoices.documents.model import ParsedInvoice
-from invoices.documents.writer import write_invoice
-from invoices.issuing import CannotIssue
+from invoices.drafting.issuing import CannotIssue
 from invoices.models import Invoice, InvoiceDocument, Validation
-from invoices.services import receive_invoice
+from invoices.register.services import receive_invoice
 from invoices.validation import services as validation
-from lifecycle import carrying, relays, services, submissions
+from lifecycle.decisions import carrying, services
+from lifecycle.decisions.services import KeyReused, WrongRelayState
 from lifecycle.models import RelayAttempt, RelayState, RelayTask
-from lifecycle.relays import LOOK_UP_DELAYS
-from lifecycle.services import KeyReused, WrongRelayState
-from lifecycle.submissions import Submission
-from providers.base import (
+from lifecycle.outbox import relays, submissions
+from lifecycle.outbox.relays import LOOK_UP_DELAYS
+from lifecycle.outbox.submissions import Submission
+from providers.contract.base import (
     Capabilities,
     File,
     InvoiceReport,
@@ -34,6 +33,8 @@ from providers.base import (
     UncertainError,
     Unsupported,
 )
+from providers.formats.en16931.model import ParsedInvoice
+from providers.formats.en16931.writer import write_invoice
 from tests.factories import OTHER_SIREN, SIREN, make_connection, make_customer, make_event, make_line, make_user
 from tests.invoices.documents.issued import BUYER, SELLER, make_document
 from tests.invoices.documents.issued import make_line as make_line_of_invoice

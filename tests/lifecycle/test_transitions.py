@@ -11,9 +11,10 @@ from django.utils.translation import override
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle.codes import FINAL_STATUSES, INVOICE_STATUSES, STATUSES, Role, Status
 from lifecycle.management.commands.show_transitions import NEEDS
-from lifecycle.transitions import (
+from providers.contract.base import Payment, Reason
+from providers.norm.codes import FINAL_STATUSES, INVOICE_STATUSES, STATUSES, Role, Status
+from providers.norm.transitions import (
     GUARDS,
     MATRIX,
     MINIMUM_ROLE,
@@ -32,7 +33,6 @@ from lifecycle.transitions import (
     issuable,
     verdict,
 )
-from providers.base import Payment, Reason
 
 NORM = Path(settings.BASE_DIR).parent / "shared" / "norm"
 needs_norm = pytest.mark.skipif(not NORM.is_dir(), reason="the norm's own tables (../shared/norm) are not here")

@@ -16,16 +16,28 @@ import pytest
 from django.utils import translation
 
 from invoices.models import Invoice
-from lifecycle import inbox, relays, services
+from lifecycle.decisions import services
+from lifecycle.decisions.wishes import Wish
+from lifecycle.inbox import deliveries
 from lifecycle.models import RelayState
-from lifecycle.wishes import Wish
-from providers import services as platforms
-from providers.base import Account, File, InvoiceFacts, Line, Party, Payment, PermanentError, Reason, StatusMessage
+from lifecycle.outbox import relays
 from providers.cegid.adapter import Cegid
 from providers.cegid_od.adapter import CegidOD
+from providers.connections import services as platforms
+from providers.connections.registry import as_line, get_adapter
+from providers.connections.sealing import Secrets
+from providers.contract.base import (
+    Account,
+    File,
+    InvoiceFacts,
+    Line,
+    Party,
+    Payment,
+    PermanentError,
+    Reason,
+    StatusMessage,
+)
 from providers.models import RefusedRequest, Subscription, WebhookDelivery
-from providers.registry import as_line, get_adapter
-from providers.sealing import Secrets
 from tests.factories import OTHER_SIREN, SIREN, make_connection, make_customer, make_line, make_user
 from tests.processes import wait_until
 from tests.providers.doors import Door, DoorServer
@@ -62,7 +74,7 @@ def client():
 
 def drain_until(condition) -> None:
     def step():
-        inbox.drain()
+        deliveries.drain()
         relays.drain()
         return condition()
 
@@ -168,7 +180,7 @@ def test_platform_there_and_concentrator_here(here, client, caplog):
         assert (caught.value.status_code, account.subscriptions.find(LINE).state) == (403, "suspended")
         platform.unsubscribe(lines.find(SECOND))
         assert Subscription.objects.get(line_identifier=SECOND).state == "closed"
-        inbox.drain()
+        deliveries.drain()
         assert [event.status for event in invoice.status_events.order_by("sequence")][-1] == "205"
 
     hidden = [given[each]["apiKey"].partition(":")[2] for each in (LINE, SECOND)] + ["k3y-of-our-concentrator"]
@@ -240,7 +252,9 @@ def test_concentrator_there_and_platform_here(here, client):
         invoice = Invoice.objects.get()
         assert (invoice.direction, invoice.addressing_line, invoice.document_state) == ("issued", line, "read")
         for status in ("201", "202", "203"):
-            inbox.events.record_report(invoice.pk, inbox.StatusReport(provider_ref="", status=status, key=status))
+            deliveries.events.record_report(
+                invoice.pk, deliveries.StatusReport(provider_ref="", status=status, key=status)
+            )
         invoice.refresh_from_db()
         relay = decide(approver, invoice, "207", reasons=(Reason(code="QTE_ERR", text="9 reçus sur 10"),))
         drain_until(lambda: _state(relay) == RelayState.SENT)

@@ -8,11 +8,11 @@ from django.core.exceptions import PermissionDenied
 from django.utils import timezone
 
 from invoices.models import Comment
-from lifecycle import services
+from lifecycle.decisions import services
+from lifecycle.decisions.services import WrongRelayState
+from lifecycle.decisions.wishes import Wish
 from lifecycle.models import RelayState, RelayTask
-from lifecycle.services import WrongRelayState
-from lifecycle.wishes import Wish
-from providers.base import Payment, Reason
+from providers.contract.base import Payment, Reason
 from tests.factories import OTHER_SIREN, make_connection, make_customer, make_event, make_invoice, make_user
 
 pytestmark = pytest.mark.django_db

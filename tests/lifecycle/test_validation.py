@@ -7,12 +7,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from invoices import services as invoices
 from invoices.models import Invoice, Validation
+from invoices.register import services as invoices
 from invoices.tasks import drain_validations
-from lifecycle import services
-from lifecycle.wishes import Wish
-from providers.base import File
+from lifecycle.decisions import services
+from lifecycle.decisions.wishes import Wish
+from providers.contract.base import File
 from tests import fake_provider
 from tests.factories import make_connection, make_customer, make_invoice, make_line, make_token, make_user
 from tests.pages import parse, texts

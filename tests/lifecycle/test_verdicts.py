@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from invoices.services import store_document
-from lifecycle import inbox, relays, services
+from invoices.register.services import store_document
+from lifecycle.decisions import services
+from lifecycle.decisions.wishes import Wish
+from lifecycle.inbox import deliveries
 from lifecycle.models import RelayTask
-from lifecycle.wishes import Wish
-from providers.base import Delivery, File, Receipt, UncertainError, Verdict
+from lifecycle.outbox import relays
+from providers.contract.base import Delivery, File, Receipt, UncertainError, Verdict
 from providers.models import WebhookDelivery
 from tests.factories import make_connection, make_invoice, make_user
 from tests.scripted import Scripted
@@ -51,7 +53,7 @@ def hear(connection, far_end):
         far_end.answer("fetch_delivery", Delivery(key="", verdicts=verdicts))
         body = b'{"key": "n", "at": "n"}'
         WebhookDelivery.objects.create(connection=connection, key=f"n{timezone.now()}", url="", body=body)
-        inbox.drain()
+        deliveries.drain()
 
     return hear
 

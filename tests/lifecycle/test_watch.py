@@ -13,10 +13,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_q.models import Schedule
 
-from lifecycle import anchors, watch, watch_mail
+from lifecycle.decisions.services import issue_status
+from lifecycle.decisions.wishes import Wish
+from lifecycle.history import anchors
 from lifecycle.models import RelayState, ToldFinding
-from lifecycle.services import issue_status
-from lifecycle.wishes import Wish
+from lifecycle.watching import mail as watch_mail
+from lifecycle.watching import watch
 from providers.models import Connection, WebhookDelivery
 from tests import fake_provider
 from tests.factories import make_connection, make_customer, make_delivery, make_invoice, make_line, make_user

@@ -9,15 +9,15 @@ from typing import Any
 from allauth.mfa.models import Authenticator
 from django.test import Client
 
-from invoices import files
-from invoices import services as invoices
 from invoices.models import AccountChange, ApiToken, Comment, InvoiceDraft, Membership
-from invoices.staff import match_memberships
-from lifecycle import services
-from lifecycle.wishes import Wish
-from providers.base import File
+from invoices.people.staff import match_memberships
+from invoices.register import files
+from invoices.register import services as invoices
+from lifecycle.decisions import services
+from lifecycle.decisions.wishes import Wish
+from providers.connections.services import open_hook
+from providers.contract.base import File
 from providers.models import RefusedRequest
-from providers.services import open_hook
 from tests.factories import (
     make_connection,
     make_customer,

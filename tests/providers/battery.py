@@ -16,9 +16,18 @@ from typing import Any
 
 import httpx
 
-from lifecycle.codes import REASON_REQUIRED, Role, Side, reasons_for
-from providers.base import Account, Adapter, Delivery, HookRequest, InvoiceFacts, Payment, Reason, StatusMessage
-from providers.kinds import adapter_class
+from providers.contract.base import (
+    Account,
+    Adapter,
+    Delivery,
+    HookRequest,
+    InvoiceFacts,
+    Payment,
+    Reason,
+    StatusMessage,
+)
+from providers.contract.kinds import adapter_class
+from providers.norm.codes import REASON_REQUIRED, Role, Side, reasons_for
 
 from .fakes import FarEnd, Memory, make_adapter
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from providers.base import Adapter, Delivery, HookError, HookRequest, Line, Refusal, Reply
+from providers.contract.base import Adapter, Delivery, HookError, HookRequest, Line, Refusal, Reply
 
 
 class Door:

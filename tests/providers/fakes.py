@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from providers.base import Account, Adapter
+from providers.contract.base import Account, Adapter
 
 LOCK = threading.Lock()
 

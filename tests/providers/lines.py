@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from providers.base import Line, Subscription
+from providers.contract.base import Line, Subscription
 
 
 class Lines:

@@ -8,9 +8,9 @@ from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from invoices.staff import grant_administrator_permissions
+from invoices.people.staff import grant_administrator_permissions
+from providers.connections.services import open_hook
 from providers.models import Connection, Hook, RefusedRequest
-from providers.services import open_hook
 from tests import fake_provider
 from tests.factories import (
     OTHER_SIREN,

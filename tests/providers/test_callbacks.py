@@ -20,10 +20,17 @@ from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 
-from providers.base import PermanentError, TemporaryError, UncertainError
-from providers.callbacks import ForbiddenAddress, GuardedTransport, Policy, check_reachable, check_url, is_allowed
-from providers.http import Wire
-from providers.registry import http_client
+from providers.connections.registry import http_client
+from providers.contract.base import PermanentError, TemporaryError, UncertainError
+from providers.contract.http import Wire
+from providers.network.callbacks import (
+    ForbiddenAddress,
+    GuardedTransport,
+    Policy,
+    check_reachable,
+    check_url,
+    is_allowed,
+)
 
 PUBLIC, INSIDE, PLAIN = Policy(), Policy(private=True), Policy(private=True, plain=True)
 LIMITS = httpx.Limits()

@@ -6,11 +6,11 @@ from urllib.parse import urlsplit
 import pytest
 from django.test import Client
 
-from providers import services
-from providers.base import MIB, Subscription
+from providers.connections import services
+from providers.connections.registry import get_adapter
+from providers.connections.sealing import Secrets
+from providers.contract.base import MIB, Subscription
 from providers.models import Connection, RefusedRequest, WebhookDelivery
-from providers.registry import get_adapter
-from providers.sealing import Secrets
 from tests.factories import SIREN, make_connection, make_customer, make_line
 
 from .cegid.samples import LINE, SECOND, make_body

@@ -9,12 +9,13 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from providers import checks, http, registry
-from providers.base import TemporaryError
-from providers.callbacks import Policy
-from providers.doors import AT_ONCE, at_the_door
+from providers.connections import checks, registry
+from providers.connections.services import open_hook
+from providers.contract import http
+from providers.contract.base import TemporaryError
+from providers.contract.doors import AT_ONCE, at_the_door
 from providers.models import Connection
-from providers.services import open_hook
+from providers.network.callbacks import Policy
 from tests import fake_provider
 from tests.factories import make_connection, make_customer, make_line, make_user
 from tests.processes import Navette

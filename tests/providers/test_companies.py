@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stdnum.fr import siren as siren_check
 
-from providers.base import InvoiceKey, Party
-from providers.companies import Company, Misfit, clean_address, compact, identify, look_up_key, misfits, siren_in
+from providers.contract.base import InvoiceKey, Party
+from providers.norm.companies import Company, Misfit, clean_address, compact, identify, look_up_key, misfits, siren_in
 
 SIREN, SIRET, VAT = "403112071", "40311207100010", "FR74403112071"
 SPACES = " .-\u00a0\u202f\u200b\u2009\t"

@@ -1,4 +1,4 @@
-"""Every platform against the contract of providers/base.py. A platform's case is found by its kind."""
+"""Every platform against the contract of providers/contract/base.py. A platform's case is found by its kind."""
 
 import inspect
 import json
@@ -12,11 +12,11 @@ import pytest
 from django.conf import settings
 from django.utils.translation import override
 
-from lifecycle.codes import REASONS
-from providers import base
-from providers.base import PermanentError, TemporaryError, UncertainError, Unsupported
-from providers.kinds import ADAPTERS
-from providers.registry import explain
+from providers.connections.registry import explain
+from providers.contract import base
+from providers.contract.base import PermanentError, TemporaryError, UncertainError, Unsupported
+from providers.contract.kinds import ADAPTERS
+from providers.norm.codes import REASONS
 
 from .battery import HOSTILE_BODIES, Case, echo_everything, no_network, unknown_words
 from .pigeon import case as pigeon

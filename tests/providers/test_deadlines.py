@@ -5,10 +5,11 @@ import time
 import httpx
 import pytest
 
-from providers import http, registry
-from providers.base import TemporaryError, UncertainError
-from providers.callbacks import Policy
-from providers.deadlines import within
+from providers.connections import registry
+from providers.contract import http
+from providers.contract.base import TemporaryError, UncertainError
+from providers.network.callbacks import Policy
+from providers.network.deadlines import within
 from tests.providers.drips import DRIPS, dripping
 
 SECONDS = 0.3

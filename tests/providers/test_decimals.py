@@ -11,7 +11,7 @@ from django.conf import settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from providers.decimals import DECIMALS, INTEGER_DIGITS, decimals_of, read_decimal
+from providers.formats.decimals import DECIMALS, INTEGER_DIGITS, decimals_of, read_decimal
 
 READ = {
     "quantity of a third": ("83.333333333333333", "83.333333333333333"),

@@ -7,8 +7,8 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from providers import services
-from providers.base import HookRequest
+from providers.connections import services
+from providers.contract.base import HookRequest
 from providers.models import WebhookDelivery
 from tests.factories import make_connection
 from tests.scripted import SECRET

@@ -6,10 +6,10 @@ from functools import partial
 import pytest
 from django.utils import timezone
 
-from providers import health
-from providers.base import LoginRefused, PermanentError, TemporaryError, UncertainError
+from providers.connections import health
+from providers.connections.sealing import SealBroken
+from providers.contract.base import LoginRefused, PermanentError, TemporaryError, UncertainError
 from providers.models import Connection, WebhookDelivery
-from providers.sealing import SealBroken
 from tests.factories import make_connection
 from tests.scripted import together
 

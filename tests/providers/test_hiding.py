@@ -7,8 +7,8 @@ from urllib.parse import quote, quote_plus
 import httpx
 import pytest
 
-from providers.hiding import HIDDEN, hide
-from providers.http import Wire, spoken
+from providers.contract.http import Wire, spoken
+from providers.network.hiding import HIDDEN, hide
 
 SECRETS = ("s3cret/with+all&kinds=", 'my pa"ss\\word', "clé–très~sûre", "0123456789abcdef0123", "𝔲nicode key")
 

@@ -10,10 +10,10 @@ from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from providers import nudge, services
+from providers.connections import nudge, services
+from providers.connections.registry import get_adapter
+from providers.connections.services import close_hook, find_hook, open_hook
 from providers.models import RefusedRequest, WebhookDelivery
-from providers.registry import get_adapter
-from providers.services import close_hook, find_hook, open_hook
 from tests.factories import make_connection
 from tests.scripted import SECRET, Scripted
 
@@ -303,7 +303,7 @@ def test_genuine_burst_is_stored_whole(path):
 
 
 def test_flood_of_forgeries_is_refused_and_not_written_down(path, monkeypatch):
-    monkeypatch.setattr("providers.limits.time.time", lambda: 1_800_000_000)
+    monkeypatch.setattr("providers.connections.limits.time.time", lambda: 1_800_000_000)
     answers = {push(path, headers={"X-Secret": "guess"}).status_code for _push in range(80)}
 
     assert (answers, RefusedRequest.objects.count()) == ({401}, 60)

@@ -7,11 +7,21 @@ from urllib.parse import urlsplit
 import pytest
 from django.test import Client
 
-from providers import kinds, services
-from providers.base import Adapter, Capabilities, Delivery, NotGenuine, PermanentError, Refusal, Reply, WrongLine
+from providers.connections import services
+from providers.connections.registry import get_adapter
+from providers.connections.services import open_hook
+from providers.contract import kinds
+from providers.contract.base import (
+    Adapter,
+    Capabilities,
+    Delivery,
+    NotGenuine,
+    PermanentError,
+    Refusal,
+    Reply,
+    WrongLine,
+)
 from providers.models import Hook, RefusedRequest, Subscription, WebhookDelivery
-from providers.registry import get_adapter
-from providers.services import open_hook
 from tests.factories import SIREN, make_connection, make_customer, make_line
 
 pytestmark = pytest.mark.django_db

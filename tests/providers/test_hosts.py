@@ -7,13 +7,13 @@ from django.urls import reverse
 from django.utils import translation
 
 from lifecycle.provisioning import WishRefused, provision
-from providers import fields
-from providers.base import PermanentError
-from providers.callbacks import Policy
-from providers.http import Wire
+from providers.connections.registry import get_adapter, http_client, platform_policy
+from providers.connections.services import save_connection
+from providers.contract import fields
+from providers.contract.base import PermanentError
+from providers.contract.http import Wire
 from providers.models import CachedToken, Connection
-from providers.registry import get_adapter, http_client, platform_policy
-from providers.services import save_connection
+from providers.network.callbacks import Policy
 from tests import fake_provider
 from tests.factories import make_connection, make_customer, make_line, make_user
 

@@ -8,8 +8,8 @@ import httpx
 import pytest
 from django.utils import translation
 
-from providers import http
-from providers.base import NotSpoken, PermanentError, TemporaryError, UncertainError
+from providers.contract import http
+from providers.contract.base import NotSpoken, PermanentError, TemporaryError, UncertainError
 from tests.providers.fakes import FarEnd
 
 URL = "https://api.example.test/thing"

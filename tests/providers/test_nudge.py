@@ -7,7 +7,7 @@ import pytest
 from django.db import connection as database
 from django_q.models import OrmQ
 
-from providers.nudge import INTERVAL, nudge
+from providers.connections.nudge import INTERVAL, nudge
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -3,9 +3,9 @@
 import httpx
 import pytest
 
-from providers import registry
+from providers.connections import registry
+from providers.connections.pace import next_turn
 from providers.models import Connection
-from providers.pace import next_turn
 from tests.factories import make_connection
 from tests.scripted import together
 

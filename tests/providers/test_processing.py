@@ -6,11 +6,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from providers.acube import reading as acube
-from providers.base import InvoiceFacts, Party, StatusMessage
 from providers.billit import reading as billit
-from providers.cdar import compose
-from providers.cdar.composer import objection
-from providers.processing import reaches_administration, read_rule, rule_in
+from providers.contract.base import InvoiceFacts, Party, StatusMessage
+from providers.formats.cdar import compose
+from providers.formats.cdar.composer import objection
+from providers.norm.processing import reaches_administration, read_rule, rule_in
 from providers.seqino import reading as seqino
 
 NOW = datetime(2026, 10, 12, 8, 30, tzinfo=UTC)

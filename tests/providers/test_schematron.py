@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 from lxml import etree
 
-from providers.schematron import Failure, Schematron, find_node
+from providers.formats.schematron import Failure, Schematron, find_node
 
 RULES = """\
 <xsl:stylesheet version="2.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform"
@@ -36,7 +36,7 @@ FORKED = """
 import os, sys
 from pathlib import Path
 from lxml import etree
-from providers.schematron import ForkedTooLate, Schematron
+from providers.formats.schematron import ForkedTooLate, Schematron
 rules, root = Schematron(Path(sys.argv[1])), etree.fromstring("<list><amount>-1</amount></list>")
 if sys.argv[2] == "before":
     rules.check(root)

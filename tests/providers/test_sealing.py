@@ -12,10 +12,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.serializers import serialize
 from django.db import connection as database
 
+from providers.connections.registry import get_adapter
+from providers.connections.sealing import SealBroken, Secrets, reseal, seal, unseal
+from providers.connections.services import check_connection, save_connection
 from providers.models import Connection
-from providers.registry import get_adapter
-from providers.sealing import SealBroken, Secrets, reseal, seal, unseal
-from providers.services import check_connection, save_connection
 from tests.factories import make_connection
 
 SECRET = "correct horse battery staple"

@@ -11,11 +11,11 @@ from django.db.models import TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
 
-from providers.base import TemporaryError
+from providers.connections.registry import get_adapter
+from providers.connections.services import open_hook
+from providers.connections.tokens import ConnectionMemory, ConnectionVault, SharedTokens
+from providers.contract.base import TemporaryError
 from providers.models import CachedToken, Connection
-from providers.registry import get_adapter
-from providers.services import open_hook
-from providers.tokens import ConnectionMemory, ConnectionVault, SharedTokens
 from tests.factories import make_connection
 from tests.processes import wait_until
 from tests.scripted import together

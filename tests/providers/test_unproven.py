@@ -3,10 +3,10 @@
 import pytest
 from django.urls import reverse
 
-from providers import views
-from providers.limits import Limit
+from providers.connections.limits import Limit
+from providers.connections.services import open_hook
+from providers.hooks import views
 from providers.models import WebhookDelivery
-from providers.services import open_hook
 from tests.factories import make_connection
 
 pytestmark = pytest.mark.django_db

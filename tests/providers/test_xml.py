@@ -10,7 +10,7 @@ from django.utils.translation import override
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from providers.xml import (
+from providers.formats.xml import (
     DECLARABLE_ENCODINGS,
     DECODED_AT_ONCE,
     MAX_FILE_BYTES,

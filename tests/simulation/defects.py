@@ -7,8 +7,9 @@ from typing import Any
 
 from django.utils import timezone
 
-from lifecycle import recognition, relay_claims, relay_states, relays
+from lifecycle.history import recognition
 from lifecycle.models import RelayState, RelayTask
+from lifecycle.outbox import claims, relays, states
 
 # Owner, name, and what stands there while the defect is back.
 Defect = tuple[Any, str, Callable[..., Any]]
@@ -21,7 +22,7 @@ def killed_while_speaking_is_told_again() -> list[Defect]:
         stuck = RelayTask.objects.filter(state=RelayState.SENDING, leased_until__lt=timezone.now())
         return stuck.update(state=RelayState.PENDING, leased_until=None, next_attempt_at=timezone.now())
 
-    return [(relay_states, "doubt_killed", doubt_killed)]
+    return [(states, "doubt_killed", doubt_killed)]
 
 
 def no_answer_is_no_effect() -> list[Defect]:
@@ -46,7 +47,7 @@ def code_is_an_identity() -> list[Defect]:
 
 def any_order() -> list[Defect]:
     """Of one invoice, several are told at once."""
-    return [(relay_claims, "_tellable", lambda: relay_claims._due(relay_claims.TELLING))]
+    return [(claims, "_tellable", lambda: claims._due(claims.TELLING))]
 
 
 def two_of_one_second_are_one() -> list[Defect]:

@@ -16,8 +16,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from lifecycle.codes import INVOICE_STATUSES
-from providers.base import (
+from providers.contract.base import (
     Adapter,
     Bell,
     Capabilities,
@@ -40,6 +39,7 @@ from providers.base import (
     Unsupported,
     Verdict,
 )
+from providers.norm.codes import INVOICE_STATUSES
 from tests.factories import OTHER_SIREN, SIREN
 
 from .kernel import Crash, Kernel

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from invoices.models import Invoice
-from lifecycle import events, exchanges
-from lifecycle.codes import FINAL_STATUSES
+from lifecycle.history import events, exchanges
+from lifecycle.history.ordering import CLOCK_TOLERANCE
 from lifecycle.models import RelayState, RelayTask, StatusEvent
-from lifecycle.ordering import CLOCK_TOLERANCE
 from providers.models import WebhookDelivery
+from providers.norm.codes import FINAL_STATUSES
 
 from .far import Far, FarInvoice, Item
 from .world import World

@@ -12,8 +12,8 @@ from unittest import mock
 from django.core.files.storage import InMemoryStorage
 from django.test import override_settings
 
-from lifecycle import anchors
-from providers import kinds
+from lifecycle.history import anchors
+from providers.contract import kinds
 
 from . import judge
 from .kernel import Kernel, Stuck

@@ -19,8 +19,10 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import connection as database
 
-from lifecycle import asking, calling, inbox, relay_lanes, relays, tasks
-from providers import nudge, services, tokens
+from lifecycle import tasks
+from lifecycle.inbox import asking, calling, deliveries
+from lifecycle.outbox import lanes, relays
+from providers.connections import nudge, services, tokens
 
 from .kernel import Kernel, Task
 
@@ -102,8 +104,8 @@ class Event:
         return self.is_set_ or self.kernel.wait(lambda: self.is_set_, timeout)
 
 
-def word_in(kernel: Kernel) -> type[relay_lanes.Word]:
-    class Word(relay_lanes.Word):
+def word_in(kernel: Kernel) -> type[lanes.Word]:
+    class Word(lanes.Word):
         def __init__(self, *args: Any) -> None:
             super().__init__(*args, answered=Event(kernel))  # type: ignore[arg-type]
 
@@ -153,13 +155,13 @@ def installed(kernel: Kernel, on_nudge: Callable[[str, float], None]) -> Iterato
 
         put(django.utils.timezone, "datetime", moments(kernel))
         put(uuid, "os", system)
-        for module in (asking, inbox, relay_lanes, tasks, services, tokens):
+        for module in (asking, deliveries, lanes, tasks, services, tokens):
             put(module, "time", time)
         put(relays, "random", chance)
-        put(relay_lanes, "queue", types.SimpleNamespace(SimpleQueue=lambda: SimpleQueue(kernel), Empty=queue.Empty))
-        put(relay_lanes, "threading", types.SimpleNamespace(Event=lambda: Event(kernel)))
-        put(relay_lanes, "Word", word_in(kernel))
-        put(relay_lanes, "ThreadPoolExecutor", lambda number, name="": Executor(kernel, number))
+        put(lanes, "queue", types.SimpleNamespace(SimpleQueue=lambda: SimpleQueue(kernel), Empty=queue.Empty))
+        put(lanes, "threading", types.SimpleNamespace(Event=lambda: Event(kernel)))
+        put(lanes, "Word", word_in(kernel))
+        put(lanes, "ThreadPoolExecutor", lambda number, name="": Executor(kernel, number))
         put(calling, "ThreadPoolExecutor", lambda max_workers: Executor(kernel, max_workers))
         put(calling, "wait", wait_for(kernel))
         for module in users_of_nudge():

@@ -20,14 +20,15 @@ from django.utils.module_loading import import_string
 from django_q.models import Schedule
 
 from invoices.models import Invoice
-from lifecycle import inbox, services
-from lifecycle.codes import STATUSES
+from lifecycle.decisions import services
+from lifecycle.decisions.services import DecisionRefused, KeyReused, StaleInvoice, WrongRelayState
+from lifecycle.decisions.wishes import Wish
+from lifecycle.inbox import deliveries
 from lifecycle.models import RelayState, RelayTask, ToldFinding
-from lifecycle.services import DecisionRefused, KeyReused, StaleInvoice, WrongRelayState
-from lifecycle.wishes import Wish
-from providers.base import Payment, Reason
+from providers.connections.services import forget_hooks, open_hook
+from providers.contract.base import Payment, Reason
 from providers.models import Connection, WebhookDelivery
-from providers.services import forget_hooks, open_hook
+from providers.norm.codes import STATUSES
 from tests.factories import SIREN, make_connection, make_customer, make_line, make_user
 
 from .far import DIALECTS, Far, FarInvoice, Rates, Simulated
@@ -316,7 +317,7 @@ class World:
         rows = list(WebhookDelivery.objects.order_by("received_at", "key").values_list("pk", flat=True))
         if rows:
             key = self.rng.choice(rows)
-            self.request(lambda: inbox.replay(user=self.person, delivery_id=key))
+            self.request(lambda: deliveries.replay(user=self.person, delivery_id=key))
 
     def outage(self) -> None:
         far = self._far()

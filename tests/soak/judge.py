@@ -12,11 +12,12 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from invoices.models import DocumentState, Invoice
-from lifecycle import carrying, inbox, services
-from lifecycle.codes import FINAL_STATUSES, INVOICE_STATUSES
-from lifecycle.events import find_break
+from lifecycle.decisions import carrying, services
+from lifecycle.history.events import find_break
+from lifecycle.inbox import deliveries
 from lifecycle.models import PlannedLook, RelayState, RelayTask
 from providers.models import Connection, WebhookDelivery
+from providers.norm.codes import FINAL_STATUSES, INVOICE_STATUSES
 from providers.sandbox.records import StatusEntry
 
 from .platforms import BY_KIND, Desk
@@ -88,7 +89,7 @@ class Judge:
             if not self._is_refused(relay):
                 self._try_again(relay)
         for row in WebhookDelivery.objects.filter(state="quarantined", waits_for=""):
-            inbox.replay(user=self.administrator, delivery_id=row.pk)
+            deliveries.replay(user=self.administrator, delivery_id=row.pk)
             self.answered[f"replayed: {row.error[:60]}"] += 1
 
     def _try_again(self, relay: RelayTask) -> None:

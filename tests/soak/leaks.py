@@ -14,8 +14,8 @@ from psycopg import sql
 
 from invoices.models import AddressingLine, Invoice
 from lifecycle.models import RelayTask
+from providers.connections.services import check_connection
 from providers.models import CachedToken, Connection, Hook, Subscription, WebhookDelivery
-from providers.services import check_connection
 
 from .platforms import Desk
 

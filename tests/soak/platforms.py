@@ -10,13 +10,13 @@ from typing import Any
 
 import httpx
 
-from invoices.lines import set_up_line
+from invoices.customers.lines import set_up_line
 from invoices.models import AddressingLine, Customer
-from providers import services
+from providers.connections import services
+from providers.connections.registry import as_line, get_adapter
+from providers.connections.sealing import Secrets
 from providers.models import Connection
-from providers.registry import as_line, get_adapter
 from providers.sandbox.server import SandboxServer
-from providers.sealing import Secrets
 from tests.factories import SIREN, make_connection, make_line
 
 SANDBOX = {"echo_delay": 0.3, "auto_react": False, "retry_scale": 0.0005, "cegid_od": {"echo": True}}

@@ -14,15 +14,16 @@ from typing import Any
 from django.db import InterfaceError, OperationalError
 from django.db import connection as database
 
-from invoices.documents.writer import write_invoice
 from invoices.models import Invoice, Validation
-from lifecycle import carrying, services, submissions
-from lifecycle.codes import FINAL_STATUSES, STATUSES
-from lifecycle.services import DecisionRefused
-from lifecycle.submissions import Submission
-from lifecycle.wishes import Wish
-from providers.base import File, Payment, Reason
+from lifecycle.decisions import carrying, services
+from lifecycle.decisions.services import DecisionRefused
+from lifecycle.decisions.wishes import Wish
+from lifecycle.outbox import submissions
+from lifecycle.outbox.submissions import Submission
+from providers.contract.base import File, Payment, Reason
+from providers.formats.en16931.writer import write_invoice
 from providers.models import Connection
+from providers.norm.codes import FINAL_STATUSES, STATUSES
 from providers.sandbox.faults import KINDS as FAULTS
 from tests.factories import SIREN
 from tests.invoices.documents.issued import BUYER, SELLER, make_document

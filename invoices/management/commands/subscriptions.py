@@ -8,12 +8,12 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import translation
 
 from invoices.models import AddressingLine
-from providers import services
-from providers.base import PlatformError
-from providers.kinds import UnknownKind, find_adapter_class
+from providers.connections import services
+from providers.connections.registry import as_line
+from providers.connections.sealing import SealBroken
+from providers.contract.base import PlatformError
+from providers.contract.kinds import UnknownKind, find_adapter_class
 from providers.models import Subscription
-from providers.registry import as_line
-from providers.sealing import SealBroken
 
 SUBSCRIBE, UNSUBSCRIBE, DATA = "subscribe", "unsubscribe", "connection-data"
 

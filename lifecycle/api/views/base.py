@@ -17,13 +17,13 @@ from rest_framework.views import APIView
 
 from einvoice_project import problems
 from invoices.models import ApiToken, Invoice
-from invoices.token_models import Scope
-from lifecycle import services
+from invoices.models.tokens import Scope
+from invoices.people.desk import Desk
 from lifecycle.api.filters import OTHER_PARAMETERS, Filters
 from lifecycle.api.pagination import KeysetPagination
 from lifecycle.api.parsers import BoundedJSONParser
-from lifecycle.desk import Desk
-from providers.base import MIB
+from lifecycle.decisions import services
+from providers.contract.base import MIB
 
 
 class ApiView(GenericAPIView[Any]):

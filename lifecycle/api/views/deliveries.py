@@ -9,10 +9,10 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from invoices.access import deliveries_of
-from lifecycle import inbox
+from invoices.people.access import deliveries_of
 from lifecycle.api.filters import DeliveryFilters
 from lifecycle.api.serializers import DeliverySerializer
+from lifecycle.inbox import deliveries
 from providers.models import WebhookDelivery
 
 from .base import ApiView, DetailView, ListView
@@ -47,5 +47,5 @@ class DeliveryReplay(DeliveryView):
     def post(self, request: Request, delivery_id: Any) -> Response:
         """Work through a delivery again from the start; what it told before is recognised and not recorded twice."""
         delivery = self.get_object()
-        inbox.replay(user=request.user, delivery_id=delivery.pk)
+        deliveries.replay(user=request.user, delivery_id=delivery.pk)
         return Response(self.get_serializer(self.get_object()).data)

@@ -17,12 +17,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from einvoice_project.problems import BadQuery, Unprocessable
-from invoices import audit
-from invoices.access import has_role
 from invoices.models import Invoice, InvoiceDocument, Role
-from invoices.origins import with_twins
-from invoices.token_models import Scope
-from lifecycle import administration, ordering, rejections, services, transitions
+from invoices.models.tokens import Scope
+from invoices.people import audit
+from invoices.people.access import has_role
+from invoices.register.origins import with_twins
 from lifecycle.api.answers import SettlementSerializer
 from lifecycle.api.event_parts import EventSerializer
 from lifecycle.api.filters import InvoiceFilters
@@ -37,9 +36,12 @@ from lifecycle.api.serializers import (
     InvoiceDetailSerializer,
     InvoiceSerializer,
 )
-from lifecycle.export import TooMany, as_download, at_most
+from lifecycle.decisions import administration, services
+from lifecycle.history import ordering, rejections
+from lifecycle.history.export import TooMany, as_download, at_most
+from lifecycle.lists.queries import of_customers
 from lifecycle.models import ADDITIONS, StatusEvent
-from lifecycle.queries import of_customers
+from providers.norm import transitions
 
 from .base import ApiView, DetailView, ListView, refusals_as_problems
 

@@ -19,7 +19,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from invoices.models import AddressingLine, Customer
-from lifecycle import codes
 from lifecycle.api.filters import LineFilters, ReasonFilters
 from lifecycle.api.pagination import OnePage
 from lifecycle.api.serializers import (
@@ -30,6 +29,7 @@ from lifecycle.api.serializers import (
     StatusSerializer,
 )
 from providers.models import Connection
+from providers.norm import codes
 
 from .base import ApiView, DetailView, ListView
 

@@ -9,11 +9,12 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from invoices.token_models import Scope
-from lifecycle import export, services
+from invoices.models.tokens import Scope
 from lifecycle.api.filters import RelayFilters
 from lifecycle.api.limits import ExportLimit
 from lifecycle.api.serializers import RelaySerializer, ResolutionSerializer
+from lifecycle.decisions import services
+from lifecycle.history import export
 from lifecycle.models import RelayTask
 
 from .base import ApiView, DetailView, ListView, refusals_as_problems

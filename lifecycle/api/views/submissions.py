@@ -11,18 +11,20 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from einvoice_project.problems import Conflict, ProblemError, Unprocessable
-from invoices.issuing import MAX_ISSUED_BYTES, CannotIssue
+from invoices.drafting.issuing import MAX_ISSUED_BYTES, CannotIssue
 from invoices.models import AddressingLine, Direction
-from invoices.token_models import Scope
-from lifecycle import services, submissions, transitions
+from invoices.models.tokens import Scope
+from invoices.people.desk import Desk
 from lifecycle.api.schema import IDEMPOTENCY_KEY
 from lifecycle.api.serializers import InvoiceSerializer, RelaySerializer, SubmissionSerializer, SubmittedSerializer
-from lifecycle.desk import Desk
+from lifecycle.decisions import services
+from lifecycle.decisions.services import KeyReused
 from lifecycle.models import RelayTask
-from lifecycle.services import KeyReused
-from lifecycle.submissions import Submission
-from providers.base import MIB, File
-from providers.companies import siren_in
+from lifecycle.outbox import submissions
+from lifecycle.outbox.submissions import Submission
+from providers.contract.base import MIB, File
+from providers.norm import transitions
+from providers.norm.companies import siren_in
 
 from .invoices import InvoiceList, idempotency_key
 

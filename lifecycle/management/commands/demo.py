@@ -14,13 +14,13 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from invoices.lines import set_up_line
+from invoices.customers.lines import set_up_line
 from invoices.models import AddressingLine, Invoice
 from lifecycle import demo, provisioning
-from providers import services as platforms
-from providers.base import PlatformError, Unsupported
+from providers.connections import services as platforms
+from providers.connections.registry import as_line, get_adapter
+from providers.contract.base import PlatformError, Unsupported
 from providers.models import Connection
-from providers.registry import as_line, get_adapter
 
 READY_SECONDS = 30
 STOP_SECONDS = 10

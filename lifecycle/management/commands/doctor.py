@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from lifecycle import watch_mail
-from lifecycle.watch import Finding, findings
+from lifecycle.watching import mail
+from lifecycle.watching.watch import Finding, findings
 
 
 class Command(BaseCommand):
@@ -28,7 +28,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, verbosity: int, **options: Any) -> None:
         found = findings()
         if options["mail"]:
-            watch_mail.tell()
+            mail.tell()
         if options["json"]:
             self.stdout.write(json.dumps([facts(finding) for finding in found], ensure_ascii=False, indent=1))
         else:

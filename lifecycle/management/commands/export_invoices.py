@@ -12,9 +12,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import QuerySet
 
 from invoices.models import Customer, Direction, Invoice
-from lifecycle.export import export
-from lifecycle.export_check import check_export
-from providers.companies import siren_in
+from lifecycle.history.export import export
+from lifecycle.history.export_check import check_export
+from providers.norm.companies import siren_in
 
 
 class Command(BaseCommand):

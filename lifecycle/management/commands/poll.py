@@ -7,13 +7,13 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.urls import reverse
 
-from lifecycle import asking, inbox, polling
-from providers.base import PlatformError, Unsupported
-from providers.kinds import UnknownKind
-from providers.management.connections import add_connection_argument, chosen_connections
+from lifecycle.inbox import asking, deliveries, polling
+from providers.connections.named import add_connection_argument, chosen_connections
+from providers.connections.registry import get_adapter
+from providers.connections.sealing import SealBroken
+from providers.contract.base import PlatformError, Unsupported
+from providers.contract.kinds import UnknownKind
 from providers.models import Connection, WebhookDelivery
-from providers.registry import get_adapter
-from providers.sealing import SealBroken
 
 SHOWN = 100
 
@@ -47,7 +47,7 @@ class Command(BaseCommand):
             self.stderr.write(f"{connection.name}: {error}")
             return False
         else:
-            inbox.drain()
+            deliveries.drain()
             self.say(f"{connection.name}: {found} new")
             return self.nothing_left_out(connection)
         return True

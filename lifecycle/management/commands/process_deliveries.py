@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.core.management.base import BaseCommand, CommandError
 
-from lifecycle import inbox
+from lifecycle.inbox import deliveries
 from providers.models import WebhookDelivery
 
 
@@ -32,8 +32,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, replay: list[UUID], user: str | None, verbosity: int, **options: Any) -> None:
         if replay:
             self.replay_all(replay, user)
-        inbox.retry_waiting()
-        done = inbox.drain()
+        deliveries.retry_waiting()
+        done = deliveries.drain()
         if verbosity:
             left = WebhookDelivery.objects.filter(state=WebhookDelivery.State.QUARANTINED)[:1001].count()
             shown = "more than 1000" if left > 1000 else left
@@ -45,7 +45,7 @@ class Command(BaseCommand):
             raise CommandError("--replay needs --user with the name of an existing user.")
         for delivery_id in ids:
             try:
-                inbox.replay(user=user, delivery_id=delivery_id)
+                deliveries.replay(user=user, delivery_id=delivery_id)
             except WebhookDelivery.DoesNotExist as error:
                 raise CommandError(f"No delivery has the id {delivery_id}.") from error
             except PermissionDenied as error:

@@ -9,8 +9,8 @@ from django.utils import translation
 
 from lifecycle import provisioning
 from lifecycle.provisioning import WishRefused, provision
-from providers.kinds import UnknownKind
-from providers.registry import explain
+from providers.connections.registry import explain
+from providers.contract.kinds import UnknownKind
 
 
 class Command(BaseCommand):

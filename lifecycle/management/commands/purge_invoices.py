@@ -9,9 +9,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Max, Min, ProtectedError
 
 from invoices.models import Customer, Invoice, InvoiceDocument
-from lifecycle import retention
-from providers.companies import siren_in
+from lifecycle.history import retention
 from providers.models import Connection
+from providers.norm.companies import siren_in
 
 
 class Command(BaseCommand):

@@ -11,16 +11,16 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from invoices.models import Invoice
-from invoices.origins import held_by
-from lifecycle import polling
-from lifecycle.codes import FINAL_STATUSES
+from invoices.register.origins import held_by
+from lifecycle.inbox import polling
 from lifecycle.models import RelayState, RelayTask
-from providers.base import PlatformError
-from providers.kinds import UnknownKind
-from providers.management.connections import add_connection_argument, chosen_connections
+from providers.connections.named import add_connection_argument, chosen_connections
+from providers.connections.registry import get_adapter
+from providers.connections.sealing import SealBroken
+from providers.contract.base import PlatformError
+from providers.contract.kinds import UnknownKind
 from providers.models import Connection
-from providers.registry import get_adapter
-from providers.sealing import SealBroken
+from providers.norm.codes import FINAL_STATUSES
 
 # A platform that fails this often in a row is left alone: it would cost a timeout per invoice.
 PATIENCE = 3

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand
 from django.db import Error as DatabaseError
 from django.db import close_old_connections
 
-from lifecycle import relays
+from lifecycle.outbox import relays
 
 
 def seconds(text: str) -> float:

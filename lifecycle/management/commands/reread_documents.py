@@ -8,9 +8,9 @@ from django.core.management.base import BaseCommand
 from django.db.models import Q
 
 from invoices.models import Invoice
-from invoices.services import reread
-from lifecycle.codes import Status
-from lifecycle.events import project_anew
+from invoices.register.services import reread
+from lifecycle.history.events import project_anew
+from providers.norm.codes import Status
 
 
 class Command(BaseCommand):

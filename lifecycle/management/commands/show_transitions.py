@@ -3,8 +3,8 @@ from collections.abc import Iterable
 
 from django.core.management.base import BaseCommand
 
-from lifecycle.codes import INVOICE_STATUSES, status_label
-from lifecycle.transitions import START, TABLE, Cell
+from providers.norm.codes import INVOICE_STATUSES, status_label
+from providers.norm.transitions import START, TABLE, Cell
 
 MATRIX_ROWS = (START, *INVOICE_STATUSES)
 

@@ -10,10 +10,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import QuerySet
 
 from invoices.models import Customer, Invoice, InvoiceDocument
-from lifecycle import anchors, events, exchanges, seals, untruths
-from lifecycle.export_check import NotAnExport, check_export
+from lifecycle.history import anchors, events, exchanges, seals, untruths
+from lifecycle.history.export_check import NotAnExport, check_export
 from lifecycle.models import RelayTask
-from providers.companies import siren_in
+from providers.norm.companies import siren_in
 
 PROGRESS = 10_000
 

@@ -19,7 +19,8 @@ rules come first, then what they let through; see docs/cdar.md.
 Codes that nobody published are kept: `status` is then None, and `native_status` has the word.
 """
 
-from ..xml import UnreadableDocument
+from providers.formats.xml import UnreadableDocument
+
 from .composer import Envelope, Form, compose, objection, write
 from .finding import Finding
 from .model import PARIS, Actor, Attachment, Cdar, Characteristic, Detail, Moment

@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext_lazy as _
 
-from lifecycle.codes import REASONS, STATUSES, Reported, Role
+from providers.contract.shapes import InvoiceFacts, Party, Payment, StatusMessage
+from providers.contract.told import note_of
+from providers.norm.codes import REASONS, STATUSES, Reported, Role
+from providers.norm.companies import ADDRESS_SCHEME, SIREN_SCHEME
+from providers.norm.processing import Rule
 
-from ..companies import ADDRESS_SCHEME, SIREN_SCHEME
-from ..processing import Rule
-from ..shapes import InvoiceFacts, Party, Payment, StatusMessage
-from ..told import note_of
 from .model import (
     AMOUNT_TYPES,
     BETWEEN_PLATFORMS,

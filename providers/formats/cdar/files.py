@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lxml import etree
 
-from ..schematron import Schematron
+from providers.formats.schematron import Schematron
 
 SCHEMA = "cdar-xsd/CrossDomainAcknowledgementAndResponse_100pD22B.xsd"
 RULES = "cdar-schematron/BR-FR-CDV-Schematron-CDAR.xslt"

@@ -14,10 +14,9 @@ from zoneinfo import ZoneInfo
 from django.db.models import TextChoices
 from django.utils.translation import override
 
-from lifecycle.codes import REASONS, STATUSES, Action, DataType, Role, StatusObject
-
-from ..companies import identify
-from ..shapes import File, InvoiceKey, Payment, Reason, StatusReport
+from providers.contract.shapes import File, InvoiceKey, Payment, Reason, StatusReport
+from providers.norm.codes import REASONS, STATUSES, Action, DataType, Role, StatusObject
+from providers.norm.companies import identify
 
 # Sources, 30 June 2026: FNFE-MPE Schematron 1.4.0.03 and its examples.
 BETWEEN_PLATFORMS = "urn.cpro.gouv.fr:1p0:CDV:invoice"

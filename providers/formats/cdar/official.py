@@ -13,9 +13,9 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from lxml import etree
 
-from lifecycle.codes import Action, DataType, reason_label, reasons_for, status_label
+from providers.formats.schematron import Failure, find_node
+from providers.norm.codes import Action, DataType, reason_label, reasons_for, status_label
 
-from ..schematron import Failure, find_node
 from . import files
 from .finding import LONGEST_VALUE, Finding, field_at
 from .model import Cdar

@@ -10,8 +10,9 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from lxml import etree
 
-from ..decimals import read_decimal
-from ..xml import Files, UnreadableDocument, Xml, read_binary, read_xml
+from providers.formats.decimals import read_decimal
+from providers.formats.xml import Files, UnreadableDocument, Xml, read_binary, read_xml
+
 from .model import Actor, Attachment, Cdar, Characteristic, Detail, Moment
 
 NAMESPACES = {

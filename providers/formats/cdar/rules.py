@@ -16,9 +16,9 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from stdnum.fr import siren
 
-from lifecycle.codes import CREDIT_NOTE_TYPES, STATUSES, VAT_RATES, DataType, Reported, StatusInfo, StatusObject
+from providers.norm.codes import CREDIT_NOTE_TYPES, STATUSES, VAT_RATES, DataType, Reported, StatusInfo, StatusObject
+from providers.norm.companies import SIREN_SCHEME
 
-from ..companies import SIREN_SCHEME
 from .finding import LONGEST_VALUE, Finding
 from .model import (
     DAY,

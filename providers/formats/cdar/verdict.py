@@ -10,9 +10,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from lxml import etree
 
-from ..errors import PermanentError, TemporaryError
-from ..shapes import StatusMessage
-from ..xml import UnreadableDocument, read_xml
+from providers.contract.errors import PermanentError, TemporaryError
+from providers.contract.shapes import StatusMessage
+from providers.formats.xml import UnreadableDocument, read_xml
+
 from . import files, official, rules
 from .composer import Envelope, write
 from .finding import Finding

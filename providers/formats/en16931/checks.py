@@ -10,8 +10,8 @@ from django.utils.translation import gettext_lazy as _
 from stdnum import bic, iban
 from stdnum.eu import at_02
 
-from providers import companies
-from providers.companies import compact
+from providers.norm import companies
+from providers.norm.companies import compact
 
 from .labels import CREDIT_NOTE_TYPES, PARTY_ROLES
 from .model import ParsedInvoice, Party

@@ -8,20 +8,7 @@ from lxml import etree
 from .cii import INVOICED_OBJECT, SUPPORTING, TENDER
 from .mapping import NAMESPACES
 from .model import AllowanceCharge, Identifier, ParsedInvoice, Party
-from .writing import (
-    Writer,
-    add,
-    always,
-    day,
-    each,
-    group,
-    leaf,
-    qualified,
-    sequence,
-    serialized,
-    when,
-    written,
-)
+from .writing import Writer, add, always, day, each, group, leaf, qualified, sequence, serialized, when, written
 
 # BT-8: UNTDID 2005 of UBL to UNTDID 2475 of CII.
 TAX_POINT_CODES = {"3": "5", "35": "29", "432": "72"}

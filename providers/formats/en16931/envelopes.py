@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from lxml import etree
 
-from providers.xml import Xml, put_back, read_binary, root_name
+from providers.formats.xml import Xml, put_back, read_binary, root_name
 
 # By local name: UN/CEFACT's header (Peppol, GS1), UBL 2.1, OASIS XHE, and SOAP of either version.
 ENVELOPES = {

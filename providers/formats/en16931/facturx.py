@@ -8,8 +8,8 @@ from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from providers.formats import INVOICE_ROOTS
-from providers.xml import UnreadableDocument, root_name
+from providers.formats.files import INVOICE_ROOTS
+from providers.formats.xml import UnreadableDocument, root_name
 
 from .model import Attachment
 from .pdf_files import INVOICE_NAMES, KNOWN_NAMES, PdfFile, PdfFiles, read_files, too_much_inside

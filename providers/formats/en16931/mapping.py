@@ -18,8 +18,8 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from lxml import etree
 
-from providers.decimals import decimals_of, read_decimal
-from providers.xml import NO_FILES, Files, read_binary
+from providers.formats.decimals import decimals_of, read_decimal
+from providers.formats.xml import NO_FILES, Files, read_binary
 
 from .model import AllowanceCharge, Line, Reference
 

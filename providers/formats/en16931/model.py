@@ -12,7 +12,7 @@ from typing import Literal
 
 from django.utils.functional import Promise
 
-from providers.companies import COUNTRY_NAMES, SIREN_SCHEME, SIRET_SCHEME, Company, Pair, identify
+from providers.norm.companies import COUNTRY_NAMES, SIREN_SCHEME, SIRET_SCHEME, Company, Pair, identify
 
 Syntax = Literal["ubl", "cii", "factur-x", "json"]
 

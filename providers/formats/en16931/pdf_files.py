@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from pypdf import PasswordType, PdfReader, apply_configuration
 from pypdf.generic import ArrayObject, DictionaryObject, StreamObject
 
-from providers.xml import UnreadableDocument
+from providers.formats.xml import UnreadableDocument
 
 from .model import Attachment
 

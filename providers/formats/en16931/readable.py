@@ -12,24 +12,15 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from providers.companies import compact
+from providers.norm.companies import compact
 
-from ..validation.terms import find_term, term_at
 from . import labels
 from .checks import check_bic, check_creditor, check_iban
 from .facts import Fact, Shown, facts
 from .labels import label
 from .line_rows import allowance_row, line_row
-from .model import (
-    Attachment,
-    Identifier,
-    OtherData,
-    ParsedInvoice,
-    Party,
-    PaymentTerm,
-    Prepayment,
-    VatBreakdown,
-)
+from .model import Attachment, Identifier, OtherData, ParsedInvoice, Party, PaymentTerm, Prepayment, VatBreakdown
+from .terms import find_term, term_at
 from .wording import (
     NBSP,
     as_address,

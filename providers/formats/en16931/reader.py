@@ -9,7 +9,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from lxml import etree
 
-from providers.xml import Files, UnreadableDocument, Xml, read_xml
+from providers.formats.xml import Files, UnreadableDocument, Xml, read_xml
 
 from . import envelopes
 from .checks import content_warnings

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from lxml import etree
 from pygments import highlight
 
-from providers.xml import UnreadableDocument, Xml, decode_xml, read_xml
+from providers.formats.xml import UnreadableDocument, Xml, decode_xml, read_xml
 
 from .facturx import extract_invoice
 from .pdf_files import is_pdf

@@ -1,6 +1,6 @@
 """EN 16931 as JSON, as some platforms show an invoice whose file they do not hand out, or take one to be issued.
 
-There is no standard for it: `providers.json_terms` knows the names.
+There is no standard for it: `providers.formats.json_terms` knows the names.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,10 +10,10 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from providers import json_terms
-from providers.http import load_json
-from providers.json_terms import NAMES, TOTALS, Terms, day, number, rows, term, text
-from providers.xml import UnreadableDocument
+from providers.contract.http import load_json
+from providers.formats import json_terms
+from providers.formats.json_terms import NAMES, TOTALS, Terms, day, number, rows, term, text
+from providers.formats.xml import UnreadableDocument
 
 from .model import Address, Contact, Identifier, Line, Note, OtherData, ParsedInvoice, Party, Reference, VatBreakdown
 from .other_data import LONGEST, within_measure

@@ -7,7 +7,7 @@ from typing import Any
 
 from lxml import etree
 
-from providers.xml import NO_FILES, Files
+from providers.formats.xml import NO_FILES, Files
 
 from .mapping import (
     NAMESPACES,

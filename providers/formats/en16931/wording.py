@@ -9,22 +9,12 @@ from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from providers.decimals import decimals_of
-from providers.processing import Rule, read_rule
+from providers.formats.decimals import decimals_of
+from providers.norm.processing import Rule, read_rule
 
 from . import labels
 from .labels import label
-from .model import (
-    Address,
-    Condition,
-    Contact,
-    DeliveryTerms,
-    Identifier,
-    ItemProperty,
-    Party,
-    Period,
-    Reference,
-)
+from .model import Address, Condition, Contact, DeliveryTerms, Identifier, ItemProperty, Party, Period, Reference
 
 NBSP = "\u00a0"
 

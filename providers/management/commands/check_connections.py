@@ -7,12 +7,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from providers import services
-from providers.base import CheckResult
-from providers.kinds import UnknownKind
-from providers.management.connections import add_connection_argument, chosen_connections
+from providers.connections import services
+from providers.connections.named import add_connection_argument, chosen_connections
+from providers.connections.sealing import SealBroken
+from providers.contract.base import CheckResult
+from providers.contract.kinds import UnknownKind
 from providers.models import Connection
-from providers.sealing import SealBroken
 
 
 class Command(BaseCommand):

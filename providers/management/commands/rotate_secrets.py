@@ -12,8 +12,8 @@ from django.db import models, transaction
 from django.db.models import Value
 from django.db.models.functions import Cast
 
-from providers.sealing import SealBroken, SealedField, reseal
-from providers.services import forget_hooks
+from providers.connections.sealing import SealBroken, SealedField, reseal
+from providers.connections.services import forget_hooks
 
 SEEDS = ("secret", "seed")
 Column = tuple[type[models.Model], SealedField]

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from lxml import etree
 
-from invoices.documents.mapping import NAMESPACES, compiled
-from invoices.validation.terms import PLACES, Term, all_terms
+from providers.formats.en16931.mapping import NAMESPACES, compiled
+from providers.formats.en16931.terms import PLACES, Term, all_terms
 
 XS = "{http://www.w3.org/2001/XMLSchema}"
 FOLDERS = {"ubl": "ubl-2.1", "cii": "cii-extended-ctc-fr"}

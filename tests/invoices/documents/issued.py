@@ -8,8 +8,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from invoices.documents.labels import CREDIT_NOTE_TYPES
-from invoices.documents.model import (
+from providers.formats.en16931.labels import CREDIT_NOTE_TYPES
+from providers.formats.en16931.model import (
     Address,
     AllowanceCharge,
     Identifier,
@@ -22,7 +22,7 @@ from invoices.documents.model import (
     Reference,
     VatBreakdown,
 )
-from invoices.documents.totals import with_totals
+from providers.formats.en16931.totals import with_totals
 
 NOTES = (
     Note(subject_code="PMT", text="Indemnité forfaitaire pour frais de recouvrement : 40 €."),

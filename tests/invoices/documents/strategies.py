@@ -8,8 +8,8 @@ from decimal import Decimal
 
 from hypothesis import strategies as st
 
-from invoices.documents.labels import CREDIT_NOTE_TYPES, DOCUMENT_TYPES
-from invoices.documents.model import (
+from providers.formats.en16931.labels import CREDIT_NOTE_TYPES, DOCUMENT_TYPES
+from providers.formats.en16931.model import (
     Address,
     AllowanceCharge,
     Attachment,

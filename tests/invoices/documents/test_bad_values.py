@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from invoices.documents.model import Condition
-from invoices.documents.payment_terms import last_day
-from invoices.documents.pdf import render_pdf
-from invoices.documents.readable import render_readable
-from invoices.documents.reader import read_invoice
+from providers.formats.en16931.model import Condition
+from providers.formats.en16931.payment_terms import last_day
+from providers.formats.en16931.pdf import render_pdf
+from providers.formats.en16931.readable import render_readable
+from providers.formats.en16931.reader import read_invoice
 
 from .filled import EXTENDED, ROOTS, Filler
 from .test_every_term import squeezed

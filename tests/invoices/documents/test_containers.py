@@ -11,15 +11,15 @@ from django.utils.translation import override
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from invoices.documents.mapping import NAMESPACES
-from invoices.documents.model import ParsedInvoice
-from invoices.documents.pdf_files import MAX_NODES
-from invoices.documents.reader import read_invoice
-from invoices.documents.source import show_xml
-from invoices.issuing import CannotIssue, read_for_issue
+from invoices.drafting.issuing import CannotIssue, read_for_issue
 from invoices.validation import validate
-from providers.base import File
-from providers.xml import UnreadableDocument
+from providers.contract.base import File
+from providers.formats.en16931.mapping import NAMESPACES
+from providers.formats.en16931.model import ParsedInvoice
+from providers.formats.en16931.pdf_files import MAX_NODES
+from providers.formats.en16931.reader import read_invoice
+from providers.formats.en16931.source import show_xml
+from providers.formats.xml import UnreadableDocument
 from tests.invoices.odd_files import CII, MB, UBL, body
 
 from .pdfs import ZF_1, Inner, make_pdf, xmp

@@ -14,12 +14,12 @@ from django.utils.translation import override
 from lxml import etree
 from pypdf import PdfReader
 
-from invoices.documents import labels
-from invoices.documents.pdf import render_pdf
-from invoices.documents.readable import render_readable
-from invoices.documents.reader import read_invoice
-from invoices.documents.wording import as_date, as_frame, as_number
-from invoices.validation.terms import all_terms
+from providers.formats.en16931 import labels
+from providers.formats.en16931.pdf import render_pdf
+from providers.formats.en16931.readable import render_readable
+from providers.formats.en16931.reader import read_invoice
+from providers.formats.en16931.terms import all_terms
+from providers.formats.en16931.wording import as_date, as_frame, as_number
 
 from .filled import EXTENDED, ROOTS, Filler
 from .test_writer import errors

@@ -13,9 +13,9 @@ import pytest
 from lxml import etree
 from pypdf import PdfReader
 
-from invoices.documents.model import Attachment
-from invoices.documents.reader import read_invoice
-from invoices.documents.writer import write_invoice
+from providers.formats.en16931.model import Attachment
+from providers.formats.en16931.reader import read_invoice
+from providers.formats.en16931.writer import write_invoice
 
 from .issued import make_document
 

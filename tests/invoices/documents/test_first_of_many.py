@@ -13,11 +13,11 @@ import pytest
 from django.conf import settings
 from django.utils.translation import override
 
-from invoices.documents.model import Condition, ParsedInvoice, PaymentTerm, Reference
-from invoices.documents.other_data import MOST
-from invoices.documents.payment_terms import due_date_of, instalments_of, next_due
-from invoices.documents.readable import readable_context, render_readable
-from invoices.documents.reader import read_invoice
+from providers.formats.en16931.model import Condition, ParsedInvoice, PaymentTerm, Reference
+from providers.formats.en16931.other_data import MOST
+from providers.formats.en16931.payment_terms import due_date_of, instalments_of, next_due
+from providers.formats.en16931.readable import readable_context, render_readable
+from providers.formats.en16931.reader import read_invoice
 
 SAMPLES = Path(settings.BASE_DIR) / "tests" / "samples" / "invoices"
 UBL = (SAMPLES / "invoice.ubl.xml").read_text(encoding="utf-8")

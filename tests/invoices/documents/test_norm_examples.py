@@ -8,8 +8,8 @@ import pytest
 from django.conf import settings
 from django.utils.dateparse import parse_date
 
-from invoices.documents.readable import render_readable
-from invoices.documents.reader import read_invoice
+from providers.formats.en16931.readable import render_readable
+from providers.formats.en16931.reader import read_invoice
 
 FOLDER = Path(settings.BASE_DIR).parent / "shared" / "norm" / "invoices"
 TABLE = FOLDER / "expected.csv"

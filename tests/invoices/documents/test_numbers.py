@@ -7,12 +7,12 @@ from decimal import Decimal
 import pytest
 from django.utils.translation import override
 
-from invoices.documents.pdf import render_pdf
-from invoices.documents.reader import read_invoice
-from invoices.documents.wording import as_number
 from invoices.drafting.prefill import line_data
 from invoices.models import Invoice
-from invoices.services import describe
+from invoices.register.services import describe
+from providers.formats.en16931.pdf import render_pdf
+from providers.formats.en16931.reader import read_invoice
+from providers.formats.en16931.wording import as_number
 from tests.invoices.odd_files import CII, SAMPLES, UBL
 
 CREDIT_NOTE = (SAMPLES / "credit-note.ubl.xml").read_text(encoding="utf-8")

@@ -12,9 +12,9 @@ from django.conf import settings
 from lxml import etree
 from pypdf import PdfReader
 
-from invoices.documents.model import AllowanceCharge, Line, Note, ParsedInvoice, Party
-from invoices.documents.pdf import render_pdf
-from invoices.documents.reader import read_invoice
+from providers.formats.en16931.model import AllowanceCharge, Line, Note, ParsedInvoice, Party
+from providers.formats.en16931.pdf import render_pdf
+from providers.formats.en16931.reader import read_invoice
 
 SAMPLES = Path(settings.BASE_DIR) / "tests" / "samples" / "invoices"
 UBL = read_invoice((SAMPLES / "invoice.ubl.xml").read_bytes())

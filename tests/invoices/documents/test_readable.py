@@ -7,9 +7,9 @@ from django.conf import settings
 from django.utils.html import escape
 from django.utils.translation import override
 
-from invoices.documents.labels import frame_label
-from invoices.documents.readable import readable_context, render_readable
-from invoices.documents.reader import read_invoice
+from providers.formats.en16931.labels import frame_label
+from providers.formats.en16931.readable import readable_context, render_readable
+from providers.formats.en16931.reader import read_invoice
 
 SAMPLES = Path(settings.BASE_DIR) / "tests" / "samples" / "invoices"
 UBL = (SAMPLES / "invoice.ubl.xml").read_text(encoding="utf-8")

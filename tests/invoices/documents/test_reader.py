@@ -8,10 +8,10 @@ from django.conf import settings
 from django.utils.translation import override
 from pypdf import PdfWriter
 
-from invoices.documents.model import Identifier, Note
-from invoices.documents.reader import MAX_DOCUMENT_BYTES, read_invoice
-from providers import xml
-from providers.xml import UnreadableDocument
+from providers.formats import xml
+from providers.formats.en16931.model import Identifier, Note
+from providers.formats.en16931.reader import MAX_DOCUMENT_BYTES, read_invoice
+from providers.formats.xml import UnreadableDocument
 
 SAMPLES = Path(settings.BASE_DIR) / "tests" / "samples" / "invoices"
 UBL = (SAMPLES / "invoice.ubl.xml").read_text(encoding="utf-8")

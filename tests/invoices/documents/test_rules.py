@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from invoices.documents.labels import DIGITS_OF_LETTER, DOCUMENT_TYPES
-from invoices.documents.model import ParsedInvoice, Syntax
-from invoices.documents.writer import write_invoice
 from invoices.validation import validate
+from providers.formats.en16931.labels import DIGITS_OF_LETTER, DOCUMENT_TYPES
+from providers.formats.en16931.model import ParsedInvoice, Syntax
+from providers.formats.en16931.writer import write_invoice
 
 from .issued import make_document, of_frame, of_type, varied
 

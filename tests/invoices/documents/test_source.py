@@ -10,8 +10,8 @@ import pytest
 from django.conf import settings
 from lxml import etree
 
-from invoices.documents.source import SHOWN_CHARACTERS, show_xml
-from providers.xml import UnreadableDocument
+from providers.formats.en16931.source import SHOWN_CHARACTERS, show_xml
+from providers.formats.xml import UnreadableDocument
 
 UBL = (Path(settings.BASE_DIR) / "tests" / "samples" / "invoices" / "invoice.ubl.xml").read_bytes()
 

@@ -6,11 +6,11 @@ from decimal import Decimal
 
 import pytest
 
-from invoices.documents.readable import render_readable
-from invoices.documents.reader import open_invoice, read_invoice
 from invoices.validation.runner import validate
-from providers import json_terms
-from providers.xml import UnreadableDocument
+from providers.formats import json_terms
+from providers.formats.en16931.readable import render_readable
+from providers.formats.en16931.reader import open_invoice, read_invoice
+from providers.formats.xml import UnreadableDocument
 from tests.providers.seqino.samples import OURS, THEIRS, make_data, make_party
 
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invoices.documents.model import AllowanceCharge, Line
-from invoices.documents.reader import read_invoice
-from invoices.documents.totals import CENT, Difference, differences, rounded, with_totals
+from providers.formats.en16931.model import AllowanceCharge, Line
+from providers.formats.en16931.reader import read_invoice
+from providers.formats.en16931.totals import CENT, Difference, differences, rounded, with_totals
 
 from .issued import make_document, make_line, varied
 

@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from invoices.documents.cii import parse_cii
-from invoices.documents.model import ParsedInvoice
-from invoices.documents.ubl import parse_ubl
-from invoices.documents.writer import write_invoice
-from providers.xml import parse_xml
+from providers.formats.en16931.cii import parse_cii
+from providers.formats.en16931.model import ParsedInvoice
+from providers.formats.en16931.ubl import parse_ubl
+from providers.formats.en16931.writer import write_invoice
+from providers.formats.xml import parse_xml
 
 from .strategies import documents
 

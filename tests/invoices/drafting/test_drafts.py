@@ -10,9 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invoices.documents.labels import CREDIT_NOTE_TYPES, DOCUMENT_TYPES
-from invoices.documents.reader import read_invoice
-from invoices.documents.writer import write_invoice
 from invoices.drafting import prefill, services
 from invoices.drafting.checks import lacks
 from invoices.drafting.compose import compose
@@ -21,7 +18,10 @@ from invoices.drafting.services import EditedElsewhere
 from invoices.drafting.tables import CREDIT_NOTE_OF, FRAMES, PAID_FRAMES, vat_choices
 from invoices.models import AddressingLine, Customer
 from invoices.validation import validate
-from lifecycle.codes import CORRECTIVE_TYPES
+from providers.formats.en16931.labels import CREDIT_NOTE_TYPES, DOCUMENT_TYPES
+from providers.formats.en16931.reader import read_invoice
+from providers.formats.en16931.writer import write_invoice
+from providers.norm.codes import CORRECTIVE_TYPES
 from tests.factories import OTHER_SIREN, SIREN, make_connection, make_customer, make_line, make_user
 from tests.invoices.documents.issued import make_document
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from invoices.models import Validation
-from invoices.services import store_document
+from invoices.register.services import store_document
 from invoices.validation import validate
 from invoices.validation.services import drain
-from providers.base import File
+from providers.contract.base import File
 from tests.factories import make_invoice
 
 UBL = (Path(__file__).parents[2] / "samples" / "invoices" / "invoice.ubl.xml").read_text()

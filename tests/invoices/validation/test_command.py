@@ -8,8 +8,8 @@ from django.core.management import CommandError, call_command
 from django.utils.translation import override
 
 from invoices.models import Validation
-from invoices.services import store_document
-from providers.base import File
+from invoices.register.services import store_document
+from providers.contract.base import File
 from tests.factories import make_invoice
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "invoices"

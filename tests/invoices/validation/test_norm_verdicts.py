@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from invoices.documents.reader import open_invoice
 from invoices.validation import validate
 from invoices.validation.places import Document
 from invoices.validation.rule_sets import EXTENDED_CII, EXTENDED_CTC_FR, EXTENDED_UBL
 from invoices.validation.runner import check_rules
+from providers.formats.en16931.reader import open_invoice
 
 FOLDER = Path(settings.BASE_DIR).parent / "shared" / "norm" / "invoices"
 TABLE = FOLDER / "expected.csv"

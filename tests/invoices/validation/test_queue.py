@@ -11,13 +11,13 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from invoices.models import Invoice, InvoiceDocument, Validation
-from invoices.services import store_document
+from invoices.register.services import store_document
 from invoices.tasks import drain_validations
 from invoices.validation import services
 from invoices.validation.rule_sets import rules_version
 from lifecycle import tasks
-from providers import nudge
-from providers.base import File
+from providers.connections import nudge
+from providers.contract.base import File
 from tests.factories import make_invoice
 from tests.scripted import together
 

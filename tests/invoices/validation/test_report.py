@@ -8,13 +8,13 @@ from django.utils.translation import override
 from lxml import html
 
 from invoices.models import Validation
-from invoices.services import store_document
+from invoices.register.services import store_document
 from invoices.tasks import drain_validations
 from invoices.validation import Finding, Place, Verdict, validate
 from invoices.validation.report import shown_verdict
 from invoices.validation.services import report_of
 from invoices.validation.verdict import Outcome, as_json, from_json
-from providers.base import File
+from providers.contract.base import File
 from tests.factories import make_invoice
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "invoices"

@@ -7,12 +7,12 @@ import pytest
 from django.utils.translation import override
 from lxml import etree
 
-from invoices.documents.mapping import NAMESPACES
-from invoices.documents.reader import open_invoice, read_invoice
 from invoices.validation import rule_sets
 from invoices.validation.advice import OTHER, advice_for
 from invoices.validation.places import Document
-from invoices.validation.terms import all_terms, find_term, term_at, terms_in
+from providers.formats.en16931.mapping import NAMESPACES
+from providers.formats.en16931.reader import open_invoice, read_invoice
+from providers.formats.en16931.terms import all_terms, find_term, term_at, terms_in
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "invoices"
 RULE_SETS = {

@@ -6,8 +6,8 @@ import pytest
 from django.utils import timezone
 
 from invoices.models import Validation
-from invoices.services import store_document
-from providers.base import File
+from invoices.register.services import store_document
+from providers.contract.base import File
 from tests.factories import make_invoice
 from tests.invoices.odd_files import UBL, with_lines
 from tests.processes import Navette, sweep_until, wait_until

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from providers.acube.adapter import ACube
-from providers.base import Account, HookRequest, InvoiceFacts, Party, StatusMessage
+from providers.contract.base import Account, HookRequest, InvoiceFacts, Party, StatusMessage
 from tests.providers.fakes import FarEnd, Memory, make_adapter
 
 RECEIVED = "01990000-0000-7000-8000-00000000a002"

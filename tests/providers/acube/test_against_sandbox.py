@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from providers.acube.adapter import ACube
-from providers.base import (
+from providers.contract.base import (
     Account,
     Delivery,
     File,

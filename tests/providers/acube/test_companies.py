@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from providers.acube.adapter import ACube
-from providers.base import (
+from providers.contract.base import (
     Delivery,
     DirectoryEntry,
     Line,

@@ -5,11 +5,7 @@ import httpx
 import pytest
 
 from providers.acube import tables
-from providers.base import (
-    PermanentError,
-    UncertainError,
-    Unsupported,
-)
+from providers.contract.base import PermanentError, UncertainError, Unsupported
 from tests.providers.fakes import Memory
 
 from .samples import (

@@ -5,11 +5,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from providers.base import (
-    Account,
-    PermanentError,
-    TemporaryError,
-)
+from providers.contract.base import Account, PermanentError, TemporaryError
 
 from .samples import (
     DETAIL,

@@ -1,9 +1,6 @@
 import pytest
 
-from providers.base import (
-    PermanentError,
-    TemporaryError,
-)
+from providers.contract.base import PermanentError, TemporaryError
 
 from .samples import (
     make_acube,

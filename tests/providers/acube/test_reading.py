@@ -3,12 +3,7 @@ from datetime import UTC, date, datetime
 import httpx
 import pytest
 
-from providers.base import (
-    File,
-    Party,
-    PermanentError,
-    TemporaryError,
-)
+from providers.contract.base import File, Party, PermanentError, TemporaryError
 from tests.providers.fakes import Memory
 
 from .samples import (

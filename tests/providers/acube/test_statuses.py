@@ -6,13 +6,7 @@ import httpx
 import pytest
 
 from providers.acube import tables
-from providers.base import (
-    Payment,
-    PermanentError,
-    Reason,
-    TemporaryError,
-    UncertainError,
-)
+from providers.contract.base import Payment, PermanentError, Reason, TemporaryError, UncertainError
 
 from .samples import (
     BOOKED,

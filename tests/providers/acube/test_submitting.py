@@ -3,14 +3,8 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from providers.base import (
-    File,
-    PermanentError,
-    TemporaryError,
-    UncertainError,
-    Unsupported,
-)
-from providers.formats import find_format
+from providers.contract.base import File, PermanentError, TemporaryError, UncertainError, Unsupported
+from providers.formats.files import find_format
 
 from .samples import (
     EXPIRED,

@@ -5,17 +5,9 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from lifecycle.codes import REASONS
 from providers.acube import tables
-from providers.base import (
-    File,
-    Payment,
-    PermanentError,
-    Reason,
-    TemporaryError,
-    UncertainError,
-    Unsupported,
-)
+from providers.contract.base import File, Payment, PermanentError, Reason, TemporaryError, UncertainError, Unsupported
+from providers.norm.codes import REASONS
 
 from .samples import (
     DETAIL,

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from providers.acube import keys
 from providers.acube.webhooks import parse_public_key
-from providers.base import HookRequest, Malformed, NotGenuine, NotYet
-from providers.doors import AT_ONCE, at_the_door
+from providers.contract.base import HookRequest, Malformed, NotGenuine, NotYet
+from providers.contract.doors import AT_ONCE, at_the_door
 from tests.providers.fakes import Memory
 
 from .samples import COMPONENTS, KEY, OTHER_KEY, OTHER_PEM, PEM, RECEIVED, make_acube, make_event, sign

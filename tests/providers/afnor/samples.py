@@ -16,9 +16,8 @@ from typing import Any
 
 import httpx
 
-from providers import cdar
 from providers.afnor.adapter import Afnor
-from providers.base import (
+from providers.contract.base import (
     Account,
     HookRequest,
     InvoiceFacts,
@@ -30,6 +29,7 @@ from providers.base import (
     StatusMessage,
     Vault,
 )
+from providers.formats import cdar
 from tests.providers.fakes import FarEnd, Memory, make_adapter
 
 FLOW_URL, DIRECTORY_URL = "https://pa.example.test/flow-service", "https://pa.example.test/directory-service"

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from providers.afnor.adapter import Afnor
-from providers.base import PermanentError
+from providers.contract.base import PermanentError
 from providers.sandbox.server import SandboxServer
 from tests.providers.fakes import Memory, Tokens
 

@@ -9,9 +9,9 @@ import httpx
 import pytest
 from django.conf import settings as project
 
-from invoices.documents.writer import write_invoice
-from providers.base import Account, File, Party, PlatformError
-from providers.kinds import adapter_class
+from providers.contract.base import Account, File, Party, PlatformError
+from providers.contract.kinds import adapter_class
+from providers.formats.en16931.writer import write_invoice
 from providers.sandbox.server import SandboxServer
 from tests.invoices.documents.issued import make_document
 from tests.providers.fakes import Memory, Tokens

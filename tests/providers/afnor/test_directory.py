@@ -2,7 +2,7 @@
 
 import pytest
 
-from providers.base import DirectoryEntry, TemporaryError, Unsupported
+from providers.contract.base import DirectoryEntry, TemporaryError, Unsupported
 
 from .samples import DIRECTORY, asked, make_afnor
 

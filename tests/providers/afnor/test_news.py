@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from providers.base import Bell, File, InvoiceKey, PermanentError, Reason, TemporaryError, Verdict
+from providers.contract.base import Bell, File, InvoiceKey, PermanentError, Reason, TemporaryError, Verdict
 
 from .samples import (
     FLOWS,

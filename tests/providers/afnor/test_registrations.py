@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from providers.base import NotGenuine, NotYet, PermanentError, UncertainError, Unsupported
+from providers.contract.base import NotGenuine, NotYet, PermanentError, UncertainError, Unsupported
 from tests.providers.fakes import Memory
 
 from .samples import HOOK_URL, SIGNING_KEY, WEBHOOKS, KnownVault, asked, make_afnor, sign

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from providers.afnor import searching
-from providers.base import PermanentError, TemporaryError
+from providers.contract.base import PermanentError, TemporaryError
 from tests.providers.fakes import Memory
 
 from .samples import SEARCH, asked, found, make_afnor, make_flow, sign

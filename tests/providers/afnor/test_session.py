@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from providers.base import PermanentError, TemporaryError, UncertainError
+from providers.contract.base import PermanentError, TemporaryError, UncertainError
 
 from .samples import FLOWS, RECEIVED, SEARCH, SECRETS, TOKEN_PATH, found, make_afnor, make_message
 

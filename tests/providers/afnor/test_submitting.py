@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from providers.base import File, PermanentError, Receipt, UncertainError, Unsupported
+from providers.contract.base import File, PermanentError, Receipt, UncertainError, Unsupported
 
 from .samples import (
     FLOWS,

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from providers import cdar
-from providers.base import Payment, PermanentError, Reason, Receipt, UncertainError, Unsupported
+from providers.contract.base import Payment, PermanentError, Reason, Receipt, UncertainError, Unsupported
+from providers.formats import cdar
 
 from .samples import (
     FLOWS,

@@ -8,7 +8,7 @@ import pytest
 
 from providers.afnor.flows import parse_time
 from providers.afnor.webhooks import sign as our_signature
-from providers.base import NotGenuine
+from providers.contract.base import NotGenuine
 from tests.providers.fakes import Memory
 
 from .samples import HOOK_TOKEN, SIGNING_KEY, KnownVault, make_afnor, show_token, sign

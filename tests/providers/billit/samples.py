@@ -11,10 +11,19 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from providers.base import Account, HookRequest, InvoiceFacts, Line, Party, ShortVault, StatusMessage, Subscription
 from providers.billit.adapter import Billit
 from providers.billit.hooks import vault_name
-from providers.cdar.model import BETWEEN_PLATFORMS
+from providers.contract.base import (
+    Account,
+    HookRequest,
+    InvoiceFacts,
+    Line,
+    Party,
+    ShortVault,
+    StatusMessage,
+    Subscription,
+)
+from providers.formats.cdar.model import BETWEEN_PLATFORMS
 from tests.providers.fakes import FarEnd, Memory, make_adapter
 
 RECEIVED, ISSUED = "9002", "9001"

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from providers.base import (
+from providers.billit.adapter import Billit
+from providers.contract.base import (
     Account,
     Bell,
     Delivery,
@@ -20,7 +21,6 @@ from providers.base import (
     ShortVault,
     StatusMessage,
 )
-from providers.billit.adapter import Billit
 from providers.sandbox.server import SandboxServer
 from tests.providers.fakes import Memory, Tokens
 

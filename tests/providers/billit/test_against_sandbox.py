@@ -5,7 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from providers.base import (
+from providers.billit import oauth, tables
+from providers.billit.adapter import Billit
+from providers.billit.hooks import vault_name
+from providers.contract.base import (
     File,
     InvoiceFacts,
     Line,
@@ -16,9 +19,6 @@ from providers.base import (
     TemporaryError,
     UncertainError,
 )
-from providers.billit import oauth, tables
-from providers.billit.adapter import Billit
-from providers.billit.hooks import vault_name
 from providers.sandbox.server import SandboxServer
 
 from .stage import LINES, OURS, THEIRS, accepted, codes, deposit, issue, make, make_message, report

@@ -7,8 +7,16 @@ from datetime import datetime, timedelta
 import httpx
 import pytest
 
-from providers.base import Line, Party, PermanentError, ShortVault, TemporaryError, UncertainError, Unsupported
 from providers.billit.hooks import vault_name
+from providers.contract.base import (
+    Line,
+    Party,
+    PermanentError,
+    ShortVault,
+    TemporaryError,
+    UncertainError,
+    Unsupported,
+)
 
 from .samples import (
     AP,

@@ -7,8 +7,8 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import httpx
 import pytest
 
-from providers.base import Account, PermanentError, TemporaryError
 from providers.billit import oauth
+from providers.contract.base import Account, PermanentError, TemporaryError
 
 from .samples import ORDER, RECEIVED, REFUSE, SECRETS, TOKEN, make_account, make_billit, make_message
 from .test_telling import DOUBLON

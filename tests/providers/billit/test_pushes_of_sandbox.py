@@ -2,7 +2,7 @@
 
 import pytest
 
-from providers.base import PermanentError
+from providers.contract.base import PermanentError
 
 from .stage import adapter as adapter
 from .stage import client as client

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from providers.base import Payment, PermanentError, Reason, TemporaryError
 from providers.billit import reading, tables
+from providers.contract.base import Payment, PermanentError, Reason, TemporaryError
 
 from .samples import (
     CDAR_FILE,

@@ -10,9 +10,9 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from providers.base import File, PermanentError, TemporaryError, UncertainError, Unsupported
 from providers.billit.submitting import find_created
 from providers.billit.ubl import write_order
+from providers.contract.base import File, PermanentError, TemporaryError, UncertainError, Unsupported
 from providers.sandbox.samples import BY_KEY, Company, build
 
 from .samples import ISSUED, LIST, SEND, make_billit, make_facts, make_order

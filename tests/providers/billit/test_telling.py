@@ -7,10 +7,10 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from lifecycle.codes import REASONS
-from lifecycle.codes import reasons_for as national_reasons_for
-from providers.base import Payment, PermanentError, Reason, TemporaryError, UncertainError, Unsupported
 from providers.billit import tables
+from providers.contract.base import Payment, PermanentError, Reason, TemporaryError, UncertainError, Unsupported
+from providers.norm.codes import REASONS
+from providers.norm.codes import reasons_for as national_reasons_for
 
 from .samples import (
     HOOK_SECRETS,

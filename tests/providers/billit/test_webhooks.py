@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from providers.base import Malformed, NotGenuine, Nowhere, Reply, ShortVault
 from providers.billit import webhooks
 from providers.billit.hooks import vault_name
+from providers.contract.base import Malformed, NotGenuine, Nowhere, Reply, ShortVault
 
 from .samples import (
     HOOK_SECRETS,

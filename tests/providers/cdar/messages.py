@@ -9,10 +9,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from lifecycle.codes import CREDIT_NOTE_TYPES, STATUSES, VAT_RATES, Role, reasons_for
-from providers import cdar
-from providers.base import InvoiceFacts, Party, Payment, Reason, StatusMessage
-from providers.cdar.writer import clean
+from providers.contract.base import InvoiceFacts, Party, Payment, Reason, StatusMessage
+from providers.formats import cdar
+from providers.formats.cdar.writer import clean
+from providers.norm.codes import CREDIT_NOTE_TYPES, STATUSES, VAT_RATES, Role, reasons_for
 
 SELLER = Party(name="Imprimerie des Quais SAS", siren="905334413", scheme="0225", identifier="905334413_COMPTA")
 BUYER = Party(name="Atelier Dupont", siren="800112237", scheme="0225", identifier="800112237_FOURNISSEURS")

@@ -5,9 +5,9 @@ from datetime import date
 
 import pytest
 
-from lifecycle.codes import STATUSES, Status
-from providers import cdar
-from providers.cdar.model import NO_DAY, NO_NUMBER, NO_SIREN
+from providers.formats import cdar
+from providers.formats.cdar.model import NO_DAY, NO_NUMBER, NO_SIREN
+from providers.norm.codes import STATUSES, Status
 
 QUOTES = {
     "straight": '"FAC.2026.0417" "20261005000000" "403112071"',

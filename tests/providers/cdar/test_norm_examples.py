@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from providers import cdar
-from providers.cdar.model import TO_PPF
+from providers.formats import cdar
+from providers.formats.cdar.model import TO_PPF
 
 FOLDER = Path(settings.BASE_DIR).parent / "shared" / "norm" / "cdar" / "examples"
 TABLE = FOLDER / "expected.csv"

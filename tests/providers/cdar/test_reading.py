@@ -14,9 +14,9 @@ from django.utils.translation import override
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from providers import cdar
-from providers.base import InvoiceKey, Payment, Reason
-from providers.cdar.writer import clean
+from providers.contract.base import InvoiceKey, Payment, Reason
+from providers.formats import cdar
+from providers.formats.cdar.writer import clean
 
 from .messages import make_facts, make_message
 

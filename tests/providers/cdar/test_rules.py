@@ -7,9 +7,9 @@ from decimal import Decimal
 import pytest
 from django.utils.translation import override
 
-from providers import cdar
-from providers.base import Payment, Reason
-from providers.cdar.model import Actor, Cdar, Characteristic, Detail, Moment
+from providers.contract.base import Payment, Reason
+from providers.formats import cdar
+from providers.formats.cdar.model import Actor, Cdar, Characteristic, Detail, Moment
 
 from .messages import FORMS, make_message
 

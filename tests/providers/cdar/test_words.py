@@ -8,11 +8,11 @@ from django.conf import settings
 from django.utils.translation import override
 from lxml import etree
 
-from providers import cdar
-from providers.cdar import files
-from providers.cdar.finding import FIELDS, field_at
-from providers.cdar.official import WORDS, findings
-from providers.schematron import Failure
+from providers.formats import cdar
+from providers.formats.cdar import files
+from providers.formats.cdar.finding import FIELDS, field_at
+from providers.formats.cdar.official import WORDS, findings
+from providers.formats.schematron import Failure
 
 from .messages import make_message
 

@@ -11,10 +11,10 @@ from django.utils.translation import override
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lifecycle.codes import INVOICE_STATUSES, STATUSES, Reported
-from providers import cdar
-from providers.base import Party, Payment, PermanentError, Reason, TemporaryError
-from providers.told import note_of
+from providers.contract.base import Party, Payment, PermanentError, Reason, TemporaryError
+from providers.contract.told import note_of
+from providers.formats import cdar
+from providers.norm.codes import INVOICE_STATUSES, STATUSES, Reported
 
 from .messages import BUYER, FORMS, OTHERS, SELLER, lawful_messages, make_facts, make_message, messages, read_back
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from providers.base import Account, HookRequest, InvoiceFacts, Line, Party, StatusMessage, Subscription
 from providers.cegid.adapter import Cegid
+from providers.contract.base import Account, HookRequest, InvoiceFacts, Line, Party, StatusMessage, Subscription
 from tests.providers.fakes import FarEnd, make_adapter
 from tests.providers.lines import Lines, Subscriptions
 

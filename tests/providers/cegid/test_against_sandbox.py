@@ -9,7 +9,8 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from providers.base import (
+from providers.cegid.adapter import Cegid
+from providers.contract.base import (
     Account,
     File,
     Payment,
@@ -19,7 +20,6 @@ from providers.base import (
     TemporaryError,
     UncertainError,
 )
-from providers.cegid.adapter import Cegid
 from providers.sandbox.server import SandboxServer
 from tests.providers.doors import Door
 from tests.providers.fakes import Memory, Tokens

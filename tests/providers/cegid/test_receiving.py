@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from providers.base import InvoiceKey, Malformed, NotGenuine, Nowhere, Payment, Reason, WrongLine
+from providers.contract.base import InvoiceKey, Malformed, NotGenuine, Nowhere, Payment, Reason, WrongLine
 from tests.providers.battery import no_network
 
 from .samples import LINE, OTHER, SECOND, SIREN, make_account, make_body, make_cegid, make_line, pushed

@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from lifecycle.codes import Side
-from providers.base import (
+from providers.cegid.adapter import Cegid
+from providers.contract.base import (
     File,
     Payment,
     PermanentError,
@@ -22,7 +22,7 @@ from providers.base import (
     UncertainError,
     Unsupported,
 )
-from providers.cegid.adapter import Cegid
+from providers.norm.codes import Side
 from tests.providers.lines import Subscriptions
 
 from .samples import (

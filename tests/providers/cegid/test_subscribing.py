@@ -7,7 +7,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from providers.base import PermanentError, Subscription, TemporaryError
+from providers.contract.base import PermanentError, Subscription, TemporaryError
 from tests.providers.lines import Subscriptions
 
 from .samples import (

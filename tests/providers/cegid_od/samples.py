@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from providers.base import Account, HookRequest, Line, StatusMessage, Subscription
 from providers.cegid_od.adapter import CegidOD
+from providers.contract.base import Account, HookRequest, Line, StatusMessage, Subscription
 from tests.providers.cegid import samples
 from tests.providers.cegid.samples import API_KEY, LINE, SECOND, SECOND_KEY, SUBSCRIPTION_KEY
 from tests.providers.fakes import FarEnd, make_adapter

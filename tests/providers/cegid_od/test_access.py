@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from django.core import signing
 
-from providers.base import HookError, Malformed, NotGenuine, Nowhere, Refusal, WrongLine
+from providers.contract.base import HookError, Malformed, NotGenuine, Nowhere, Refusal, WrongLine
 from tests.providers.cegid.samples import API_KEY, LINE, SECOND, SECOND_KEY, SUBSCRIPTION_KEY, make_body, make_line
 from tests.providers.lines import Subscriptions
 

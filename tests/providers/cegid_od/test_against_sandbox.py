@@ -8,7 +8,8 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from providers.base import (
+from providers.cegid_od.adapter import CegidOD
+from providers.contract.base import (
     Account,
     File,
     InvoiceFacts,
@@ -21,7 +22,6 @@ from providers.base import (
     TemporaryError,
     UncertainError,
 )
-from providers.cegid_od.adapter import CegidOD
 from providers.sandbox.server import SandboxServer
 from tests.providers.cegid.samples import LINE, SECOND, SIREN, make_facts, make_line
 from tests.providers.doors import Door

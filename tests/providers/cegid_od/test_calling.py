@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from lifecycle.codes import Side
-from providers.base import (
+from providers.cegid_od.adapter import CegidOD
+from providers.contract.base import (
     File,
     PermanentError,
     Policy,
@@ -20,7 +20,7 @@ from providers.base import (
     UncertainError,
     Unsupported,
 )
-from providers.cegid_od.adapter import CegidOD
+from providers.norm.codes import Side
 from tests.providers.cegid.samples import LINE, OTHER, SECOND, SIREN, SUBSCRIPTION_KEY, make_facts, make_line
 from tests.providers.lines import Subscriptions
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from providers.base import (
+from providers.contract.base import (
     Bell,
     Capabilities,
     CheckResult,
@@ -22,7 +22,7 @@ from providers.base import (
     StatusReport,
     Unsupported,
 )
-from providers.http import Answer, HttpAdapter
+from providers.contract.http import Answer, HttpAdapter
 
 from . import reading, tables, webhooks
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
-from providers.base import Account, HookRequest, InvoiceFacts, Party
+from providers.contract.base import Account, HookRequest, InvoiceFacts, Party
 from tests.providers.battery import Case, with_body
 
 from .adapter import Pigeon

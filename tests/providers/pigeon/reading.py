@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from providers.base import InvoiceReport, Party, Reason, StatusReport
+from providers.contract.base import InvoiceReport, Party, Reason, StatusReport
 
 from . import tables
 

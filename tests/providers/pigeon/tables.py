@@ -1,6 +1,6 @@
 """Pigeon's words and the national ones. A real table names its source and date here."""
 
-from lifecycle.codes import Role
+from providers.norm.codes import Role
 
 STATUSES = {
     "posted": "200",

@@ -4,8 +4,8 @@ import hashlib
 import hmac
 import re
 
-from providers.base import Bell, Delivery, HookRequest, Malformed, NotGenuine
-from providers.http import load_json
+from providers.contract.base import Bell, Delivery, HookRequest, Malformed, NotGenuine
+from providers.contract.http import load_json
 
 from .reading import read_state, text
 

@@ -8,7 +8,7 @@ import json
 import httpx
 import pytest
 
-from providers import cdar
+from providers.formats import cdar
 from providers.sandbox.server import SandboxServer
 
 OURS = "800112237"

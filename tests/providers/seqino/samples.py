@@ -9,7 +9,16 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from providers.base import Account, HookRequest, InvoiceFacts, Line, Party, ShortVault, StatusMessage, Subscription
+from providers.contract.base import (
+    Account,
+    HookRequest,
+    InvoiceFacts,
+    Line,
+    Party,
+    ShortVault,
+    StatusMessage,
+    Subscription,
+)
 from providers.seqino.adapter import Seqino
 from tests.providers.fakes import FarEnd, Memory, make_adapter
 

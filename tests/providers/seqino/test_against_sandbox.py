@@ -10,7 +10,7 @@ import httpx
 import pytest
 from django.conf import settings
 
-from providers.base import (
+from providers.contract.base import (
     Account,
     Delivery,
     File,

@@ -4,7 +4,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from providers.base import Line, NotGenuine, PermanentError, TemporaryError, UncertainError, Unsupported
+from providers.contract.base import Line, NotGenuine, PermanentError, TemporaryError, UncertainError, Unsupported
 from tests.providers.fakes import Memory
 
 from .samples import (

@@ -5,8 +5,8 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from providers.base import Line, PermanentError, TemporaryError
-from providers.json_terms import company_of
+from providers.contract.base import Line, PermanentError, TemporaryError
+from providers.formats.json_terms import company_of
 from providers.seqino import tables
 
 from .samples import (

@@ -6,7 +6,15 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from providers.base import Line, Party, PermanentError, Subscription, TemporaryError, UncertainError, Unsupported
+from providers.contract.base import (
+    Line,
+    Party,
+    PermanentError,
+    Subscription,
+    TemporaryError,
+    UncertainError,
+    Unsupported,
+)
 
 from .samples import (
     CLIENT,

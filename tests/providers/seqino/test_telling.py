@@ -7,7 +7,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from providers.base import File, Payment, PermanentError, Reason, TemporaryError, UncertainError, Unsupported
+from providers.contract.base import File, Payment, PermanentError, Reason, TemporaryError, UncertainError, Unsupported
 
 from .samples import (
     BOOKED,

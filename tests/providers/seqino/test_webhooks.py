@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from providers.base import Malformed, NotGenuine
+from providers.contract.base import Malformed, NotGenuine
 from tests.providers.fakes import Memory
 
 from .samples import CLIENT, RECEIVED, SECRET, make_event, make_seqino, sign, signature

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from lxml import etree
 
-from lifecycle.codes import REASONS, STATUSES
+from providers.norm.codes import REASONS, STATUSES
 
 from ...documents import Document, Party
 
