@@ -52,6 +52,7 @@ fix: .venv/installed
 	$(BIN)/ruff format .
 	$(BIN)/python -m einvoice_project.translations
 	$(BIN)/python -m einvoice_project.environment > docs/environment.md
+	$(BIN)/python -m tests.house
 
 # The others take their versions from production.txt, so that what is tested is what runs.
 lock: .venv/installed

@@ -1,3 +1,5 @@
+"""What every request passes."""
+
 from collections.abc import Callable, Iterator
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse

@@ -1,3 +1,5 @@
+"""Settings, from the environment."""
+
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit

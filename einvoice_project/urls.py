@@ -1,3 +1,5 @@
+"""All addresses."""
+
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse

@@ -1,3 +1,5 @@
+"""The history, the outbox, and what goes with them."""
+
 from __future__ import annotations
 
 import hashlib

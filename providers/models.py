@@ -1,3 +1,5 @@
+"""Connections, hooks, and what is pushed to them."""
+
 import secrets
 import uuid
 from datetime import date, timedelta

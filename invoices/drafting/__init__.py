@@ -1,0 +1,1 @@
+"""Writing and handing in invoices of our own."""

@@ -1,3 +1,5 @@
+"""Customers, addressing lines, invoices and their documents."""
+
 from __future__ import annotations
 
 import uuid

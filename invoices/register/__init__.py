@@ -1,0 +1,1 @@
+"""Invoices and their files, taken in and shown; `services` is the door."""

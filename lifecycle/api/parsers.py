@@ -1,3 +1,5 @@
+"""Which bodies the API reads."""
+
 from __future__ import annotations
 
 from typing import Any

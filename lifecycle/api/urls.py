@@ -1,3 +1,5 @@
+"""Addresses of the API."""
+
 from django.urls import path, re_path
 
 from .views import base, deliveries, invoices, reference, relays, submissions

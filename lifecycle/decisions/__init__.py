@@ -1,0 +1,1 @@
+"""What may be said of an invoice, who may say it, and saying it; `services` is the door."""

@@ -1,0 +1,1 @@
+"""What is recorded of an invoice, in what order it counts, and the proof of it; `events` is the door."""

@@ -1,0 +1,1 @@
+"""What platforms pushed and what is fetched from them; `deliveries` drains it."""

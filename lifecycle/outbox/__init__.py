@@ -1,0 +1,1 @@
+"""What platforms are told: `states` alone changes where a relay stands, `relays` drains them."""

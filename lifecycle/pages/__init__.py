@@ -1,0 +1,1 @@
+"""The desk: one module for each group of pages."""

@@ -1,3 +1,5 @@
+"""Addresses of the desk."""
+
 from django.urls import path
 
 from . import (

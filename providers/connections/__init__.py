@@ -1,0 +1,1 @@
+"""Our accounts at platforms: their secrets, pace and health; `registry` builds the adapter of one."""

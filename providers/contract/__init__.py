@@ -1,0 +1,1 @@
+"""What Navette and an adapter promise each other; `base` is the door."""

@@ -1,3 +1,5 @@
+"""Addresses of the hooks."""
+
 from django.urls import path
 
 from . import views

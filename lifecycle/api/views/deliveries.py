@@ -1,3 +1,5 @@
+"""Deliveries."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,3 +1,5 @@
+"""Invoices, their events, documents and decisions."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence

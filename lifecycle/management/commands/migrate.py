@@ -1,3 +1,5 @@
+"""Migrates as Django does, and gives way to whoever is served meanwhile."""
+
 from __future__ import annotations
 
 import time

@@ -1,3 +1,5 @@
+"""The dialects the sandbox speaks."""
+
 from ..dialect import Dialect
 from .acube import ACube
 from .afnor import Afnor
