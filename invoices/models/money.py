@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
+from django.db.models import BooleanField, Case, F, Q, When
+
 from providers.formats.decimals import read_decimal
 from providers.norm.codes import CREDIT_NOTE_TYPES, VAT_RATES
 
@@ -58,6 +60,19 @@ def gives_back(invoice: Written) -> bool:
     """The seller owes the buyer: 211 is the seller's then, and a receipt (212) is negative."""
     amount = due(invoice) or debt(invoice)
     return amount < 0 if amount else _is_credit_note(invoice)
+
+
+def giving_back() -> Q:
+    """`gives_back` for a query: the same cases over the stored columns, of which any may be empty."""
+    is_note = Q(type_code__in=sorted(CREDIT_NOTE_TYPES))
+    is_whole = Q(amount_due=F("total_with_vat")) | Q(amount_due=-F("total_with_vat"))
+    against = (Q(total_with_vat__gte=0) & Q(amount_due__lt=0)) | (Q(total_with_vat__lt=0) & Q(amount_due__gt=0))
+    cases = (
+        When(is_note & against & ~is_whole, then=False),
+        When(is_note | Q(amount_due__lt=0), then=True),
+        When(Q(total_with_vat__lt=0) & (Q(amount_due=None) | Q(amount_due=0) | is_whole), then=True),
+    )
+    return Q(Case(*cases, default=False, output_field=BooleanField()))
 
 
 def written_by_rate(breakdown: Sequence[Mapping[str, Any]]) -> Amounts:

@@ -17,7 +17,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from invoices.models import Direction, Invoice, Role
-from invoices.models.money import ZERO
+from invoices.models.money import ZERO, giving_back
 from invoices.people.desk import Desk
 from invoices.register.origins import through, with_twins
 from lifecycle.models import RelayState, RelayTask
@@ -150,6 +150,8 @@ class Lane:
     within: timedelta | None = None
     alerted: bool = False
     new_account: bool = False
+    # Which way the money goes: from the buyer, or back to it.
+    gives_back: bool | None = None
 
     def condition(self) -> Q:
         if self.alerted:
@@ -161,6 +163,8 @@ class Lane:
         condition = Q(direction=self.direction, status__in=self.statuses)
         if self.due_soon:
             condition &= Q(due_date__lte=timezone.localdate() + DUE_SOON)
+        if self.gives_back is not None:
+            condition &= giving_back() if self.gives_back else ~giving_back()
         if self.within:
             condition &= Q(status_at__gte=timezone.now() - self.within)
         return condition
@@ -217,6 +221,7 @@ LANES = (
         Direction.RECEIVED,
         (Status.APPROVED.value, Status.PARTIALLY_APPROVED.value),
         due_soon=True,
+        gives_back=False,
     ),
     Lane(
         "complete",
@@ -241,6 +246,16 @@ LANES = (
         Role.APPROVER,
         Direction.ISSUED,
         (Status.PAYMENT_SENT.value,),
+        gives_back=False,
+    ),
+    Lane(
+        "refund",
+        _("Refund sent"),
+        _("You have paid the buyer back: declare it as a negative receipt."),
+        Role.APPROVER,
+        Direction.ISSUED,
+        (Status.PAYMENT_SENT.value,),
+        gives_back=True,
     ),
     Lane(
         "lost",

@@ -56,7 +56,7 @@ def _may(desk: Desk, relay: RelayTask, role: str) -> bool:
     return desk.may(relay.invoice.customer_id, role)
 
 
-def _is_broken(relay: RelayTask) -> bool:
+def is_broken(relay: RelayTask) -> bool:
     """Our own check is against the file: it can be withdrawn, not sent."""
     return relay.is_submission and relay.invoice.validation not in ("", *SENDABLE)
 
@@ -65,7 +65,7 @@ def _may_release(desk: Desk, relay: RelayTask) -> bool:
     least = transitions.MINIMUM_ROLE.get(relay.status, Role.APPROVER)
     needs_another = relay.event is not None or relay.invoice.customer.four_eyes
     mine = needs_another and _is_own(desk, relay)
-    waits = relay.state == RelayState.AWAITING_APPROVAL and not _is_broken(relay)
+    waits = relay.state == RelayState.AWAITING_APPROVAL and not is_broken(relay)
     return waits and not mine and _may(desk, relay, least)
 
 
@@ -81,7 +81,7 @@ def _may_give_up(desk: Desk, relay: RelayTask) -> bool:
 
 
 def _may_retry(desk: Desk, relay: RelayTask) -> bool:
-    return relay.state == RelayState.FAILED and not _is_broken(relay) and _may(desk, relay, Role.ADMINISTRATOR)
+    return relay.state == RelayState.FAILED and not is_broken(relay) and _may(desk, relay, Role.ADMINISTRATOR)
 
 
 def _may_tell_arrived(desk: Desk, relay: RelayTask) -> bool:
@@ -166,4 +166,6 @@ def with_actions(desk: Desk, relays: Iterable[RelayTask]) -> None:
     """Put on each relay what this person may do with it, for the templates."""
     for relay in relays:
         relay.actions = actions_of(desk, relay)  # type: ignore[attr-defined]
+        relay.may = {each.name for each in relay.actions}  # type: ignore[attr-defined]
+        relay.is_broken = is_broken(relay)  # type: ignore[attr-defined]
         relay.waits_for = waits_for(relay, desk)  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET
 from invoices.people.access import deliveries_of
 from lifecycle.lists import queries
 from lifecycle.models import RelayState, RelayTask
-from lifecycle.outbox.actions import actions_of, with_actions
+from lifecycle.outbox.actions import is_broken, with_actions
 from providers.models import WebhookDelivery
 
 from .page import DeskRequest, digest, page, piece
@@ -47,14 +47,14 @@ def _gather(request: DeskRequest) -> dict[str, Any]:
     shown = {relay.pk for relay in clocks}
     relays = [relay for relay in relays if relay.pk not in shown]
     with_actions(desk, [*clocks, *relays])
-    waiting = [relay for relay in relays if relay.state == RelayState.AWAITING_APPROVAL]
-    mine = [relay for relay in waiting if actions_of(desk, relay) and relay.actor_id != desk.user.pk]
+    waiting = [relay for relay in relays if relay.state == RelayState.AWAITING_APPROVAL and not is_broken(relay)]
+    to_release = [relay for relay in waiting if "release" in relay.may]  # type: ignore[attr-defined]
     return {
         "lanes": queries.fill_lanes(desk),
         "clocks": clocks,
-        "to_release": mine,
-        "with_colleagues": [relay for relay in waiting if relay not in mine],
-        "stuck": [relay for relay in relays if relay.state != RelayState.AWAITING_APPROVAL],
+        "to_release": to_release,
+        "with_colleagues": [relay for relay in waiting if relay not in to_release],
+        "stuck": [relay for relay in relays if relay not in waiting],
         "quarantined": _quarantined(request),
     }
 

@@ -11,6 +11,7 @@ MAX_SIREN = 9
 DOCUMENT_TYPE = re.compile(rb"<!DOCTYPE")
 # Where a document type could hide from a search for its bytes.
 OTHER_ENCODING = re.compile(rb"""\0|^\xfe\xff|^\xff\xfe|encoding\s*=\s*["'](?!(?:utf-8|us-ascii)["'])""", re.IGNORECASE)
+CREDIT_NOTES = {"261", "262", "381", "396", "502", "503"}
 ROOTS = {"Invoice": "UBL", "CreditNote": "UBL", "CrossIndustryInvoice": "CII"}
 
 
@@ -136,6 +137,30 @@ def read_document(content: bytes) -> Document:
         buyer=_party(found["buyer"], syntax),
         vat=_vat(root) if syntax == "UBL" else (),
     )
+
+
+def render_readable(document: Document) -> bytes:
+    """What a platform shows people of an invoice."""
+    kind = "Avoir" if document.type_code in CREDIT_NOTES else "Facture"
+    total = sum((amount for _rate, amount in document.vat), Decimal(0))
+    lines = [f"{kind} n° {document.number}", "", f"Émise le : {_shown_day(document.issue_date)}"]
+    if document.due_date:
+        lines.append(f"À régler avant le : {_shown_day(document.due_date)}")
+    for label, party in (("Vendeur", document.seller), ("Acheteur", document.buyer)):
+        lines += ["", f"{label} : {party.name}", f"SIREN : {party.siren}"]
+    rows = [f"TVA {_shown(rate)} % : {_shown(amount, 2)} {document.currency} TTC" for rate, amount in document.vat]
+    if rows:
+        lines += ["", *rows, f"Total TTC : {_shown(total, 2)} {document.currency}"]
+    return render_pdf(lines)
+
+
+def _shown(number: Decimal, decimals: int = 0) -> str:
+    text = f"{number:,.{decimals}f}" if decimals else f"{number.normalize():f}"
+    return text.replace(",", "\N{NO-BREAK SPACE}").replace(".", ",")
+
+
+def _shown_day(day: str) -> str:
+    return "/".join(reversed(day.split("-")))
 
 
 def render_pdf(lines: list[str]) -> bytes:

@@ -78,6 +78,27 @@
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden && $("#live")) htmx.trigger(document.body, "refresh");
   });
+  // Whoever works with keys stays where they were: on the same thing, else on the row that follows it, or the one before.
+  let focus = null;
+  const marksOf = (element) => [element.tagName, ...["id", "name", "formaction", "href"].map((name) => element.getAttribute(name))].join(" ");
+  const linkOf = (row) => $("th a", row);
+  function noteFocus(piece) {
+    const held = document.activeElement;
+    if (!piece.contains(held)) return;
+    const all = $$("[data-row]", piece);
+    const here = all.indexOf(held.closest("[data-row]"));
+    const near = here < 0 ? [] : [...all.slice(here), ...all.slice(0, here).reverse()];
+    focus = { piece: piece.id, section: held.closest("section")?.id, marks: marksOf(held), rows: near.map((row) => marksOf(linkOf(row))) };
+  }
+  function giveFocusBack() {
+    const piece = focus && document.getElementById(focus.piece);
+    if (!piece || piece.contains(document.activeElement)) return;
+    // The same invoice may stand in several sections.
+    const fields = [document.getElementById(focus.section) || piece, piece].flatMap((part) => $$("a[href], button, input, summary", part));
+    const wanted = [focus.marks, ...focus.rows].map((marks) => fields.find((each) => marksOf(each) === marks)).find(Boolean);
+    (wanted || fields[0])?.focus({ preventScroll: true });
+    focus = null;
+  }
   // What did not change stays, with its focus, its scroll and its open details.
   document.addEventListener("htmx:oobBeforeSwap", (event) => {
     const old = event.detail.target;
@@ -88,8 +109,9 @@
       const same = fresh.querySelector(`#${CSS.escape(each.id)}`);
       if (same) same.open = true;
     });
+    noteFocus(old);
   });
-  document.addEventListener("htmx:oobAfterSwap", () => { findStep(); });
+  document.addEventListener("htmx:oobAfterSwap", () => { findStep(); giveFocusBack(); });
   document.addEventListener("htmx:afterRequest", (event) => {
     if (event.detail.successful) { if (failures) { failures = 0; $$(".notice--offline").forEach((each) => each.remove()); } }
     const form = event.detail.elt;

@@ -47,3 +47,17 @@ def test_clerk_finds_the_form_by_keyboard_on_a_narrow_screen(office, log_in):
     expect(page.locator("[name='lines-1-name']")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     expect(page.locator("button[value=send]")).to_have_count(0)
+
+
+def test_preview_of_a_draft_opens_again_and_again(office, log_in):
+    page = log_in("clerk")
+    page.goto(f"{office.navette.url}/issuing/")
+    page.locator("form[action$='/drafts/'] button").click()
+    for name in ("Première", "Seconde"):
+        page.fill("[name='lines-0-name']", name)
+        expect(page.locator("#draft-version")).not_to_have_value("0")
+        page.wait_for_timeout(1200)  # saved as typed
+        page.locator("a[href$='/preview/']").click()
+        expect(page.locator("dialog[open] .paper")).to_contain_text(name)
+        page.locator("dialog[open] [data-close]").click()
+        expect(page.locator("dialog[open]")).to_have_count(0)

@@ -123,3 +123,26 @@ def test_pages_fit_every_screen(office, log_in):
 TOO_WIDE = """width => [...document.querySelectorAll("body *")]
     .filter(e => e.getBoundingClientRect().right > width + 1 && document.documentElement.scrollWidth > width)
     .map(e => `${e.tagName}.${e.className}`).slice(0, 5)"""
+
+
+def test_refreshed_worklist_leaves_the_focus_where_it_was(office, log_in):
+    """A clerk works down the list by keys while new invoices come and handled ones go."""
+    for number in ("F-2026-9101", "F-2026-9102", "F-2026-9103"):
+        office.deposit(number=number)
+    page, other = log_in("clerk"), log_in("approver")
+    section = page.locator("#lane-in-hand")
+    expect(section.locator("th a")).to_have_count(3, timeout=SECONDS)
+    second, third = (section.locator("th a").nth(place).inner_text() for place in (1, 2))
+    focused = "document.activeElement.textContent"
+    section.get_by_role("link", name=second).focus()
+
+    office.deposit(number="F-2026-9104")
+    expect(page.get_by_role("link", name="F-2026-9104").first).to_be_visible(timeout=SECONDS)
+    assert page.evaluate(focused) == second
+
+    open_invoice(other, office.navette.url, second)
+    decide(other, "204")
+    preview(other)
+    send(other)
+    expect(section.get_by_role("link", name=second)).to_have_count(0, timeout=SECONDS)
+    assert page.evaluate(focused) == third

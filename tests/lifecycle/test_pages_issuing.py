@@ -8,6 +8,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from invoices.models import Invoice, Validation
+from lifecycle.decisions import services
 from lifecycle.history import events
 from lifecycle.models import RelayTask
 from lifecycle.outbox import relays
@@ -15,7 +16,7 @@ from providers.contract.base import Capabilities
 from providers.formats.en16931.writer import write_invoice
 from tests.factories import OTHER_SIREN, SIREN, make_connection, make_customer, make_line, make_user
 from tests.invoices.documents.issued import make_document
-from tests.pages import inline_code, texts
+from tests.pages import inline_code, parse, texts
 
 pytestmark = pytest.mark.django_db
 ADDRESS = "/issuing/"
@@ -141,3 +142,42 @@ def test_invoice_page_shows_the_submission_and_its_buttons(approver, line):
     relay = RelayTask.objects.get()
     assert texts(response, f"//button[@id='relay-{relay.pk}-release']") != []
     assert texts(response, f"//button[@id='relay-{relay.pk}-undo']") != []
+
+
+def section_of(client: Any, relay: RelayTask) -> tuple[list[str], list[str]]:
+    """Where the worklist shows it, and with which buttons."""
+    page = client.get("/", headers={"Accept-Language": "en"})
+    row = f"//tr[th/a[@href='/invoices/{relay.invoice_id}/']]"
+    titles = [each.text.strip() for each in parse(page).xpath(f"//section[.{row}]/h2")]
+    return titles, texts(page, f"{row}//button")
+
+
+@pytest.mark.parametrize(
+    ("role", "four_eyes", "shown"),
+    [
+        ("approver", False, (["To release"], ["Send to the platform", "Withdraw"])),
+        ("approver", True, (["With colleagues"], ["Withdraw"])),
+        ("clerk", False, (["With colleagues"], ["Withdraw"])),
+    ],
+)
+def test_own_prepared_invoice_waits_for_who_may_send_it(client, line, role, four_eyes, shown):
+    type(line.customer).objects.update(four_eyes=four_eyes)
+    client.force_login(make_user(line.customer, role))
+    post(client, upload())
+    assert section_of(client, RelayTask.objects.get()) == shown
+
+
+@pytest.mark.parametrize("outcome", ["invalid", "unreadable"])
+def test_file_that_breaks_the_rules_is_withdrawn_and_never_offered_to_be_sent(approver, line, outcome):
+    post(approver, upload())
+    Invoice.objects.update(validation=outcome)
+    relay = RelayTask.objects.get()
+    assert section_of(approver, relay) == (["Stuck on the way"], ["Withdraw"])
+    help_text = texts(approver.get("/", headers={"Accept-Language": "en"}), "//*[contains(@class, 'relay-help')]")
+    assert help_text == [
+        "It cannot be sent like this. Withdraw it, correct the file, and issue it under the same number."
+    ]
+
+    services.cancel(user=relay.prepared_by, relay_id=relay.pk)
+    assert section_of(approver, relay) == ([], [])
+    assert texts(approver.get(f"/invoices/{relay.invoice_id}/"), "//button[contains(@id, 'relay-')]") == []

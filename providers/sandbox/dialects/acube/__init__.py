@@ -12,7 +12,7 @@ from werkzeug.routing import Rule
 
 from ... import signing
 from ...dialect import Dialect, View
-from ...documents import Document, NotAnInvoiceError, Party, read_document, render_pdf
+from ...documents import Document, NotAnInvoiceError, Party, read_document, render_readable
 from ...records import Destination, Event, Invoice, Lock, StatusEntry, uuid7
 from .answers import (
     ProblemError,
@@ -250,10 +250,7 @@ class ACube(Dialect):
 
     def readable(self, request: Request, uuid: str) -> Response:
         invoice = self._invoice(uuid)
-        shown = self._shown(invoice)
-        lines = [f"{name}: {value}" for name, value in shown.items() if isinstance(value, str)]
-        lines += [f"{side}: {shown[side]['name']} ({shown[side]['siren']})" for side in ("party", "counterparty")]
-        return _file(render_pdf(lines), f"{invoice.document.number}.pdf", "application/pdf")
+        return _file(render_readable(invoice.document), f"{invoice.document.number}.pdf", "application/pdf")
 
     # -- calls: lifecycle
 

@@ -14,7 +14,7 @@ from werkzeug import Request, Response
 from werkzeug.routing import Rule
 
 from ...dialect import Dialect, View
-from ...documents import Document, NotAnInvoiceError, read_document, render_pdf
+from ...documents import Document, NotAnInvoiceError, read_document, render_pdf, render_readable
 from ...records import Destination, Event, Invoice, StatusEntry, now, uuid7
 from ...samples import DEFAULT_BUYER
 from .answers import FlowError, as_json, read_object, refusal
@@ -28,6 +28,15 @@ EXTENSIONS = {"UBL": "xml", "CII": "xml", "CDAR": "xml", "Factur-X": "pdf"}
 # Our side of an invoice, by the way it went.
 OUR_ROLES = {"INBOUND": "BY", "OUTBOUND": "SE"}
 LIFECYCLES = {"INBOUND": "SupplierInvoiceLC", "OUTBOUND": "CustomerInvoiceLC"}
+
+
+def _readable(flow: Flow) -> bytes:
+    if flow.content.startswith(b"%PDF-"):
+        return flow.content  # Factur-X is its own readable view
+    try:
+        return render_readable(read_document(flow.content))
+    except NotAnInvoiceError:
+        return render_pdf([flow.name])
 
 
 class AfnorState:
@@ -268,7 +277,7 @@ class Afnor(Dialect):
             raise FlowError(400, "INVALID_FIELD", "docType is unknown")
         if not has[kind] or flow.syntax == "CDAR":
             raise FlowError(404, "MISSING_RESOURCE", f"this flow has no {kind}")
-        return _file(render_pdf([flow.name, flow.id]) if kind == "ReadableView" else flow.content, flow.name)
+        return _file(_readable(flow) if kind == "ReadableView" else flow.content, flow.name)
 
     # -- flows of the platform's own making
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug import Request, Response
 
-from ...documents import Party, read_document, render_pdf
+from ...documents import Party, read_document, render_readable
 from ...records import Invoice, StatusEntry
 from ...samples import Company, Line, Sample, build
 from .answers import BusinessError, RefusedError, as_json, lifecycle_file, local, read_object, select
@@ -128,7 +128,7 @@ class OrderCalls:
         if name == ORIGINAL:
             return "text/xml", invoice.content
         if name == PICTURE:
-            return "application/pdf", render_pdf([f"{invoice.document.number}", invoice.document.seller.name])
+            return "application/pdf", render_readable(invoice.document)
         entry = next((each for each in invoice.history if each.id == name), None)
         if entry is None:
             return None
