@@ -93,10 +93,10 @@
   function giveFocusBack() {
     const piece = focus && document.getElementById(focus.piece);
     if (!piece || piece.contains(document.activeElement)) return;
-    // The same invoice may stand in several sections.
-    const fields = [document.getElementById(focus.section) || piece, piece].flatMap((part) => $$("a[href], button, input, summary", part));
-    const wanted = [focus.marks, ...focus.rows].map((marks) => fields.find((each) => marksOf(each) === marks)).find(Boolean);
-    (wanted || fields[0])?.focus({ preventScroll: true });
+    // An invoice that went on to another section is not followed there.
+    const fields = [document.getElementById(focus.section), piece].filter(Boolean).map((part) => $$("a[href], button, input, summary", part));
+    const wanted = fields.flatMap((each) => [focus.marks, ...focus.rows].map((marks) => each.find((field) => marksOf(field) === marks))).find(Boolean);
+    (wanted || fields.at(-1)[0])?.focus({ preventScroll: true });
     focus = null;
   }
   // What did not change stays, with its focus, its scroll and its open details.
