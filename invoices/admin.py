@@ -10,6 +10,7 @@ from typing import Any
 
 # From their admin, so that they are registered by the time they are replaced here.
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -17,6 +18,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from invoices.customers import policies
 from invoices.customers.directory import DirectoryLookUp
 from invoices.customers.forms import AddressingLineForm, CustomerForm, NewAddressingLineForm
 from invoices.customers.line_actions import LineActions
@@ -24,7 +26,7 @@ from invoices.people import audit
 from invoices.people.access import connections_of, wholly_administered_connections
 from invoices.people.admin import record_roles
 from invoices.people.audited import Audited
-from invoices.people.scoped_admin import OfConnection, OfCustomer, Scoped, ScopedChoices
+from invoices.people.scoped_admin import OfConnection, OfCustomer, Scoped, ScopedChoices, name_of
 from invoices.people.staff import match_memberships
 from providers.admin import AccountAdmin, ConnectionAdmin, LargeTable, ReadOnly, ReadOnlyRows, RefusedRequestAdmin
 from providers.connections import services as platforms
@@ -37,7 +39,7 @@ from providers.formats.en16931.wording import as_money
 from providers.models import Connection, RefusedRequest
 from providers.norm.addressing import parse_address
 
-from .models import AddressingLine, Comment, Customer, Invoice, InvoiceDocument, Membership, Role
+from .models import AddressingLine, Comment, Customer, Invoice, InvoiceDocument, Membership, PolicyChange, Role
 
 # --- customers --------------------------------------------------------------------------------------------------------
 
@@ -75,9 +77,9 @@ class CustomerAdmin(OfCustomer, admin.ModelAdmin):
         return self.readonly_fields if request.user.is_superuser else (*self.readonly_fields, "siren")
 
     def save_model(self, request: HttpRequest, obj: Customer, form: Any, change: bool) -> None:
-        before = audit.rules_of(Customer.objects.get(pk=obj.pk)) if change else {}
-        super().save_model(request, obj, form, change)
-        audit.record_rules(obj, before)
+        if policies.save_customer(obj, user=request.user):
+            text = gettext("%(customer)s: the rules are as before until a second administrator confirms their change.")
+            self.message_user(request, text % {"customer": obj}, messages.WARNING)
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         super().save_formset(request, form, formset, change)
@@ -89,6 +91,46 @@ class CustomerAdmin(OfCustomer, admin.ModelAdmin):
         elif formset.model is Membership:
             for membership in record_roles(formset):
                 match_memberships(membership.user)
+
+
+@admin.register(PolicyChange)
+class PolicyChangeAdmin(OfCustomer, ReadOnly, admin.ModelAdmin):
+    """What waits for a second administrator, who confirms or withdraws it here."""
+
+    list_display = ("customer", "wanted", "state", "asked_by", "asked_at", "decided_by", "decided_at")
+    list_filter = ("state",)
+    list_select_related = ("customer", "asked_by", "decided_by")
+    fields = ("customer_name", "wanted", "state", "asked_by_name", "asked_at", "decided_by_name", "decided_at")
+    customer_name, asked_by_name, decided_by_name = (
+        name_of(PolicyChange, name) for name in ("customer", "asked_by", "decided_by")
+    )
+    actions = ("confirm", "withdraw")
+
+    @admin.display(description=_("rules"))
+    def wanted(self, change: PolicyChange) -> str:
+        return ", ".join(f"{name_of_rule(name)}: {before} → {after}" for name, (before, after) in change.rules.items())
+
+    @admin.action(description=_("Confirm selected changes"), permissions=["view"])
+    def confirm(self, request: HttpRequest, queryset: QuerySet[PolicyChange]) -> None:
+        self._each(request, queryset, policies.confirm, gettext("%s: confirmed."))
+
+    @admin.action(description=_("Withdraw selected changes"), permissions=["view"])
+    def withdraw(self, request: HttpRequest, queryset: QuerySet[PolicyChange]) -> None:
+        self._each(request, queryset, policies.withdraw, gettext("%s: withdrawn."))
+
+    def _each(self, request: HttpRequest, queryset: QuerySet[PolicyChange], verb: Any, done: str) -> None:
+        for change in queryset:
+            try:
+                verb(user=request.user, change_id=change.pk)
+            except (PermissionDenied, ValidationError) as error:
+                words = " ".join(getattr(error, "messages", None) or [str(error)])
+                self.message_user(request, f"{change}: {words}", messages.ERROR)
+            else:
+                self.message_user(request, done % change, messages.SUCCESS)
+
+
+def name_of_rule(name: str) -> Any:
+    return Customer._meta.get_field(name).verbose_name  # type: ignore[union-attr]
 
 
 @admin.register(AddressingLine)

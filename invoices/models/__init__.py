@@ -37,6 +37,7 @@ from .cache import CacheEntry as CacheEntry
 from .drafts import InvoiceDraft as InvoiceDraft
 from .identity import SellerKey
 from .origins import InvoiceOrigin as InvoiceOrigin
+from .policies import PolicyChange as PolicyChange
 from .prepared import Prepared as Prepared
 from .prepared import PreparedLines as PreparedLines
 from .tokens import ApiToken as ApiToken

@@ -31,6 +31,8 @@ class AuditEntry(models.Model):
         FILE_OPENED = "file_opened", _("File opened")
         LOG_EXPORTED = "log_exported", _("Audit log exported")
         CUSTOMER_CHANGED = "customer_changed", _("Customer or its rules changed")
+        POLICY_ASKED = "policy_asked", _("Change of rules asked for")
+        POLICY_WITHDRAWN = "policy_withdrawn", _("Change of rules withdrawn")
         LINE_CHANGED = "line_changed", _("Addressing line changed")
         CONNECTION_CHANGED = "connection_changed", _("Connection changed")
         REPLAYED = "replayed", _("Delivery replayed")

@@ -67,12 +67,12 @@ def rules_of(customer: Customer) -> dict[str, Any]:
     return {name: getattr(customer, name) for name in RULES}
 
 
-def record_rules(customer: Customer, before: Mapping[str, Any]) -> None:
+def record_rules(customer: Customer, before: Mapping[str, Any], *, actor: Any = None, **details: Any) -> None:
     """`before` is `rules_of` the stored row; empty for a new customer."""
     after = rules_of(customer)
     changed = {name: [before.get(name), value] for name, value in after.items() if before.get(name) != value}
     if changed:
-        record(Action.CUSTOMER_CHANGED, customer=customer, subject=customer, rules=changed)
+        record(Action.CUSTOMER_CHANGED, customer=customer, actor=actor, subject=customer, rules=changed, **details)
 
 
 def record_names(action: Action, customers: Iterable[Customer], subject: object, names: Iterable[str]) -> None:

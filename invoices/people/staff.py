@@ -28,6 +28,7 @@ STAFF_RIGHTS = (
 ADMINISTRATOR_RIGHTS = (
     *STAFF_RIGHTS,
     ("invoices", "customer", ("view", "change")),
+    ("invoices", "policychange", ("view",)),
     ("invoices", "membership", ("view", "add", "change", "delete")),
     ("invoices", "addressingline", ("view", "add", "change")),
     ("invoices", "apitoken", ("view", "add", "delete")),

@@ -12,6 +12,7 @@ from invoices.models.tokens import Scope
 
 LABELS = {
     "arrived": _("on the platform"),
+    "asked_by": _("asked by"),
     "changed": _("fields"),
     "count": _("number of invoices"),
     "factor": _("second factor"),

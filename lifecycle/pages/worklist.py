@@ -11,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET
 
+from invoices.customers import policies
 from invoices.people.access import deliveries_of
 from lifecycle.lists import queries
 from lifecycle.models import RelayState, RelayTask
@@ -56,6 +57,7 @@ def _gather(request: DeskRequest) -> dict[str, Any]:
         "with_colleagues": [relay for relay in waiting if relay not in to_release],
         "stuck": [relay for relay in relays if relay not in waiting],
         "quarantined": _quarantined(request),
+        "rule_changes": policies.waiting_for(request.user).count() if request.desk.is_administrator else 0,
     }
 
 
@@ -72,7 +74,7 @@ def _fingerprint(context: dict[str, Any]) -> str:
         for filled in context["lanes"]
     ]
     relays = [_facts(relay) for name in ("clocks", "to_release", "with_colleagues", "stuck") for relay in context[name]]
-    return digest(lanes, relays, context["quarantined"])
+    return digest(lanes, relays, context["quarantined"], context["rule_changes"])
 
 
 def _facts(relay: RelayTask) -> tuple[Any, ...]:

@@ -156,15 +156,15 @@ def test_asked_checks_of_a_connection_are_written(client, ada):
 
 def test_rules_are_written_with_both_values(client):
     client.force_login(make_user(username="boss", is_superuser=True, is_staff=True))
-    customer = make_customer(name="Atelier Dupont", four_eyes=True)
+    customer = make_customer(name="Atelier Dupont")
     form = {
-        "siren": customer.siren, "name": customer.name, "undo_seconds": 0, "retention_years": 10,
+        "four_eyes": "on", "siren": customer.siren, "name": customer.name, "undo_seconds": 0, "retention_years": 10,
         "memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0,
         "addressing_lines-TOTAL_FORMS": 0, "addressing_lines-INITIAL_FORMS": 0,
     }  # fmt: skip
     client.post(reverse("admin:invoices_customer_change", args=[customer.pk]), form)
     row = AuditEntry.objects.get(action="customer_changed")
-    assert (row.actor_name, row.customer, row.details) == ("boss", customer, {"rules": {"four_eyes": [True, False]}})
+    assert (row.actor_name, row.customer, row.details) == ("boss", customer, {"rules": {"four_eyes": [False, True]}})
 
 
 def test_secrets_are_written_by_name_only():

@@ -177,6 +177,7 @@ OTHERS: dict[str, Answers] = {
 # Per model: from which role on rows are listed and shown, added, changed, deleted.
 MODELS: dict[str, tuple[int, int, int, int]] = {
     "invoices_customer": (ADMINISTRATOR, SUPERUSER, ADMINISTRATOR, SUPERUSER),
+    "invoices_policychange": (ADMINISTRATOR, NOBODY, NOBODY, NOBODY),
     "invoices_addressingline": (ADMINISTRATOR, ADMINISTRATOR, ADMINISTRATOR, SUPERUSER),
     "invoices_invoice": (READER, NOBODY, NOBODY, NOBODY),
     "lifecycle_statusevent": (READER, NOBODY, NOBODY, NOBODY),

@@ -9,7 +9,7 @@ from typing import Any
 from allauth.mfa.models import Authenticator
 from django.test import Client
 
-from invoices.models import AccountChange, ApiToken, Comment, InvoiceDraft, Membership
+from invoices.models import AccountChange, ApiToken, Comment, InvoiceDraft, Membership, PolicyChange
 from invoices.people.staff import match_memberships
 from invoices.register import files
 from invoices.register import services as invoices
@@ -132,6 +132,7 @@ def _rows(world: World, place: str, connection: Any) -> None:
     issued = make_invoice(customer, connection, ["200"], direction="issued", addressing_line=line, number=f"S{number}")
     invoices.store_document(invoice=issued, file=File(kind="original", content=UBL.encode()))
     make_token(boss)
+    change = PolicyChange.objects.create(customer=customer, rules={"four_eyes": [True, False]}, asked_by=boss)
     colleague = make_user(
         customer, "clerk", email=world.mark(f"colleague@{place.lower()}.example.test", place, ADMINISTRATOR)
     )
@@ -142,7 +143,8 @@ def _rows(world: World, place: str, connection: Any) -> None:
         "siren": customer.siren, "identifier": line.identifier,
         "token_id": ApiToken.objects.get(user=boss).pk,
         "token": files.address_of(document, user=boss).split("/")[-2],
-        "invoices_customer": customer.pk, "invoices_addressingline": line.pk, "invoices_invoice": invoice.pk,
+        "invoices_customer": customer.pk, "invoices_policychange": change.pk,
+        "invoices_addressingline": line.pk, "invoices_invoice": invoice.pk,
         "lifecycle_statusevent": answer.pk, "lifecycle_relaytask": relay.pk, "auth_user": colleague.pk,
         "id": colleague.pk,
         "mfa_authenticator": factor.pk,
